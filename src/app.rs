@@ -1,0 +1,136 @@
+//! The route table, and the middleware in the order in which a request meets it.
+
+use actix_session::{
+    SessionMiddleware,
+    config::{BrowserSession, CookieContentSecurity},
+};
+use actix_web::{
+    App, Error, FromRequest, Handler, Resource, Responder, Route,
+    body::MessageBody,
+    cookie::{SameSite, time::Duration},
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{self, Data},
+};
+use sqlx::PgPool;
+
+use crate::{
+    Config, PgSessionStore,
+    middleware::{
+        cross_origin::cross_origin,
+        error_pages::error_pages,
+        security_headers::security_headers,
+        session_cookie::{SessionCookie, session_cookie},
+    },
+    pages::{assets, health, logout, visits, welcome},
+    server::Readiness,
+    telemetry,
+};
+
+/// What the application works with; cheap to clone, and shared by all workers.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The configuration that it was started with.
+    pub config: Data<Config>,
+    /// The database.
+    pub pool: Data<PgPool>,
+    /// Where the sessions are kept.
+    pub store: PgSessionStore,
+    /// Whether it can serve pages.
+    pub readiness: Data<Readiness>,
+    cookie: Data<SessionCookie>,
+}
+
+impl Dependencies {
+    /// Over the database of `pool`, whose schema may come later ([`crate::database::migrate`]).
+    ///
+    /// # Errors
+    /// The session's secret can't be read or made.
+    pub fn new(config: Config, pool: PgPool) -> anyhow::Result<Self> {
+        let keys = config.session_secret.keys()?;
+        Ok(Self {
+            store: PgSessionStore::new(pool.clone())
+                .idle_timeout(config.session_idle_timeout.try_into()?)
+                .max_age(config.session_max_age.try_into()?),
+            cookie: Data::new(SessionCookie::new(config.cookie_secure, keys)),
+            readiness: Data::default(),
+            pool: Data::new(pool),
+            config: Data::new(config),
+        })
+    }
+}
+
+/// The application, for one worker.
+pub fn app(
+    dependencies: &Dependencies,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    // The last one wrapped is the first that a request meets: read upwards.
+    App::new()
+        .app_data(dependencies.config.clone())
+        .app_data(dependencies.pool.clone())
+        .app_data(dependencies.cookie.clone())
+        .app_data(dependencies.readiness.clone())
+        .configure(|routes| route_table(routes, dependencies))
+        // Round everything that may fail, so that every failure is a page.
+        .wrap(from_fn(error_pages))
+        // Round the error pages, which need them as much.
+        .wrap(from_fn(security_headers))
+        // First: gives the request its id, which all the others' log lines carry.
+        .wrap(telemetry::request_log())
+}
+
+/// Every route. A resource answers 405, and names what it takes, to any other method. Only the pages carry a session, so
+/// that a static file, a health check or an unknown path never reads one.
+fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies) {
+    let in_session = |page: Resource| page.wrap(session(dependencies)).wrap(from_fn(session_cookie));
+    routes
+        .service(in_session(get("/", welcome::get)))
+        .service(in_session(get("/visits", visits::get)))
+        .service(in_session(get("/logout", logout::get).route(post(logout::post))))
+        .service(get("/static/{file}", assets::get))
+        .service(get("/health/live", health::live))
+        .service(get("/health/ready", health::ready));
+}
+
+/// GET, and HEAD wherever GET is.
+fn get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
+}
+
+/// POST, from our own pages only. Every route with an unsafe method is made so.
+fn post<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    web::post().to(handler).wrap(from_fn(cross_origin))
+}
+
+/// actix-session, told what a session's cookie is. `session_cookie` stands before it and must agree.
+fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
+    let SessionCookie { name, secure, keys } = &**dependencies.cookie;
+    let idle_timeout = Duration::try_from(dependencies.config.session_idle_timeout).unwrap_or(Duration::MAX);
+    SessionMiddleware::builder(dependencies.store.clone(), keys.current().clone())
+        .cookie_name((*name).to_owned())
+        .cookie_secure(*secure)
+        .cookie_http_only(true)
+        .cookie_same_site(SameSite::Lax)
+        .cookie_path("/".to_owned())
+        .cookie_content_security(CookieContentSecurity::Private)
+        // No Max-Age: the database says when a session ends, and the browser forgets the cookie when it is closed. The
+        // store moves the idle clock when it loads, so that no request needs a second statement for it.
+        .session_lifecycle(BrowserSession::default().state_ttl(idle_timeout))
+        .build()
+}

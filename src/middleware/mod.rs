@@ -1,0 +1,7 @@
+//! What a request passes on its way to a page and a response on its way back, one file each. [`crate::app`] puts them in
+//! order.
+
+pub mod cross_origin;
+pub mod error_pages;
+pub mod security_headers;
+pub mod session_cookie;

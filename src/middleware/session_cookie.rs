@@ -1,0 +1,180 @@
+//! Brings order into the cookies before actix-session looks at them.
+//!
+//! actix-session takes the first cookie of its name and knows one key. A browser may send several (another path, another
+//! application on localhost, an attacker's from a neighbouring subdomain), next to cookies that are not even text, and
+//! after a change of secret it sends an old one. Here every cookie of our name is tried with every key; the one that
+//! opens goes on, under the current key, and the others are dropped.
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    cookie::{Cookie, CookieJar, SameSite},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use crate::{config::SecretKeys, session::SessionId};
+
+/// What the middleware, and the page that shows the cookie, know of it.
+#[derive(Clone, Debug)]
+pub struct SessionCookie {
+    /// `__Host-id`, or `id` where it may go over plain http. The [prefix][rfc] makes the browser itself refuse a cookie
+    /// of that name that is not `Secure`, or that another host has set.
+    ///
+    /// [rfc]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
+    pub name: &'static str,
+    /// Whether it goes over https alone.
+    pub secure: bool,
+    /// The keys that it may be encrypted under.
+    pub keys: SecretKeys,
+}
+
+impl SessionCookie {
+    /// The cookie of a deployment: `secure` is [`crate::Config::cookie_secure`].
+    pub fn new(secure: bool, keys: SecretKeys) -> Self {
+        let name = if secure { "__Host-id" } else { "id" };
+        Self { name, secure, keys }
+    }
+}
+
+/// The cookie with which this request came in, where one of ours opened. In the request's extensions.
+#[derive(Clone, Debug)]
+pub struct PresentedCookie {
+    /// The value as the browser sent it: encrypted, opaque.
+    pub value: String,
+    /// The row that it opens, if that is still there.
+    pub session: Option<SessionId>,
+}
+
+/// Leaves at most one cookie of our name in the request: one that opens. Sends a cookie of an old secret back under the
+/// current one.
+///
+/// # Errors
+/// Those of the request.
+pub async fn session_cookie(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let config = Arc::clone(request.app_data::<Data<SessionCookie>>().expect("app() registers it"));
+    let Some(opened) = sort_out(request.headers_mut(), &config) else {
+        return next.call(request).await;
+    };
+    let presented = PresentedCookie { value: opened.value, session: SessionId::of(&opened.key) };
+    request.extensions_mut().insert(presented);
+
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    if opened.secret == 0 {
+        drop_repeated(headers, &config, &opened.key);
+    } else if !headers.get_all(header::SET_COOKIE).any(|set| is_named(set, config.name)) {
+        headers.append(header::SET_COOKIE, config.set(&opened.key));
+    }
+    Ok(response)
+}
+
+/// A cookie of ours, decrypted.
+struct Opened {
+    key: String,
+    value: String,
+    /// Which of the secrets opened it; 0 is the current one.
+    secret: usize,
+}
+
+/// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text.
+fn sort_out(headers: &mut HeaderMap, config: &SessionCookie) -> Option<Opened> {
+    let sent =
+        headers.remove(header::COOKIE).map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>().join(&b';');
+    let mut opened = None;
+    let mut rejected = 0;
+    let mut kept = Vec::new();
+    // One byte that is not UTF-8 would make actix-web drop every cookie of the request.
+    for pair in sent.split(|&byte| byte == b';').filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
+        match Cookie::parse_encoded(pair) {
+            Ok(cookie) if cookie.name() == config.name => {
+                // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
+                let exact = pair.starts_with(config.name);
+                match config.open(cookie).filter(|_| exact && opened.is_none()) {
+                    Some(found) => opened = Some(found),
+                    None => rejected += 1,
+                }
+            }
+            _ if pair.is_empty() => {}
+            _ => kept.push(pair.to_owned()),
+        }
+    }
+    if rejected > 0 {
+        tracing::debug!(rejected, "session cookies that are not ours");
+    }
+    kept.splice(0..0, opened.as_ref().map(|opened| config.pair(&opened.key)));
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, value);
+    }
+    opened
+}
+
+/// Takes out a `Set-Cookie` that gives the browser the key that it came with: it may have a newer one by now, from an
+/// answer that overtook this one, and must not lose it.
+fn drop_repeated(headers: &mut HeaderMap, config: &SessionCookie, key: &str) {
+    let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+    let repeats = |value: &HeaderValue| {
+        let cookie = value.to_str().ok().and_then(|text| Cookie::parse_encoded(text.to_owned()).ok());
+        cookie.filter(|c| c.name() == config.name).and_then(|c| config.open(c)).is_some_and(|o| o.key == key)
+    };
+    for value in set.into_iter().filter(|value| !repeats(value)) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
+    set_cookie.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+}
+
+impl SessionCookie {
+    fn open(&self, cookie: Cookie<'_>) -> Option<Opened> {
+        let value = cookie.value().to_owned();
+        let mut jar = CookieJar::new();
+        jar.add_original(cookie.into_owned());
+        self.keys.all().iter().enumerate().find_map(|(secret, key)| {
+            let cookie = jar.private(key).get(self.name)?;
+            Some(Opened { key: cookie.value().to_owned(), value: value.clone(), secret })
+        })
+    }
+
+    /// The cookie of a session, encrypted under the current secret.
+    fn seal(&self, key: &str) -> Cookie<'static> {
+        let mut jar = CookieJar::new();
+        jar.private_mut(self.keys.current()).add(self.bare(key.to_owned()));
+        jar.get(self.name).expect("it was just added").clone()
+    }
+
+    fn bare(&self, value: String) -> Cookie<'static> {
+        Cookie::build(self.name, value)
+            .path("/")
+            .secure(self.secure)
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .finish()
+    }
+
+    fn pair(&self, key: &str) -> String {
+        self.seal(key).stripped().encoded().to_string()
+    }
+
+    fn set(&self, key: &str) -> HeaderValue {
+        let cookie = self.seal(key).encoded().to_string();
+        HeaderValue::from_str(&cookie).expect("an encoded cookie is a header value")
+    }
+
+    /// The cookie that makes a browser forget the session's.
+    pub fn removal(&self) -> Cookie<'static> {
+        let mut cookie = self.bare(String::new());
+        cookie.make_removal();
+        cookie
+    }
+}

@@ -1,0 +1,71 @@
+//! `GET /`: who you are, and how often you came. The page that starts a session and counts a visit.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use askama::Template;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{assets::Assets, is_seen, notice, page, short};
+use crate::{Error, middleware::session_cookie::SessionCookie, session::TypedSession, users};
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct Welcome {
+    assets: &'static Assets,
+    here: &'static str,
+    visitor: Option<Visitor>,
+    logged_out: bool,
+}
+
+struct Visitor {
+    user_id: String,
+    short_id: String,
+    visits: i64,
+    is_new: bool,
+}
+
+/// Records one visit and says so. A new visitor gets a user and a session; whoever only looks ahead (HEAD, a prefetch)
+/// gets the page, and nothing is counted or started.
+///
+/// # Errors
+/// The database's.
+pub async fn get(
+    request: HttpRequest,
+    session: TypedSession,
+    pool: Data<PgPool>,
+    cookie: Data<SessionCookie>,
+) -> Result<HttpResponse, Error> {
+    let visitor =
+        if is_seen(&request) { Some(visit(&session, &pool).await?) } else { known(&session, &pool).await? };
+    let logged_out = is_seen(&request) && notice::is_due(&request, cookie.secure);
+    let mut response = page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })?;
+    if logged_out {
+        notice::mark_shown(&mut response, cookie.secure);
+    }
+    Ok(response)
+}
+
+async fn visit(session: &TypedSession, pool: &PgPool) -> Result<Visitor, Error> {
+    let known = session.user_id();
+    let user_id = known.unwrap_or_else(Uuid::now_v7);
+    let visits = users::record_visit(pool, user_id).await?;
+    if known.is_none() {
+        session.start(user_id)?;
+    }
+    tracing::info!("User {user_id} has visited the page {visits} times");
+    Ok(Visitor::new(user_id, visits, known.is_none()))
+}
+
+async fn known(session: &TypedSession, pool: &PgPool) -> Result<Option<Visitor>, Error> {
+    let Some(user_id) = session.user_id() else {
+        return Ok(None);
+    };
+    let user = users::find(pool, user_id).await?;
+    Ok(user.map(|user| Visitor::new(user.id, user.visits, false)))
+}
+
+impl Visitor {
+    fn new(user_id: Uuid, visits: i64, is_new: bool) -> Self {
+        Self { user_id: user_id.to_string(), short_id: short(user_id), visits, is_new }
+    }
+}

@@ -1,0 +1,66 @@
+//! Sessions: what one holds ([`TypedSession`]), where it is kept ([`PgSessionStore`]), how it ends ([`sweep`]).
+//!
+//! The only file that knows the names of a session's values: handlers see typed methods, never strings.
+
+pub mod state;
+pub mod store;
+pub mod sweep;
+
+use std::future::{Ready, ready};
+
+use actix_session::{Session, SessionExt, SessionInsertError};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use uuid::Uuid;
+
+pub use state::SessionState;
+pub use store::{PgSessionStore, SessionId};
+
+const USER_ID: &str = "user_id";
+
+/// The visitor's session, as an extractor for handlers. Without a cookie it is empty, and stays off the database until
+/// something is put into it.
+pub struct TypedSession(Session);
+
+impl TypedSession {
+    /// The user whose session this is, or `None` for a stranger.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.0
+            .get(USER_ID)
+            .inspect_err(|error| tracing::warn!(%error, "a session's user id is unreadable"))
+            .ok()
+            .flatten()
+    }
+
+    /// Makes this the session of `user_id`; saved with the response.
+    ///
+    /// # Errors
+    /// None for an id: the signature is actix-session's, for values that might not serialize.
+    pub fn start(&self, user_id: Uuid) -> Result<(), SessionInsertError> {
+        // `insert` and not `update`: in actix-session 0.11 `update` forgets to mark the session as changed.
+        self.0.insert(USER_ID, user_id)
+    }
+
+    /// Whether nothing is in it: a stranger's, or one that has ended.
+    pub fn is_empty(&self) -> bool {
+        self.0.entries().is_empty()
+    }
+
+    /// Ends the session: with the response, its row is deleted and its cookie removed.
+    pub fn end(&self) {
+        self.0.purge();
+    }
+}
+
+impl FromRequest for TypedSession {
+    type Error = <Session as FromRequest>::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.get_session())))
+    }
+}
+
+/// The user whose session held `state`.
+fn user_of(state: &SessionState) -> Option<Uuid> {
+    serde_json::from_str(state.get(USER_ID)?).ok()
+}

@@ -1,0 +1,272 @@
+//! The session backend: [`PgSessionStore`] keeps the sessions of actix-session in the table `sessions`.
+//!
+//! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
+//! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
+//!
+//! One method is one statement, and PostgreSQL's clock is the only clock: two application servers need not agree on
+//! the time, and no two statements can see a different one.
+
+use actix_session::storage::{
+    LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
+};
+use actix_web::cookie::time::Duration;
+use anyhow::{Context, anyhow};
+use sha2::{Digest, Sha256};
+use sqlx::{PgPool, postgres::types::PgInterval};
+
+use super::state::{self, SessionState};
+
+/// Length of a session's state, as JSON text, in bytes: at most 64 KiB. The table has the same limit, as the constraint
+/// `sessions_state_size`.
+pub const MAX_STATE_BYTES: usize = 64 * 1024;
+
+/// The SHA-256 of a session key: what the table knows of it.
+///
+/// The key is 64 random alphanumerics (381 bits), so a plain hash is enough: there is nothing to guess, and nothing to
+/// salt against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId(pub [u8; 32]);
+
+impl SessionId {
+    /// The id of the row that `key` opens, or `None` where `key` is of a form that no store of ours ever gave out.
+    pub fn of(key: &str) -> Option<Self> {
+        let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+        well_formed.then(|| Self::hash(key))
+    }
+
+    /// The first bytes, in hexadecimal: enough to find the row by eye, and nothing to open it with.
+    pub fn start(&self) -> String {
+        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn hash(key: &str) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+}
+
+/// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
+///
+/// Cheap to clone: the clones share one pool.
+///
+/// | call | promise |
+/// | --- | --- |
+/// | `save` | a new row under a fresh key; never overwrites |
+/// | `load` | `None` for whatever is not a live session of ours; moves the idle clock, at most once a minute |
+/// | `update` | writes only a live row: a session that has ended stays ended |
+/// | `update_ttl` | never shortens, never revives |
+/// | `delete` | idempotent; the row is gone when it returns |
+///
+/// A session ends when nobody has come for the idle timeout, and at the latest when it is as old as the maximum age,
+/// after OWASP's [session expiration][owasp]. Every failure of the database is an error, never an empty session.
+///
+/// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-expiration
+///
+/// ```no_run
+/// # use actix_session::SessionMiddleware;
+/// # use actix_web::cookie::{time::Duration, Key};
+/// # use actix_postgres_sessions::PgSessionStore;
+/// # fn f(pool: sqlx::PgPool, key: Key) {
+/// let store = PgSessionStore::new(pool)
+///     .idle_timeout(Duration::minutes(15))
+///     .max_age(Duration::hours(12));
+/// let middleware = SessionMiddleware::new(store, key);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PgSessionStore {
+    pool: PgPool,
+    idle_timeout: PgInterval,
+    max_age: PgInterval,
+}
+
+impl PgSessionStore {
+    /// A store over the database of `pool`, whose schema is `migrations/`, with an idle timeout of 30 minutes and a
+    /// maximum age of 8 hours.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, idle_timeout: interval(Duration::minutes(30)), max_age: interval(Duration::hours(8)) }
+    }
+
+    /// How long a session lives after it was last loaded. To the second; the clock moves at most once a minute, so that
+    /// a session may end up to a minute early (half the timeout, where that is less).
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = interval(timeout);
+        self
+    }
+
+    /// How long a session lives at most, counted from its start, however busy it is. Holds at once for sessions that
+    /// already exist.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = interval(age);
+        self
+    }
+
+    async fn load_row(&self, id: SessionId) -> sqlx::Result<Option<String>> {
+        // The idle clock moves in the statement that reads, and only when it is at least a minute behind: until then
+        // the update finds no row, and a statement that writes nothing costs no commit record.
+        sqlx::query_scalar!(
+            r#"
+            with live as (
+                select
+                    id,
+                    state,
+                    expires_at,
+                    least(now() + $2::interval, created_at + $3::interval) as next_expires_at
+                from sessions
+                where id = $1
+                and expires_at > now()
+                and created_at + $3::interval > now()
+            ), touched as (
+                update sessions
+                set expires_at = live.next_expires_at
+                from live
+                where sessions.id = live.id
+                and sessions.expires_at < live.next_expires_at - least(interval '1 minute', $2::interval / 2)
+            )
+            select state::text as "state!"
+            from live
+            "#,
+            &id.0,
+            self.idle_timeout as _,
+            self.max_age as _,
+        )
+        .fetch_optional(&self.pool)
+        .await
+    }
+}
+
+impl SessionStore for PgSessionStore {
+    async fn load(&self, key: &SessionKey) -> Result<Option<SessionState>, LoadError> {
+        let Some(id) = SessionId::of(key.as_ref()) else {
+            return Ok(None);
+        };
+        let row = self.load_row(id).await.context("load a session").map_err(logged(LoadError::Other))?;
+        Ok(row.and_then(|column| {
+            state::decode(&column)
+                .inspect_err(
+                    |error| tracing::warn!(%error, "a session's state is unreadable; it opens nothing"),
+                )
+                .ok()
+        }))
+    }
+
+    async fn save(&self, state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
+        let column = encode(&state).map_err(logged(SaveError::Serialization))?;
+        let key = generate_session_key();
+        // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
+        sqlx::query!(
+            "
+            insert into sessions (id, state, expires_at)
+            values ($1, $2::text::json, now() + least($3::interval, $4::interval))
+            ",
+            &SessionId::hash(key.as_ref()).0,
+            column,
+            interval(*ttl) as _,
+            self.max_age as _,
+        )
+        .execute(&self.pool)
+        .await
+        .context("save a session")
+        .map_err(logged(SaveError::Other))?;
+        Ok(key)
+    }
+
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: SessionState,
+        ttl: &Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        let column = encode(&state).map_err(logged(UpdateError::Serialization))?;
+        let updated = sqlx::query!(
+            "
+            update sessions
+            set state = $2::text::json,
+                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
+            where id = $1
+            and expires_at > now()
+            and created_at + $4::interval > now()
+            ",
+            &SessionId::hash(key.as_ref()).0,
+            column,
+            interval(*ttl) as _,
+            self.max_age as _,
+        )
+        .execute(&self.pool)
+        .await
+        .context("update a session")
+        .map_err(logged(UpdateError::Other))?;
+        if updated.rows_affected() == 0 {
+            // A logout went through while this request was under way. Saving the state again would undo it; the key
+            // goes back to the browser and opens nothing.
+            tracing::debug!("the session ended while it was in use; its changes are dropped");
+        }
+        Ok(key)
+    }
+
+    async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
+        sqlx::query!(
+            "
+            update sessions
+            set expires_at = least(now() + $2::interval, created_at + $3::interval)
+            where id = $1
+            and expires_at > now()
+            and created_at + $3::interval > now()
+            and expires_at < least(now() + $2::interval, created_at + $3::interval)
+            ",
+            &SessionId::hash(key.as_ref()).0,
+            interval(*ttl) as _,
+            self.max_age as _,
+        )
+        .execute(&self.pool)
+        .await
+        .context("extend a session")
+        .map_err(logged(std::convert::identity))?;
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
+        sqlx::query!(
+            "
+            delete from sessions
+            where id = $1
+            ",
+            &SessionId::hash(key.as_ref()).0,
+        )
+        .execute(&self.pool)
+        .await
+        .context("delete a session")
+        .map_err(logged(std::convert::identity))?;
+        Ok(())
+    }
+}
+
+fn encode(state: &SessionState) -> anyhow::Result<String> {
+    let column = state::encode(state).context("write a session's state as JSON")?;
+    if column.len() > MAX_STATE_BYTES {
+        return Err(anyhow!(
+            "a session's state of {} bytes is over the limit of {MAX_STATE_BYTES}",
+            column.len()
+        ));
+    }
+    Ok(column)
+}
+
+/// actix-session answers 500 and drops the cause, so that the store is the last to know it.
+fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error) -> E {
+    |error| {
+        tracing::error!(error = format!("{error:#}"), "the session store failed");
+        wrap(error)
+    }
+}
+
+/// A century is as good as for ever, and still a time that PostgreSQL can add to another.
+fn interval(duration: Duration) -> PgInterval {
+    const CENTURY: Duration = Duration::days(36_525);
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: duration.clamp(-CENTURY, CENTURY).whole_microseconds() as i64,
+    }
+}
