@@ -130,10 +130,7 @@ fn a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start() {
     drop(postgres);
     let (_, rest) = text.split_once('\n').unwrap();
     // Of the same user as the server, or PostgreSQL would see by itself that it is not one.
-    let mut other = as_owner_of(&home.0.join("data"), "sleep")
-        .arg("60")
-        .spawn()
-        .unwrap();
+    let mut other = as_owner_of(&home.0.join("data"), "sleep").arg("60").spawn().unwrap();
     fs::write(&pid_file, format!("{}\n{rest}", other.id())).unwrap();
 
     let started = Postgres::start(&home.0, &[("fsync", "off")]);

@@ -101,32 +101,18 @@ impl Postgres {
         settings: &[(&str, &str)],
         lock: Option<File>,
     ) -> Result<Self> {
-        let own = [
-            ("listen_addresses", "127.0.0.1"),
-            ("unix_socket_directories", ""),
-        ];
+        let own = [("listen_addresses", "127.0.0.1"), ("unix_socket_directories", "")];
         let options = own
             .iter()
             .chain(settings)
             .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
             .collect::<Vec<_>>();
-        let (mut supervisor, home) =
-            Supervisor::start(installation.bin_dir(), home, &options, lock)?;
+        let (mut supervisor, home) = Supervisor::start(installation.bin_dir(), home, &options, lock)?;
         if !supervisor.init()? {
-            bail!(
-                "cannot make a database in {}:\n{}",
-                home.display(),
-                last_words(&home)
-            );
+            bail!("cannot make a database in {}:\n{}", home.display(), last_words(&home));
         }
-        let mut postgres = Postgres {
-            supervisor,
-            installation,
-            password: password(&home)?,
-            home,
-            port: 0,
-            pid: 0,
-        };
+        let mut postgres =
+            Postgres { supervisor, installation, password: password(&home)?, home, port: 0, pid: 0 };
         postgres.clear_the_way()?;
         postgres.start_on_a_free_port()?;
         Ok(postgres)
@@ -282,10 +268,7 @@ fn last_words(home: &Path) -> String {
 fn wait_until(done: impl Fn() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !done() {
-        ensure!(
-            begin.elapsed() < LONGEST_START,
-            "processes of PostgreSQL do not end"
-        );
+        ensure!(begin.elapsed() < LONGEST_START, "processes of PostgreSQL do not end");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
