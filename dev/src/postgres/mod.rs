@@ -5,6 +5,7 @@
 //! end, in whatever way, SIGKILL included, so does the server.
 
 mod account;
+mod address;
 mod data_dir;
 mod installation;
 mod supervisor;
@@ -13,12 +14,14 @@ use std::{
     fs::{self, File, TryLockError},
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use address::Address;
 pub use installation::Installation;
 
 use crate::process;
@@ -48,8 +51,7 @@ pub struct Postgres {
     supervisor: Supervisor,
     installation: Installation,
     home: PathBuf,
-    password: String,
-    port: u16,
+    address: Address,
     pid: u32,
 }
 
@@ -122,9 +124,8 @@ impl Postgres {
         let mut postgres = Postgres {
             supervisor,
             installation,
-            password: password(&home)?,
+            address: Address::new(&home, 0)?,
             home,
-            port: 0,
             pid: 0,
         };
         postgres.clear_the_way()?;
@@ -134,7 +135,12 @@ impl Postgres {
 
     /// A URL for this database of the server, with the password in it.
     pub fn url(&self, database: &str) -> String {
-        url(&self.password, self.port, database)
+        self.address.url(database)
+    }
+
+    /// A program of this PostgreSQL, such as `psql`, set up to connect to the database `postgres`.
+    pub fn client(&self, program: &str) -> Command {
+        self.address.client(self.bin(program))
     }
 
     /// The path of a program of this PostgreSQL, such as `psql`.
@@ -149,7 +155,7 @@ impl Postgres {
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port
     }
 
     /// The directory of its data, log and password.
@@ -203,7 +209,9 @@ impl Postgres {
         let mut attempts = 5;
         loop {
             // Between this and the server's start another process may take the port.
-            self.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            let probe = TcpListener::bind(("127.0.0.1", 0))?;
+            self.address.port = probe.local_addr()?.port();
+            drop(probe);
             attempts -= 1;
             match self.start_server() {
                 Err(_) if attempts > 0 && last_words(&self.home).contains("in use") => {}
@@ -213,7 +221,7 @@ impl Postgres {
     }
 
     fn start_server(&mut self) -> Result<()> {
-        self.pid = self.supervisor.start_server(self.port)?;
+        self.pid = self.supervisor.start_server(self.address.port)?;
         let data = DataDir::new(&self.home);
         let begin = Instant::now();
         while !data.is_ready(self.pid) {
@@ -231,8 +239,8 @@ impl Postgres {
 /// Another process keeps a server in the same directory.
 #[derive(Debug)]
 pub struct InUse {
-    /// The URL of that server's database `postgres`, once it is ready.
-    pub url: Option<String>,
+    /// Where that server is, once it is ready.
+    pub address: Option<Address>,
 }
 
 impl std::fmt::Display for InUse {
@@ -256,19 +264,10 @@ fn take(home: &Path) -> Result<(PathBuf, File)> {
         Err(TryLockError::Error(error)) => Err(error).with_context(problem),
         Err(TryLockError::WouldBlock) => {
             let port = DataDir::new(&home).port();
-            let url = port.and_then(|port| Some(url(&password(&home).ok()?, port, "postgres")));
-            Err(InUse { url }.into())
+            let address = port.and_then(|port| Address::new(&home, port).ok());
+            Err(InUse { address }.into())
         }
     }
-}
-
-fn url(password: &str, port: u16, database: &str) -> String {
-    format!("postgres://postgres:{password}@127.0.0.1:{port}/{database}")
-}
-
-fn password(home: &Path) -> Result<String> {
-    let file = home.join("password");
-    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// The end of the server's log.
