@@ -117,7 +117,8 @@ fn a_second_server_in_the_same_place_is_refused() {
     let refused = Postgres::start(&home.0, &[]).unwrap_err();
 
     let in_use = refused.downcast::<dev::postgres::InUse>().unwrap();
-    assert_eq!(in_use.url, Some(postgres.url("postgres")));
+    let url = in_use.address.map(|address| address.url("postgres"));
+    assert_eq!(url, Some(postgres.url("postgres")));
 }
 
 #[test]
@@ -143,9 +144,9 @@ fn a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start() {
 }
 
 fn ask(postgres: &Postgres, sql: &str) -> String {
-    let output = Command::new(postgres.bin("psql"))
+    let output = postgres
+        .client("psql")
         .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-        .arg(postgres.url("postgres"))
         .arg(format!("--command={sql}"))
         .output()
         .unwrap();
