@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assets;
 mod errors;
 mod logout;
+mod statements;
 mod visits;
 mod welcome;
