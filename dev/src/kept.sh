@@ -21,11 +21,12 @@ program=$!
 watch=$!
 exec 3<&-
 
-wait "$program"
+# Silent, because some shells report here how the program ended.
+wait "$program" 2>/dev/null
 status=$?
 # A signal to this script interrupts a wait.
 while kill -s 0 "$program" 2>/dev/null; do
-    wait "$program"
+    wait "$program" 2>/dev/null
     status=$?
 done
 

@@ -34,6 +34,13 @@ fn project() -> PathBuf {
 /// The cargo that runs us, in the project.
 fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo told about this package: some build scripts (ring's) would run again for it.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&*name);
+        }
+    }
     cargo.current_dir(project());
     cargo
 }

@@ -11,8 +11,9 @@ mod installation;
 mod supervisor;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     net::TcpListener,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -255,7 +256,11 @@ impl std::error::Error for InUse {}
 fn take(home: &Path) -> Result<(PathBuf, File)> {
     let problem = || format!("cannot keep a database in {}", home.display());
     let account = Account::of_server(Some(home))?;
-    fs::create_dir_all(home).with_context(problem)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)
+        .with_context(problem)?;
     let home = fs::canonicalize(home).with_context(problem)?;
     account.adopt(&home)?;
     let lock = File::create(home.join("lock")).with_context(problem)?;
