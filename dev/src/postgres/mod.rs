@@ -7,13 +7,13 @@
 mod account;
 mod address;
 mod data_dir;
+mod home;
 mod installation;
 mod supervisor;
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, File},
     net::TcpListener,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -23,20 +23,20 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 pub use address::Address;
+pub use home::{InUse, is_in_use};
 pub use installation::Installation;
 
 use crate::process;
-use account::Account;
 use data_dir::DataDir;
 use supervisor::Supervisor;
 
 /// Recovery after a crash may take this long on a slow disk.
 const LONGEST_START: Duration = Duration::from_secs(60);
 
-/// Nothing in a temporary server has to survive a power cut.
-const TEMPORARY: [(&str, &str); 8] = [
+/// Nothing in a temporary server has to survive a power cut. But what is committed survives
+/// [`Postgres::kill9`]: it has been given to the operating system, which lives on.
+const TEMPORARY: [(&str, &str); 7] = [
     ("fsync", "off"),
-    ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("wal_level", "minimal"),
     ("max_wal_senders", "0"),
@@ -94,7 +94,7 @@ impl Postgres {
                 )
             })?,
         };
-        let (home, lock) = take(home)?;
+        let (home, lock) = home::take(home)?;
         Self::launch(installation, Some(&home), settings, Some(lock))
     }
 
@@ -234,44 +234,6 @@ impl Postgres {
             thread::sleep(Duration::from_millis(10));
         }
         Ok(())
-    }
-}
-
-/// Another process keeps a server in the same directory.
-#[derive(Debug)]
-pub struct InUse {
-    /// Where that server is, once it is ready.
-    pub address: Option<Address>,
-}
-
-impl std::fmt::Display for InUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the database of this directory is in use")
-    }
-}
-
-impl std::error::Error for InUse {}
-
-/// Makes the home of a server, if need be, and locks it for us.
-fn take(home: &Path) -> Result<(PathBuf, File)> {
-    let problem = || format!("cannot keep a database in {}", home.display());
-    let account = Account::of_server(Some(home))?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(home)
-        .with_context(problem)?;
-    let home = fs::canonicalize(home).with_context(problem)?;
-    account.adopt(&home)?;
-    let lock = File::create(home.join("lock")).with_context(problem)?;
-    match lock.try_lock() {
-        Ok(()) => Ok((home, lock)),
-        Err(TryLockError::Error(error)) => Err(error).with_context(problem),
-        Err(TryLockError::WouldBlock) => {
-            let port = DataDir::new(&home).port();
-            let address = port.and_then(|port| Address::new(&home, port).ok());
-            Err(InUse { address }.into())
-        }
     }
 }
 
