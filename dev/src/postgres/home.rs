@@ -1,4 +1,4 @@
-//! The directory of a server whose data is kept: one process at a time has it.
+//! The directory of a server whose data is kept: one process at a time has it; and its log.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -42,7 +42,9 @@ pub(super) fn take(home: &Path) -> Result<(PathBuf, File)> {
         .with_context(problem)?;
     let home = fs::canonicalize(home).with_context(problem)?;
     account.adopt(&home)?;
-    let lock = File::create(home.join("lock")).with_context(problem)?;
+    let lock_path = home.join("lock");
+    let lock = File::create(&lock_path).with_context(problem)?;
+    account.adopt(&lock_path)?;
     match lock.try_lock() {
         Ok(()) => Ok((home, lock)),
         Err(TryLockError::Error(error)) => Err(error).with_context(problem),
@@ -52,4 +54,12 @@ pub(super) fn take(home: &Path) -> Result<(PathBuf, File)> {
             Err(InUse { address }.into())
         }
     }
+}
+
+/// The end of the server's log.
+pub(super) fn last_words(home: &Path) -> String {
+    let log = fs::read(home.join("log")).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines = log.lines().collect::<Vec<_>>();
+    lines[lines.len().saturating_sub(8)..].join("\n")
 }

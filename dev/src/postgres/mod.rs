@@ -12,7 +12,7 @@ mod installation;
 mod supervisor;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
@@ -28,6 +28,7 @@ pub use installation::Installation;
 
 use crate::process;
 use data_dir::DataDir;
+use home::last_words;
 use supervisor::Supervisor;
 
 /// Recovery after a crash may take this long on a slow disk.
@@ -169,8 +170,7 @@ impl Postgres {
     /// # Errors
     /// If its supervisor was killed.
     pub fn stop(&mut self) -> Result<()> {
-        self.supervisor.signal("INT", &[self.pid])?;
-        self.supervisor.reap()
+        self.supervisor.end_server("INT")
     }
 
     /// Kills the server and all its processes, as a crash of the machine would.
@@ -179,11 +179,12 @@ impl Postgres {
     /// If its supervisor was killed.
     pub fn kill9(&mut self) -> Result<()> {
         // Stopped first: it can start no more processes, nor tidy up after those that die.
-        self.supervisor.signal("STOP", &[self.pid])?;
-        let children = process::children(self.pid);
+        let Some(pid) = self.supervisor.signal_server("STOP")? else {
+            return Ok(());
+        };
+        let children = process::children(pid);
         self.supervisor.signal("KILL", &children)?;
-        self.supervisor.signal("KILL", &[self.pid])?;
-        self.supervisor.reap()?;
+        self.supervisor.end_server("KILL")?;
         wait_until(|| !children.iter().any(|&child| process::is_running(child)))
     }
 
@@ -235,14 +236,6 @@ impl Postgres {
         }
         Ok(())
     }
-}
-
-/// The end of the server's log.
-fn last_words(home: &Path) -> String {
-    let log = fs::read(home.join("log")).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines = log.lines().collect::<Vec<_>>();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 fn wait_until(done: impl Fn() -> bool) -> Result<()> {
