@@ -48,7 +48,7 @@ impl RootSpanBuilder for RequestLog {
     fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
         let status = match outcome {
             Ok(response) => response.status(),
-            Err(error) => error.error_response().status(),
+            Err(error) => error.as_response_error().status_code(),
         };
         tracing::info!(status = status.as_u16(), "answered");
     }

@@ -16,11 +16,7 @@ pub fn is_running(pid: u32) -> bool {
 
 /// The processes that this one has started and not yet reaped.
 pub fn children(pid: u32) -> Vec<u32> {
-    all_with_parents()
-        .into_iter()
-        .filter(|&(_, parent)| parent == pid)
-        .map(|(child, _)| child)
-        .collect()
+    all_with_parents().into_iter().filter(|&(_, parent)| parent == pid).map(|(child, _)| child).collect()
 }
 
 /// The process's program and arguments, separated by spaces; empty where it is gone.

@@ -35,15 +35,9 @@ pub struct TestServer {
 pub fn test_database_server() -> &'static TestServer {
     static SERVER: OnceLock<TestServer> = OnceLock::new();
     SERVER.get_or_init(|| match env::var("DATABASE_URL") {
-        Ok(admin_url) if !admin_url.is_empty() => TestServer {
-            admin_url,
-            _own: None,
-        },
+        Ok(admin_url) if !admin_url.is_empty() => TestServer { admin_url, _own: None },
         _ => match Postgres::temporary() {
-            Ok(postgres) => TestServer {
-                admin_url: postgres.url("postgres"),
-                _own: Some(postgres),
-            },
+            Ok(postgres) => TestServer { admin_url: postgres.url("postgres"), _own: Some(postgres) },
             Err(error) => panic!("{error:#}"),
         },
     })
@@ -90,9 +84,7 @@ fn machine() -> &'static str {
     MACHINE.get_or_init(|| {
         let name = Command::new("uname").arg("-n").output();
         let mut hasher = DefaultHasher::new();
-        name.map(|output| output.stdout)
-            .unwrap_or_default()
-            .hash(&mut hasher);
+        name.map(|output| output.stdout).unwrap_or_default().hash(&mut hasher);
         format!("{:08x}", hasher.finish() as u32)
     })
 }
@@ -104,9 +96,7 @@ fn with_database(url: &str, database: &str) -> String {
         None => (url, String::new()),
     };
     let server_begins = address.find("://").map_or(0, |at| at + 3);
-    let server_ends = address[server_begins..]
-        .find('/')
-        .map_or(address.len(), |at| server_begins + at);
+    let server_ends = address[server_begins..].find('/').map_or(address.len(), |at| server_begins + at);
     format!("{}/{database}{parameters}", &address[..server_ends])
 }
 
@@ -117,16 +107,10 @@ mod tests {
     #[test]
     fn only_the_database_of_a_url_is_replaced() {
         for (given, expected) in [
-            (
-                "postgres://u:p@h:1/a?sslmode=off",
-                "postgres://u:p@h:1/b?sslmode=off",
-            ),
+            ("postgres://u:p@h:1/a?sslmode=off", "postgres://u:p@h:1/b?sslmode=off"),
             ("postgres://u@h/a", "postgres://u@h/b"),
             ("postgres://h", "postgres://h/b"),
-            (
-                "postgres:///a?host=/run/postgresql",
-                "postgres:///b?host=/run/postgresql",
-            ),
+            ("postgres:///a?host=/run/postgresql", "postgres:///b?host=/run/postgresql"),
         ] {
             assert_eq!(with_database(given, "b"), expected);
         }
@@ -134,10 +118,7 @@ mod tests {
 
     #[test]
     fn a_database_is_left_over_only_when_its_process_has_ended() {
-        let server = TestServer {
-            admin_url: String::new(),
-            _own: None,
-        };
+        let server = TestServer { admin_url: String::new(), _own: None };
 
         let own = server.new_database_name();
         let ended = own.replacen(&format!("_{}_", process::id()), "_2147483647_", 1);

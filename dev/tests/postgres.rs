@@ -117,7 +117,8 @@ fn a_second_server_in_the_same_place_is_refused() {
     let refused = Postgres::start(&home.0, &[]).unwrap_err();
 
     let in_use = refused.downcast::<dev::postgres::InUse>().unwrap();
-    assert_eq!(in_use.url, Some(postgres.url("postgres")));
+    let url = in_use.address.map(|address| address.url("postgres"));
+    assert_eq!(url, Some(postgres.url("postgres")));
 }
 
 #[test]
@@ -130,10 +131,7 @@ fn a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start() {
     drop(postgres);
     let (_, rest) = text.split_once('\n').unwrap();
     // Of the same user as the server, or PostgreSQL would see by itself that it is not one.
-    let mut other = as_owner_of(&home.0.join("data"), "sleep")
-        .arg("60")
-        .spawn()
-        .unwrap();
+    let mut other = as_owner_of(&home.0.join("data"), "sleep").arg("60").spawn().unwrap();
     fs::write(&pid_file, format!("{}\n{rest}", other.id())).unwrap();
 
     let started = Postgres::start(&home.0, &[("fsync", "off")]);
@@ -146,9 +144,9 @@ fn a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start() {
 }
 
 fn ask(postgres: &Postgres, sql: &str) -> String {
-    let output = Command::new(postgres.bin("psql"))
+    let output = postgres
+        .client("psql")
         .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-        .arg(postgres.url("postgres"))
         .arg(format!("--command={sql}"))
         .output()
         .unwrap();

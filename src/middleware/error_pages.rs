@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_session::storage::{LoadError, SaveError, UpdateError};
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage, HttpResponse, ResponseError,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -28,12 +28,12 @@ pub async fn error_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = request.extensions().get::<RequestId>().map(RequestId::to_string).unwrap_or_default();
+    let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
     // A panic would end the connection, and the visitor would see nothing. The hook in `telemetry` has logged it.
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => Ok(fill(response.map_into_boxed_body(), &id)),
-        Ok(Err(error)) => Err(failed(error, id)),
-        Err(_panic) => Err(answer(StatusCode::INTERNAL_SERVER_ERROR, &id)),
+        Ok(Err(error)) => Err(Failed { status: status_of(&error), request_id: id }.into()),
+        Err(_panic) => Err(Failed { status: StatusCode::INTERNAL_SERVER_ERROR, request_id: id }.into()),
     }
 }
 
@@ -50,15 +50,14 @@ fn fill(mut response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<Box
     response.map_body(|_, _| BoxBody::new(ErrorPage::new(status, id).to_html()))
 }
 
-/// A failure of a middleware, which does not pass as a response. The session's is one of these: actix-session answers
-/// 500 without a body where its store fails.
-fn failed(error: Error, id: String) -> Error {
-    if let Some(status) = session_failure(&error) {
-        return answer(status, &id);
-    }
-    let status = error.as_response_error().status_code();
-    log(status, &error);
-    answer(status, &id)
+/// The status for a failure of a middleware, which does not pass as a response. The session's is one of these:
+/// actix-session answers 500 without a body where its store fails.
+fn status_of(error: &Error) -> StatusCode {
+    session_failure(error).unwrap_or_else(|| {
+        let status = error.as_response_error().status_code();
+        log(status, error);
+        status
+    })
 }
 
 /// The status for a store's failure, which the store has logged: 503, but for a state that can't be written, which no
@@ -78,14 +77,28 @@ fn session_failure(error: &Error) -> Option<StatusCode> {
     }
 }
 
-fn answer(status: StatusCode, id: &str) -> Error {
-    let mut response = HttpResponse::build(status);
-    response.insert_header((header::CONTENT_TYPE, error::CONTENT_TYPE));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+/// An error page on its way out. A type of its own, because `InternalError` gives its response away once only, and the
+/// log asks for the status too.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}")]
+struct Failed {
+    status: StatusCode,
+    request_id: String,
+}
+
+impl ResponseError for Failed {
+    fn status_code(&self) -> StatusCode {
+        self.status
     }
-    let page = response.body(ErrorPage::new(status, id).to_html());
-    InternalError::from_response(status, page).into()
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, error::CONTENT_TYPE));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        response.body(ErrorPage::new(self.status, &self.request_id).to_html())
+    }
 }
 
 /// Logged here, once: with the request's id, which the span adds, and with every cause.

@@ -26,10 +26,7 @@ impl Account {
         }
         let owner = home.and_then(|home| fs::metadata(home.join("data")).ok());
         if let Some(owner) = owner.filter(|owner| owner.uid() != 0) {
-            return Ok(Account::Other {
-                uid: owner.uid(),
-                gid: owner.gid(),
-            });
+            return Ok(Account::Other { uid: owner.uid(), gid: owner.gid() });
         }
         ["postgres", "nobody"]
             .into_iter()

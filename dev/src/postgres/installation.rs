@@ -65,9 +65,7 @@ impl Installation {
         let Some(directory) = pg_config(&self.bin("pg_config"), "--pkglibdir") else {
             return false;
         };
-        ["so", "dylib"]
-            .iter()
-            .any(|extension| directory.join(name).with_extension(extension).exists())
+        ["so", "dylib"].iter().any(|extension| directory.join(name).with_extension(extension).exists())
     }
 
     fn at(bin: PathBuf) -> Option<Self> {
@@ -109,10 +107,7 @@ fn usual_places() -> Vec<Installation> {
         PathBuf::from("/Library/PostgreSQL"),
         home.join(".theseus/postgresql"), // where `cargo dev fetch` puts it
     ];
-    let mut found = families
-        .iter()
-        .flat_map(|family| versions_in(family))
-        .collect::<Vec<_>>();
+    let mut found = families.iter().flat_map(|family| versions_in(family)).collect::<Vec<_>>();
     found.sort_by_key(|installation| std::cmp::Reverse(installation.major));
     found
 }
@@ -121,9 +116,7 @@ fn versions_in(family: &Path) -> Vec<Installation> {
     let Ok(entries) = fs::read_dir(family) else {
         return Vec::new();
     };
-    entries
-        .filter_map(|entry| Installation::at(entry.ok()?.path().join("bin")))
-        .collect()
+    entries.filter_map(|entry| Installation::at(entry.ok()?.path().join("bin"))).collect()
 }
 
 fn bin_dir_of(program: &Path) -> Option<PathBuf> {

@@ -5,20 +5,24 @@
 //! end, in whatever way, SIGKILL included, so does the server.
 
 mod account;
+mod address;
 mod data_dir;
 mod installation;
 mod supervisor;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     net::TcpListener,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use address::Address;
 pub use installation::Installation;
 
 use crate::process;
@@ -48,8 +52,7 @@ pub struct Postgres {
     supervisor: Supervisor,
     installation: Installation,
     home: PathBuf,
-    password: String,
-    port: u16,
+    address: Address,
     pid: u32,
 }
 
@@ -101,32 +104,18 @@ impl Postgres {
         settings: &[(&str, &str)],
         lock: Option<File>,
     ) -> Result<Self> {
-        let own = [
-            ("listen_addresses", "127.0.0.1"),
-            ("unix_socket_directories", ""),
-        ];
+        let own = [("listen_addresses", "127.0.0.1"), ("unix_socket_directories", "")];
         let options = own
             .iter()
             .chain(settings)
             .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
             .collect::<Vec<_>>();
-        let (mut supervisor, home) =
-            Supervisor::start(installation.bin_dir(), home, &options, lock)?;
+        let (mut supervisor, home) = Supervisor::start(installation.bin_dir(), home, &options, lock)?;
         if !supervisor.init()? {
-            bail!(
-                "cannot make a database in {}:\n{}",
-                home.display(),
-                last_words(&home)
-            );
+            bail!("cannot make a database in {}:\n{}", home.display(), last_words(&home));
         }
-        let mut postgres = Postgres {
-            supervisor,
-            installation,
-            password: password(&home)?,
-            home,
-            port: 0,
-            pid: 0,
-        };
+        let mut postgres =
+            Postgres { supervisor, installation, address: Address::new(&home, 0)?, home, pid: 0 };
         postgres.clear_the_way()?;
         postgres.start_on_a_free_port()?;
         Ok(postgres)
@@ -134,7 +123,12 @@ impl Postgres {
 
     /// A URL for this database of the server, with the password in it.
     pub fn url(&self, database: &str) -> String {
-        url(&self.password, self.port, database)
+        self.address.url(database)
+    }
+
+    /// A program of this PostgreSQL, such as `psql`, set up to connect to the database `postgres`.
+    pub fn client(&self, program: &str) -> Command {
+        self.address.client(self.bin(program))
     }
 
     /// The path of a program of this PostgreSQL, such as `psql`.
@@ -149,7 +143,7 @@ impl Postgres {
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port
     }
 
     /// The directory of its data, log and password.
@@ -203,7 +197,9 @@ impl Postgres {
         let mut attempts = 5;
         loop {
             // Between this and the server's start another process may take the port.
-            self.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            let probe = TcpListener::bind(("127.0.0.1", 0))?;
+            self.address.port = probe.local_addr()?.port();
+            drop(probe);
             attempts -= 1;
             match self.start_server() {
                 Err(_) if attempts > 0 && last_words(&self.home).contains("in use") => {}
@@ -213,7 +209,7 @@ impl Postgres {
     }
 
     fn start_server(&mut self) -> Result<()> {
-        self.pid = self.supervisor.start_server(self.port)?;
+        self.pid = self.supervisor.start_server(self.address.port)?;
         let data = DataDir::new(&self.home);
         let begin = Instant::now();
         while !data.is_ready(self.pid) {
@@ -231,8 +227,8 @@ impl Postgres {
 /// Another process keeps a server in the same directory.
 #[derive(Debug)]
 pub struct InUse {
-    /// The URL of that server's database `postgres`, once it is ready.
-    pub url: Option<String>,
+    /// Where that server is, once it is ready.
+    pub address: Option<Address>,
 }
 
 impl std::fmt::Display for InUse {
@@ -247,7 +243,7 @@ impl std::error::Error for InUse {}
 fn take(home: &Path) -> Result<(PathBuf, File)> {
     let problem = || format!("cannot keep a database in {}", home.display());
     let account = Account::of_server(Some(home))?;
-    fs::create_dir_all(home).with_context(problem)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(home).with_context(problem)?;
     let home = fs::canonicalize(home).with_context(problem)?;
     account.adopt(&home)?;
     let lock = File::create(home.join("lock")).with_context(problem)?;
@@ -256,19 +252,10 @@ fn take(home: &Path) -> Result<(PathBuf, File)> {
         Err(TryLockError::Error(error)) => Err(error).with_context(problem),
         Err(TryLockError::WouldBlock) => {
             let port = DataDir::new(&home).port();
-            let url = port.and_then(|port| Some(url(&password(&home).ok()?, port, "postgres")));
-            Err(InUse { url }.into())
+            let address = port.and_then(|port| Address::new(&home, port).ok());
+            Err(InUse { address }.into())
         }
     }
-}
-
-fn url(password: &str, port: u16, database: &str) -> String {
-    format!("postgres://postgres:{password}@127.0.0.1:{port}/{database}")
-}
-
-fn password(home: &Path) -> Result<String> {
-    let file = home.join("password");
-    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// The end of the server's log.
@@ -282,10 +269,7 @@ fn last_words(home: &Path) -> String {
 fn wait_until(done: impl Fn() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !done() {
-        ensure!(
-            begin.elapsed() < LONGEST_START,
-            "processes of PostgreSQL do not end"
-        );
+        ensure!(begin.elapsed() < LONGEST_START, "processes of PostgreSQL do not end");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -98,9 +98,7 @@ impl Supervisor {
 
     fn answer(&mut self) -> Result<String> {
         let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .context("the supervisor of PostgreSQL does not answer")?;
+        self.answers.read_line(&mut line).context("the supervisor of PostgreSQL does not answer")?;
         Ok(line.trim_end_matches('\n').to_owned())
     }
 }

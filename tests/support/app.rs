@@ -1,0 +1,162 @@
+use actix_postgres_sessions::{Config, Dependencies, app, database};
+use actix_web::{HttpServer, dev::ServerHandle, http::StatusCode, rt};
+use reqwest::{Client, Method, RequestBuilder, Response, header::HeaderMap, redirect::Policy};
+
+use super::{TestDatabase, log};
+
+/// The application over a database of its own, on a port of its own, without TLS.
+pub struct TestApp {
+    pub database: TestDatabase,
+    pub config: Config,
+    pub url: String,
+    server: ServerHandle,
+}
+
+impl TestApp {
+    pub async fn spawn() -> Self {
+        Self::spawn_with(&[]).await
+    }
+
+    /// With other settings than a test's usual ones, by the names of their variables.
+    pub async fn spawn_with(settings: &[(&str, &str)]) -> Self {
+        Self::on(TestDatabase::new().await, settings).await
+    }
+
+    pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        log::capture();
+        let config = Config::from_lookup(|name| {
+            let usual = match name {
+                "DATABASE_URL" => Some("postgres://replaced.below/"),
+                "SESSION_SECRET" => Some("a secret of the tests and of nothing else"),
+                "COOKIE_SECURE" => Some("false"),
+                "BIND_ADDRESS" => Some("127.0.0.1:0"),
+                _ => None,
+            };
+            let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
+            set.or(usual).map(str::to_owned)
+        });
+        let config =
+            Config { database_url: database.options.clone(), ..config.expect("a test's configuration") };
+        let dependencies =
+            Dependencies::new(config.clone(), database::pool(&config)).expect("a secret that can be used");
+        dependencies.readiness.set_migrated();
+
+        let server = HttpServer::new(move || app(&dependencies)).workers(2).disable_signals();
+        let server = server.bind(config.bind_address).expect("a free port");
+        let url = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        rt::spawn(server);
+        Self { database, config, url, server: handle }
+    }
+
+    /// A visitor with cookies of their own, who follows no redirect.
+    pub fn browser(&self) -> Browser {
+        let client = Client::builder().cookie_store(true).redirect(Policy::none()).build().expect("a client");
+        Browser { client, url: self.url.clone() }
+    }
+
+    /// A request without cookies, to be completed.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+        client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// The first visit of a new visitor, and the cookie (`id=…`) that it gave.
+    pub async fn new_session(&self) -> (Page, String) {
+        let page = Page::of(self.request(Method::GET, "/")).await;
+        let cookie = page.cookie("id").expect("a session cookie");
+        (page, cookie)
+    }
+
+    /// GET with this `Cookie` header.
+    pub async fn get_with(&self, path: &str, cookie: &str) -> Page {
+        Page::of(self.request(Method::GET, path).header("cookie", cookie)).await
+    }
+
+    pub async fn stop(&self) {
+        self.server.stop(true).await;
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+/// Keeps cookies, as a browser does.
+pub struct Browser {
+    client: Client,
+    url: String,
+}
+
+impl Browser {
+    pub async fn get(&self, path: &str) -> Page {
+        Page::of(self.request(Method::GET, path)).await
+    }
+
+    /// A form of one of our own pages.
+    pub async fn post(&self, path: &str) -> Page {
+        Page::of(self.request(Method::POST, path).header("sec-fetch-site", "same-origin")).await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Page {
+    pub async fn of(request: RequestBuilder) -> Self {
+        Self::read(request.send().await.expect("an answer")).await
+    }
+
+    async fn read(response: Response) -> Self {
+        let status = StatusCode::from_u16(response.status().as_u16()).expect("a status");
+        let headers = response.headers().clone();
+        let body = response.bytes().await.expect("the whole body");
+        Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// The text of the element with this id; panics where there is none.
+    pub fn element(&self, id: &str) -> &str {
+        self.try_element(id).unwrap_or_else(|| panic!("no #{id} in {self:#?}"))
+    }
+
+    pub fn try_element(&self, id: &str) -> Option<&str> {
+        let (_, rest) = self.body.split_once(&format!(r#"id="{id}""#))?;
+        let (_, text) = rest.split_once('>')?;
+        text.split_once('<').map(|(text, _)| text)
+    }
+
+    pub fn user(&self) -> &str {
+        self.element("user")
+    }
+
+    pub fn visits(&self) -> i64 {
+        self.element("visits").parse().expect("a number")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Every `Set-Cookie` of the answer.
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text")).collect()
+    }
+
+    /// `name=value` of a cookie that the answer sets.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let set = self.set_cookies().into_iter().find(|set| set.starts_with(&format!("{name}=")))?;
+        set.split(';').next().map(str::to_owned)
+    }
+}

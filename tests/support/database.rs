@@ -1,0 +1,80 @@
+use std::{str::FromStr, thread};
+
+use actix_postgres_sessions::database::MIGRATIONS;
+use dev::{TestServer, test_database_server};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::OnceCell;
+
+/// A database of one test's own, with the schema in it; dropped with this, whether the test passes or panics.
+pub struct TestDatabase {
+    pub pool: PgPool,
+    pub options: PgConnectOptions,
+    name: String,
+    server: &'static TestServer,
+}
+
+impl TestDatabase {
+    pub async fn new() -> Self {
+        let database = Self::without_schema().await;
+        MIGRATIONS.run(&database.pool).await.expect("migrate");
+        database
+    }
+
+    pub async fn without_schema() -> Self {
+        static LEFTOVERS: OnceCell<()> = OnceCell::const_new();
+        let server = test_database_server();
+        LEFTOVERS.get_or_init(|| drop_leftovers(server)).await;
+
+        let name = server.new_database_name();
+        admin(server, format!("create database {name}")).await;
+        let options = PgConnectOptions::from_str(&server.url(&name)).expect("a URL");
+        let pool = PgPoolOptions::new().max_connections(30).connect_lazy_with(options.clone());
+        Self { pool, options, name, server }
+    }
+
+    /// One number from the database, such as a count of rows.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    pub async fn execute(&self, sql: &'static str) {
+        self.pool.execute(sql).await.expect(sql);
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server, self.name.clone());
+        // A runtime of its own: the test's may be on its way out.
+        let dropped = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
+        });
+        let dropped = dropped.join();
+        assert!(dropped.is_ok() || thread::panicking(), "the test's database could not be dropped");
+    }
+}
+
+async fn admin(server: &TestServer, sql: String) {
+    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
+    connection.close().await.expect("close");
+}
+
+async fn drop_leftovers(server: &TestServer) {
+    if server.is_temporary() {
+        return;
+    }
+    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    let names: Vec<String> = sqlx::query_scalar("select datname::text from pg_database")
+        .fetch_all(&mut connection)
+        .await
+        .expect("list");
+    for name in names.into_iter().filter(|name| server.is_leftover(name)) {
+        admin(server, format!("drop database if exists {name} with (force)")).await;
+    }
+}

@@ -1,0 +1,9 @@
+//! The application from outside, over HTTP: a file for each page or subject.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod errors;
+mod logout;
+mod visits;
+mod welcome;
