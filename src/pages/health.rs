@@ -16,8 +16,8 @@ use tokio::{
 
 use crate::server::Readiness;
 
-/// An answer after this is no answer.
-const TIMEOUT: Duration = Duration::from_millis(900);
+/// An answer after this is no answer. Below a second by what a busy machine needs to say so.
+const TIMEOUT: Duration = Duration::from_millis(700);
 
 /// 200 while the process runs.
 pub async fn live() -> HttpResponse {
