@@ -59,7 +59,8 @@ pub async fn request_limits(
 fn too_large(request: &ServiceRequest) -> Option<StatusCode> {
     let headers = request.headers();
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let body = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let body =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if request.uri().to_string().len() > LONGEST_URI {
         Some(StatusCode::URI_TOO_LONG)
     } else if headers.len() > MOST_HEADERS || head > LARGEST_HEAD {

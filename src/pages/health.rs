@@ -34,8 +34,7 @@ pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpRespon
         "#
     )
     .fetch_one(&**pool);
-    let can_serve =
-        readiness.is_ready() && matches!(tokio::time::timeout(TIMEOUT, ping).await, Ok(Ok(true)));
+    let can_serve = readiness.is_ready() && matches!(tokio::time::timeout(TIMEOUT, ping).await, Ok(Ok(true)));
     let (mut response, body) = match can_serve {
         true => (HttpResponse::Ok(), "ready\n"),
         false => (HttpResponse::ServiceUnavailable(), "not ready\n"),

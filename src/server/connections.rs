@@ -38,7 +38,8 @@ struct Connection {
 impl Connections {
     /// Watches a connection that was just accepted: for [`actix_web::HttpServer::on_connect`].
     pub fn watch(&self, socket: &dyn Any, data: &mut Extensions) {
-        let socket = socket.downcast_ref::<rt::net::TcpStream>().map(|socket| socket.as_fd().try_clone_to_owned());
+        let socket =
+            socket.downcast_ref::<rt::net::TcpStream>().map(|socket| socket.as_fd().try_clone_to_owned());
         // Out of file descriptors, we serve it unwatched.
         let Some(Ok(socket)) = socket else { return };
         let idle_since = Mutex::new(Some(Instant::now()));

@@ -1,6 +1,8 @@
 //! The database is away, full, locked or slow.
 
-use std::{os::unix::fs::MetadataExt, os::unix::process::CommandExt, process::Command, thread, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt, os::unix::process::CommandExt, process::Command, thread, time::Duration,
+};
 
 use dev::process;
 
