@@ -71,7 +71,7 @@ is "the session secret is for its owner only" "600 65532" \
   "$(beside "$app" stat -c '%a %u' /var/lib/actix-postgres-sessions/session-secret)"
 is "the database password is for the app only" "400 65532" "$(beside "$app" stat -c '%a %u' /run/database/pgpass)"
 is "the app is no superuser of its database" f \
-  "$(docker exec "$postgres" psql -h 127.0.0.1 -U postgres -Atc "select rolsuper from pg_roles where rolname = 'app'")"
+  "$(docker exec "$postgres" psql -U postgres -Atc "select rolsuper from pg_roles where rolname = 'app'")"
 made=$(secrets)
 password=$(beside "$app" cut -d: -f5 /run/database/pgpass)
 is "the password is in no container's definition and no image" "" "$(
