@@ -5,5 +5,6 @@ mod support;
 
 mod errors;
 mod logout;
+mod rotation;
 mod visits;
 mod welcome;
