@@ -38,7 +38,8 @@ pub struct Dependencies {
     pub store: PgSessionStore,
     /// Whether it can serve pages.
     pub readiness: Data<Readiness>,
-    cookie: Data<SessionCookie>,
+    /// What a session's cookie is.
+    pub cookie: Data<SessionCookie>,
 }
 
 impl Dependencies {
@@ -119,7 +120,7 @@ where
 }
 
 /// actix-session, told what a session's cookie is. `session_cookie` stands before it and must agree.
-fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
+pub fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
     let SessionCookie { name, secure, keys } = &**dependencies.cookie;
     let idle_timeout = Duration::try_from(dependencies.config.session_idle_timeout).unwrap_or(Duration::MAX);
     SessionMiddleware::builder(dependencies.store.clone(), keys.current().clone())

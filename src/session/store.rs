@@ -14,7 +14,10 @@ use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
-use super::state::{self, SessionState};
+use super::{
+    rotation,
+    state::{self, SessionState},
+};
 
 /// Length of a session's state, as JSON text, in bytes: at most 64 KiB. The table has the same limit, as the constraint
 /// `sessions_state_size`.
@@ -39,7 +42,7 @@ impl SessionId {
         self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn hash(key: &str) -> Self {
+    pub(super) fn hash(key: &str) -> Self {
         Self(Sha256::digest(key).into())
     }
 }
@@ -52,13 +55,17 @@ impl SessionId {
 /// | --- | --- |
 /// | `save` | a new row under a fresh key; never overwrites |
 /// | `load` | `None` for whatever is not a live session of ours; moves the idle clock, at most once a minute |
-/// | `update` | writes only a live row: a session that has ended stays ended |
+/// | `update` | writes only a live row: a session that has ended stays ended; after [`TypedSession::rotate`] gives it a new key |
 /// | `update_ttl` | never shortens, never revives |
 /// | `delete` | idempotent; the row is gone when it returns |
 ///
 /// A session ends when nobody has come for the idle timeout, and at the latest when it is as old as the maximum age,
 /// after OWASP's [session expiration][owasp]. Every failure of the database is an error, never an empty session.
 ///
+/// For 10 seconds after a rotation the key before it opens the same session: requests that are on their way with it are
+/// nobody else's.
+///
+/// [`TypedSession::rotate`]: super::TypedSession::rotate
 /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-expiration
 ///
 /// ```no_run
@@ -74,9 +81,9 @@ impl SessionId {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PgSessionStore {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     idle_timeout: PgInterval,
-    max_age: PgInterval,
+    pub(super) max_age: PgInterval,
 }
 
 impl PgSessionStore {
@@ -107,15 +114,23 @@ impl PgSessionStore {
         // the update finds no row, and a statement that writes nothing costs no commit record.
         sqlx::query_scalar!(
             r#"
-            with live as (
+            with known as (
+                select id, state, created_at, expires_at
+                from sessions
+                where id = $1
+                union all
+                select id, state, created_at, expires_at
+                from sessions
+                where previous_id = $1
+                and rotated_at > now() - $4::interval
+            ), live as (
                 select
                     id,
                     state,
                     expires_at,
                     least(now() + $2::interval, created_at + $3::interval) as next_expires_at
-                from sessions
-                where id = $1
-                and expires_at > now()
+                from known
+                where expires_at > now()
                 and created_at + $3::interval > now()
             ), touched as (
                 update sessions
@@ -130,9 +145,38 @@ impl PgSessionStore {
             &id.0,
             self.idle_timeout as _,
             self.max_age as _,
+            rotation::GRACE as _,
         )
         .fetch_optional(&self.pool)
         .await
+    }
+
+    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a statement that has
+    /// waited for a rotation looks at the row again as it is then, and at nothing else.
+    async fn update_row(
+        &self,
+        key: SessionKey,
+        column: String,
+        ttl: &Duration,
+    ) -> sqlx::Result<(SessionKey, bool)> {
+        let updated = sqlx::query!(
+            "
+            update sessions
+            set state = $2::text::json,
+                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
+            where (id = $1 or previous_id = $1 and rotated_at > now() - $5::interval)
+            and expires_at > now()
+            and created_at + $4::interval > now()
+            ",
+            &SessionId::hash(key.as_ref()).0,
+            column,
+            interval(*ttl) as _,
+            self.max_age as _,
+            rotation::GRACE as _,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok((key, updated.rows_affected() > 0))
     }
 }
 
@@ -151,7 +195,9 @@ impl SessionStore for PgSessionStore {
         }))
     }
 
-    async fn save(&self, state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(&self, mut state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
+        // A new session has a new key anyway.
+        rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(SaveError::Serialization))?;
         let key = generate_session_key();
         // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
@@ -175,29 +221,17 @@ impl SessionStore for PgSessionStore {
     async fn update(
         &self,
         key: SessionKey,
-        state: SessionState,
+        mut state: SessionState,
         ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
+        let is_rotation = rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(UpdateError::Serialization))?;
-        let updated = sqlx::query!(
-            "
-            update sessions
-            set state = $2::text::json,
-                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
-            where id = $1
-            and expires_at > now()
-            and created_at + $4::interval > now()
-            ",
-            &SessionId::hash(key.as_ref()).0,
-            column,
-            interval(*ttl) as _,
-            self.max_age as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("update a session")
-        .map_err(logged(UpdateError::Other))?;
-        if updated.rows_affected() == 0 {
+        let updated = match is_rotation {
+            true => self.rotate(key, column, ttl).await,
+            false => self.update_row(key, column, ttl).await,
+        };
+        let (key, is_live) = updated.context("update a session").map_err(logged(UpdateError::Other))?;
+        if !is_live {
             // A logout went through while this request was under way. Saving the state again would undo it; the key
             // goes back to the browser and opens nothing.
             tracing::debug!("the session ended while it was in use; its changes are dropped");
@@ -210,7 +244,7 @@ impl SessionStore for PgSessionStore {
             "
             update sessions
             set expires_at = least(now() + $2::interval, created_at + $3::interval)
-            where id = $1
+            where (id = $1 or previous_id = $1 and rotated_at > now() - $4::interval)
             and expires_at > now()
             and created_at + $3::interval > now()
             and expires_at < least(now() + $2::interval, created_at + $3::interval)
@@ -218,6 +252,7 @@ impl SessionStore for PgSessionStore {
             &SessionId::hash(key.as_ref()).0,
             interval(*ttl) as _,
             self.max_age as _,
+            rotation::GRACE as _,
         )
         .execute(&self.pool)
         .await
@@ -230,9 +265,10 @@ impl SessionStore for PgSessionStore {
         sqlx::query!(
             "
             delete from sessions
-            where id = $1
+            where id = $1 or previous_id = $1 and rotated_at > now() - $2::interval
             ",
             &SessionId::hash(key.as_ref()).0,
+            rotation::GRACE as _,
         )
         .execute(&self.pool)
         .await
@@ -262,7 +298,7 @@ fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error
 }
 
 /// A century is as good as for ever, and still a time that PostgreSQL can add to another.
-fn interval(duration: Duration) -> PgInterval {
+pub(super) fn interval(duration: Duration) -> PgInterval {
     const CENTURY: Duration = Duration::days(36_525);
     PgInterval {
         months: 0,
