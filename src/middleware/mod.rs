@@ -2,6 +2,9 @@
 //! order.
 
 pub mod cross_origin;
+pub mod deadline;
 pub mod error_pages;
+pub mod request_limits;
 pub mod security_headers;
 pub mod session_cookie;
+pub mod stopping;
