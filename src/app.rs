@@ -28,6 +28,7 @@ use crate::{
     pages::{assets, health, logout, visits, welcome},
     server::{Readiness, connections::at_work},
     telemetry,
+    users::VisitCounter,
 };
 
 /// What the application works with; cheap to clone, and shared by all workers.
@@ -41,11 +42,15 @@ pub struct Dependencies {
     pub store: PgSessionStore,
     /// Whether it can serve pages.
     pub readiness: Data<Readiness>,
-    cookie: Data<SessionCookie>,
+    visits: Data<VisitCounter>,
+    /// What a session's cookie is.
+    pub cookie: Data<SessionCookie>,
 }
 
 impl Dependencies {
     /// Over the database of `pool`, whose schema may come later ([`crate::database::migrate`]).
+    ///
+    /// Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// The session's secret can't be read or made.
@@ -56,6 +61,7 @@ impl Dependencies {
                 .idle_timeout(config.session_idle_timeout.try_into()?)
                 .max_age(config.session_max_age.try_into()?),
             cookie: Data::new(SessionCookie::new(config.cookie_secure, keys)),
+            visits: Data::new(VisitCounter::new(&pool)),
             readiness: Data::default(),
             pool: Data::new(pool),
             config: Data::new(config),
@@ -79,6 +85,7 @@ pub fn app(
     App::new()
         .app_data(dependencies.config.clone())
         .app_data(dependencies.pool.clone())
+        .app_data(dependencies.visits.clone())
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.readiness.clone())
         .configure(|routes| route_table(routes, dependencies))
@@ -130,7 +137,7 @@ where
 }
 
 /// actix-session, told what a session's cookie is. `session_cookie` stands before it and must agree.
-fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
+pub fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
     let SessionCookie { name, secure, keys } = &**dependencies.cookie;
     let idle_timeout = Duration::try_from(dependencies.config.session_idle_timeout).unwrap_or(Duration::MAX);
     SessionMiddleware::builder(dependencies.store.clone(), keys.current().clone())

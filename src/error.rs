@@ -1,11 +1,13 @@
 //! What a handler may fail with. The visitor sees a page that says what to do, never the cause; the log has the cause.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+
+use crate::batch::BatchError;
 
 /// A failed request. Turned into a response without a body, which [`crate::middleware::error_pages`] fills: one place
 /// makes every error page.
@@ -13,7 +15,7 @@ use actix_web::{
 pub enum Error {
     /// The database did not answer, or not in time, or not with what it should: 503, try again.
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] BatchError),
     /// The page took too long, which the database's silence alone can explain: 503, try again.
     #[error("no answer within {0:?}")]
     Overdue(Duration),
@@ -39,6 +41,18 @@ impl ResponseError for Error {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         response.finish()
+    }
+}
+
+impl From<BatchError> for Error {
+    fn from(error: BatchError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error).into())
     }
 }
 

@@ -5,13 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use actix_postgres_sessions::{
-    session::sweep::{Swept, sweep},
-    users,
-};
+use actix_postgres_sessions::session::sweep::{Swept, sweep};
 use futures_util::future::join_all;
 use support::{TestApp, TestDatabase};
-use uuid::Uuid;
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 60 * 60);
 
@@ -59,9 +55,11 @@ async fn the_user_of_an_ended_session_goes_with_it() {
 
 #[actix_web::test]
 async fn a_user_who_logged_out_goes_when_no_session_can_bring_them_back() {
-    let database = TestDatabase::new().await;
-    let user = Uuid::now_v7();
-    users::record_visit(&database.pool, user).await.expect("counted");
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+    browser.post("/logout").await;
+    let database = &app.database;
 
     let early = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
     database.execute("update users set first_visit_at = now() - interval '9 hours 1 minute'").await;

@@ -13,7 +13,7 @@ use super::{Moment, assets::Assets, in_words, page, short};
 use crate::{
     Config, Error,
     middleware::session_cookie::{PresentedCookie, SessionCookie},
-    session::{SessionId, TypedSession},
+    session::{GRACE, SessionId, TypedSession},
 };
 
 #[derive(Template)]
@@ -109,11 +109,12 @@ async fn details(
             users.last_visit_at
         from sessions
         join users on users.id = $2
-        where sessions.id = $1
+        where sessions.id = $1 or sessions.previous_id = $1 and sessions.rotated_at > now() - $4::interval
         "#,
         &id.0,
         user_id,
         PgInterval::try_from(max_age).expect("the configuration allows whole seconds, up to 400 days") as _,
+        GRACE as _,
     )
     .fetch_optional(pool)
     .await

@@ -2,7 +2,9 @@
 //!
 //! The only file that knows the names of a session's values: handlers see typed methods, never strings.
 
+mod rotation;
 pub mod state;
+mod statements;
 pub mod store;
 pub mod sweep;
 
@@ -12,6 +14,7 @@ use actix_session::{Session, SessionExt, SessionInsertError};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use uuid::Uuid;
 
+pub(crate) use rotation::GRACE;
 pub use state::SessionState;
 pub use store::{PgSessionStore, SessionId};
 
@@ -38,6 +41,22 @@ impl TypedSession {
     pub fn start(&self, user_id: Uuid) -> Result<(), SessionInsertError> {
         // `insert` and not `update`: in actix-session 0.11 `update` forgets to mark the session as changed.
         self.0.insert(USER_ID, user_id)
+    }
+
+    /// Gives the session a new key with the response, in one statement; its age and what it holds stay. Call it
+    /// wherever a session comes to mean more than before: after a login, a change of role or of password. Whoever knew
+    /// the old key has nothing then, but for 10 seconds, in which it still opens this session for the requests that the
+    /// browser had already sent. See [OWASP on renewing the session id][owasp].
+    ///
+    /// A session that ends meanwhile stays ended. Of two rotations at once the first gives the key. A second rotation
+    /// within the 10 seconds takes them from the oldest key.
+    ///
+    /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
+    ///
+    /// # Errors
+    /// None that is known, as with [`TypedSession::start`].
+    pub fn rotate(&self) -> Result<(), SessionInsertError> {
+        rotation::wish(&self.0)
     }
 
     /// Whether nothing is in it: a stranger's, or one that has ended.

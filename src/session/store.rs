@@ -3,7 +3,7 @@
 //! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
-//! One method is one statement, and PostgreSQL's clock is the only clock: two application servers need not agree on
+//! One method is one statement, shared by all who call it at the same time where every visit needs it. PostgreSQL's clock is the only clock: two application servers need not agree on
 //! the time, and no two statements can see a different one.
 
 use actix_session::storage::{
@@ -14,7 +14,12 @@ use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
-use super::state::{self, SessionState};
+use super::statements::{Load, NewSession, Save};
+use super::{
+    rotation,
+    state::{self, SessionState},
+};
+use crate::batch::Batcher;
 
 /// Length of a session's state, as JSON text, in bytes: at most 64 KiB. The table has the same limit, as the constraint
 /// `sessions_state_size`.
@@ -39,7 +44,7 @@ impl SessionId {
         self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn hash(key: &str) -> Self {
+    pub(super) fn hash(key: &str) -> Self {
         Self(Sha256::digest(key).into())
     }
 }
@@ -52,13 +57,17 @@ impl SessionId {
 /// | --- | --- |
 /// | `save` | a new row under a fresh key; never overwrites |
 /// | `load` | `None` for whatever is not a live session of ours; moves the idle clock, at most once a minute |
-/// | `update` | writes only a live row: a session that has ended stays ended |
+/// | `update` | writes only a live row: a session that has ended stays ended; after [`TypedSession::rotate`] gives it a new key |
 /// | `update_ttl` | never shortens, never revives |
 /// | `delete` | idempotent; the row is gone when it returns |
 ///
 /// A session ends when nobody has come for the idle timeout, and at the latest when it is as old as the maximum age,
 /// after OWASP's [session expiration][owasp]. Every failure of the database is an error, never an empty session.
 ///
+/// For 10 seconds after a rotation the key before it opens the same session: requests that are on their way with it are
+/// nobody else's.
+///
+/// [`TypedSession::rotate`]: super::TypedSession::rotate
 /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-expiration
 ///
 /// ```no_run
@@ -74,65 +83,72 @@ impl SessionId {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PgSessionStore {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     idle_timeout: PgInterval,
-    max_age: PgInterval,
+    pub(super) max_age: PgInterval,
+    loads: Batcher<Load>,
+    saves: Batcher<Save>,
 }
 
 impl PgSessionStore {
     /// A store over the database of `pool`, whose schema is `migrations/`, with an idle timeout of 30 minutes and a
-    /// maximum age of 8 hours.
+    /// maximum age of 8 hours. Beside the pool it opens two connections of its own, for the statements that many visits
+    /// share ([`crate::batch`]). Must be called within a Tokio runtime.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, idle_timeout: interval(Duration::minutes(30)), max_age: interval(Duration::hours(8)) }
+        Self::with(pool, interval(Duration::minutes(30)), interval(Duration::hours(8)))
+    }
+
+    fn with(pool: PgPool, idle_timeout: PgInterval, max_age: PgInterval) -> Self {
+        let options = pool.connect_options();
+        Self {
+            loads: Batcher::spawn(&options, Load { idle_timeout, max_age }),
+            saves: Batcher::spawn(&options, Save { max_age }),
+            pool,
+            idle_timeout,
+            max_age,
+        }
     }
 
     /// How long a session lives after it was last loaded. To the second; the clock moves at most once a minute, so that
     /// a session may end up to a minute early (half the timeout, where that is less).
     #[must_use]
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = interval(timeout);
-        self
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self::with(self.pool, interval(timeout), self.max_age)
     }
 
     /// How long a session lives at most, counted from its start, however busy it is. Holds at once for sessions that
     /// already exist.
     #[must_use]
-    pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = interval(age);
-        self
+    pub fn max_age(self, age: Duration) -> Self {
+        Self::with(self.pool, self.idle_timeout, interval(age))
     }
 
-    async fn load_row(&self, id: SessionId) -> sqlx::Result<Option<String>> {
-        // The idle clock moves in the statement that reads, and only when it is at least a minute behind: until then
-        // the update finds no row, and a statement that writes nothing costs no commit record.
-        sqlx::query_scalar!(
-            r#"
-            with live as (
-                select
-                    id,
-                    state,
-                    expires_at,
-                    least(now() + $2::interval, created_at + $3::interval) as next_expires_at
-                from sessions
-                where id = $1
-                and expires_at > now()
-                and created_at + $3::interval > now()
-            ), touched as (
-                update sessions
-                set expires_at = live.next_expires_at
-                from live
-                where sessions.id = live.id
-                and sessions.expires_at < live.next_expires_at - least(interval '1 minute', $2::interval / 2)
-            )
-            select state::text as "state!"
-            from live
-            "#,
-            &id.0,
-            self.idle_timeout as _,
+    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a statement that has
+    /// waited for a rotation looks at the row again as it is then, and at nothing else.
+    async fn update_row(
+        &self,
+        key: SessionKey,
+        column: String,
+        ttl: &Duration,
+    ) -> sqlx::Result<(SessionKey, bool)> {
+        let updated = sqlx::query!(
+            "
+            update sessions
+            set state = $2::text::json,
+                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
+            where (id = $1 or previous_id = $1 and rotated_at > now() - $5::interval)
+            and expires_at > now()
+            and created_at + $4::interval > now()
+            ",
+            &SessionId::hash(key.as_ref()).0,
+            column,
+            interval(*ttl) as _,
             self.max_age as _,
+            rotation::GRACE as _,
         )
-        .fetch_optional(&self.pool)
-        .await
+        .execute(&self.pool)
+        .await?;
+        Ok((key, updated.rows_affected() > 0))
     }
 }
 
@@ -141,7 +157,7 @@ impl SessionStore for PgSessionStore {
         let Some(id) = SessionId::of(key.as_ref()) else {
             return Ok(None);
         };
-        let row = self.load_row(id).await.context("load a session").map_err(logged(LoadError::Other))?;
+        let row = self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
         Ok(row.and_then(|column| {
             state::decode(&column)
                 .inspect_err(
@@ -151,53 +167,31 @@ impl SessionStore for PgSessionStore {
         }))
     }
 
-    async fn save(&self, state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(&self, mut state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
+        // A new session has a new key anyway.
+        rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(SaveError::Serialization))?;
         let key = generate_session_key();
-        // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
-        sqlx::query!(
-            "
-            insert into sessions (id, state, expires_at)
-            values ($1, $2::text::json, now() + least($3::interval, $4::interval))
-            ",
-            &SessionId::hash(key.as_ref()).0,
-            column,
-            interval(*ttl) as _,
-            self.max_age as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("save a session")
-        .map_err(logged(SaveError::Other))?;
+        let id = SessionId::hash(key.as_ref());
+        let session = NewSession { id, state: column, ttl: interval(*ttl) };
+        self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
         Ok(key)
     }
 
     async fn update(
         &self,
         key: SessionKey,
-        state: SessionState,
+        mut state: SessionState,
         ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
+        let is_rotation = rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(UpdateError::Serialization))?;
-        let updated = sqlx::query!(
-            "
-            update sessions
-            set state = $2::text::json,
-                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
-            where id = $1
-            and expires_at > now()
-            and created_at + $4::interval > now()
-            ",
-            &SessionId::hash(key.as_ref()).0,
-            column,
-            interval(*ttl) as _,
-            self.max_age as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("update a session")
-        .map_err(logged(UpdateError::Other))?;
-        if updated.rows_affected() == 0 {
+        let updated = match is_rotation {
+            true => self.rotate(key, column, ttl).await,
+            false => self.update_row(key, column, ttl).await,
+        };
+        let (key, is_live) = updated.context("update a session").map_err(logged(UpdateError::Other))?;
+        if !is_live {
             // A logout went through while this request was under way. Saving the state again would undo it; the key
             // goes back to the browser and opens nothing.
             tracing::debug!("the session ended while it was in use; its changes are dropped");
@@ -210,7 +204,7 @@ impl SessionStore for PgSessionStore {
             "
             update sessions
             set expires_at = least(now() + $2::interval, created_at + $3::interval)
-            where id = $1
+            where (id = $1 or previous_id = $1 and rotated_at > now() - $4::interval)
             and expires_at > now()
             and created_at + $3::interval > now()
             and expires_at < least(now() + $2::interval, created_at + $3::interval)
@@ -218,6 +212,7 @@ impl SessionStore for PgSessionStore {
             &SessionId::hash(key.as_ref()).0,
             interval(*ttl) as _,
             self.max_age as _,
+            rotation::GRACE as _,
         )
         .execute(&self.pool)
         .await
@@ -230,9 +225,10 @@ impl SessionStore for PgSessionStore {
         sqlx::query!(
             "
             delete from sessions
-            where id = $1
+            where id = $1 or previous_id = $1 and rotated_at > now() - $2::interval
             ",
             &SessionId::hash(key.as_ref()).0,
+            rotation::GRACE as _,
         )
         .execute(&self.pool)
         .await
@@ -262,7 +258,7 @@ fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error
 }
 
 /// A century is as good as for ever, and still a time that PostgreSQL can add to another.
-fn interval(duration: Duration) -> PgInterval {
+pub(super) fn interval(duration: Duration) -> PgInterval {
     const CENTURY: Duration = Duration::days(36_525);
     PgInterval {
         months: 0,

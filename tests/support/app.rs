@@ -23,20 +23,8 @@ impl TestApp {
     }
 
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
-        log::capture();
-        let config = Config::from_lookup(|name| {
-            let usual = match name {
-                "DATABASE_URL" => Some("postgres://replaced.below/"),
-                "SESSION_SECRET" => Some("a secret of the tests and of nothing else"),
-                "COOKIE_SECURE" => Some("false"),
-                "BIND_ADDRESS" => Some("127.0.0.1:0"),
-                _ => None,
-            };
-            let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
-            set.or(usual).map(str::to_owned)
-        });
-        let config =
-            Config { database_url: database.options.clone(), ..config.expect("a test's configuration") };
+        let config = Self::config(settings);
+        let config = Config { database_url: database.options.clone(), ..config };
         let dependencies =
             Dependencies::new(config.clone(), database::pool(&config)).expect("a secret that can be used");
         dependencies.readiness.set_migrated();
@@ -48,6 +36,23 @@ impl TestApp {
         let handle = server.handle();
         rt::spawn(server);
         Self { database, config, url, server: handle }
+    }
+
+    /// A test's usual settings and these, over no database yet.
+    pub fn config(settings: &[(&str, &str)]) -> Config {
+        log::capture();
+        let config = Config::from_lookup(|name| {
+            let usual = match name {
+                "DATABASE_URL" => Some("postgres://replaced.later/"),
+                "SESSION_SECRET" => Some("a secret of the tests and of nothing else"),
+                "COOKIE_SECURE" => Some("false"),
+                "BIND_ADDRESS" => Some("127.0.0.1:0"),
+                _ => None,
+            };
+            let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
+            set.or(usual).map(str::to_owned)
+        });
+        config.expect("a test's configuration")
     }
 
     /// A visitor with cookies of their own, who follows no redirect.

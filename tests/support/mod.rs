@@ -7,6 +7,8 @@
 mod app;
 mod database;
 pub mod log;
+mod login;
 
 pub use app::{Page, TestApp};
 pub use database::TestDatabase;
+pub use login::LoginApp;

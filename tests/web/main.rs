@@ -6,6 +6,7 @@ mod support;
 mod assets;
 mod errors;
 mod logout;
+mod rotation;
 mod statements;
 mod visits;
 mod welcome;
