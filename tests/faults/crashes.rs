@@ -84,6 +84,8 @@ fn visit(app: &App, load: &Load) -> Vec<(String, Shown)> {
             if answer.status != 200 {
                 answer.assert_is_503_page();
                 load.refused.fetch_add(1, Ordering::Relaxed);
+                // Not as `Retry-After` says, but PostgreSQL wants a processor to recover on.
+                thread::sleep(Duration::from_millis(50));
                 continue;
             }
             load.served.fetch_add(1, Ordering::Relaxed);
