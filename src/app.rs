@@ -25,6 +25,7 @@ use crate::{
     pages::{assets, health, logout, visits, welcome},
     server::Readiness,
     telemetry,
+    users::VisitCounter,
 };
 
 /// What the application works with; cheap to clone, and shared by all workers.
@@ -38,12 +39,15 @@ pub struct Dependencies {
     pub store: PgSessionStore,
     /// Whether it can serve pages.
     pub readiness: Data<Readiness>,
+    visits: Data<VisitCounter>,
     /// What a session's cookie is.
     pub cookie: Data<SessionCookie>,
 }
 
 impl Dependencies {
     /// Over the database of `pool`, whose schema may come later ([`crate::database::migrate`]).
+    ///
+    /// Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// The session's secret can't be read or made.
@@ -54,6 +58,7 @@ impl Dependencies {
                 .idle_timeout(config.session_idle_timeout.try_into()?)
                 .max_age(config.session_max_age.try_into()?),
             cookie: Data::new(SessionCookie::new(config.cookie_secure, keys)),
+            visits: Data::new(VisitCounter::new(&pool)),
             readiness: Data::default(),
             pool: Data::new(pool),
             config: Data::new(config),
@@ -77,6 +82,7 @@ pub fn app(
     App::new()
         .app_data(dependencies.config.clone())
         .app_data(dependencies.pool.clone())
+        .app_data(dependencies.visits.clone())
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.readiness.clone())
         .configure(|routes| route_table(routes, dependencies))

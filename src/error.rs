@@ -1,9 +1,13 @@
 //! What a handler may fail with. The visitor sees a page that says what to do, never the cause; the log has the cause.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+
+use crate::batch::BatchError;
 
 /// A failed request. Turned into a response without a body, which [`crate::middleware::error_pages`] fills: one place
 /// makes every error page.
@@ -11,7 +15,7 @@ use actix_web::{
 pub enum Error {
     /// The database did not answer, or not in time, or not with what it should: 503, try again.
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] BatchError),
     /// All else that should not happen: 500, opaque.
     #[error("something unexpected")]
     Internal(#[from] anyhow::Error),
@@ -34,6 +38,18 @@ impl ResponseError for Error {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         response.finish()
+    }
+}
+
+impl From<BatchError> for Error {
+    fn from(error: BatchError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error).into())
     }
 }
 

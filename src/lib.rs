@@ -8,7 +8,8 @@
 //! 3. [`session`]: what a session holds ([`session::TypedSession`]), where it is kept ([`PgSessionStore`]), how it ends
 //!    ([`session::sweep`]);
 //! 4. [`pages`]: a file a page, its template beside its handlers;
-//! 5. [`users`]: the facts that must be exact, outside the session.
+//! 5. [`users`]: the facts that must be exact, outside the session;
+//! 6. [`batch`]: how the visits that come at the same time share one statement.
 //!
 //! Around it: [`config`] reads the environment, [`database`] sets up the pool and migrates, [`server`] listens and
 //! stops, [`telemetry`] logs, [`error`] is what a handler may fail with.
@@ -17,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod batch;
 pub mod config;
 pub mod database;
 pub mod error;

@@ -122,6 +122,22 @@ fn a_second_server_in_the_same_place_is_refused() {
 }
 
 #[test]
+fn a_server_whose_keeper_was_killed_makes_way_for_the_next() {
+    let home = Scratch::new("orphan");
+    let postgres = Postgres::start(&home.0, &[("fsync", "off")]).unwrap();
+    let orphan = postgres.pid();
+    let keeper = parent(orphan);
+    assert!(Command::new("kill").args(["-9", &keeper]).status().unwrap().success());
+    drop(postgres);
+    assert!(is_running(orphan));
+
+    let postgres = Postgres::start(&home.0, &[("fsync", "off")]).unwrap();
+
+    assert_eq!(ask(&postgres, "select 1"), "1");
+    assert!(!is_running(orphan));
+}
+
+#[test]
 fn a_stale_pid_file_that_names_a_living_process_does_not_hinder_the_start() {
     let home = Scratch::new("stale-pid");
     let mut postgres = Postgres::start(&home.0, &[("fsync", "off")]).unwrap();
@@ -151,6 +167,11 @@ fn ask(postgres: &Postgres, sql: &str) -> String {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn parent(pid: u32) -> String {
+    let output = Command::new("ps").args(["-o", "ppid=", "-p", &pid.to_string()]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

@@ -6,7 +6,12 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{assets::Assets, is_seen, notice, page, short};
-use crate::{Error, middleware::session_cookie::SessionCookie, session::TypedSession, users};
+use crate::{
+    Error,
+    middleware::session_cookie::SessionCookie,
+    session::TypedSession,
+    users::{self, VisitCounter},
+};
 
 #[derive(Template)]
 #[template(path = "welcome.html")]
@@ -33,10 +38,14 @@ pub async fn get(
     request: HttpRequest,
     session: TypedSession,
     pool: Data<PgPool>,
+    visits: Data<VisitCounter>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let visitor =
-        if is_seen(&request) { Some(visit(&session, &pool).await?) } else { known(&session, &pool).await? };
+    let visitor = if is_seen(&request) {
+        Some(visit(&session, &visits).await?)
+    } else {
+        known(&session, &pool).await?
+    };
     let logged_out = is_seen(&request) && notice::is_due(&request, cookie.secure);
     let mut response = page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })?;
     if logged_out {
@@ -45,10 +54,10 @@ pub async fn get(
     Ok(response)
 }
 
-async fn visit(session: &TypedSession, pool: &PgPool) -> Result<Visitor, Error> {
+async fn visit(session: &TypedSession, visits: &VisitCounter) -> Result<Visitor, Error> {
     let known = session.user_id();
     let user_id = known.unwrap_or_else(Uuid::now_v7);
-    let visits = users::record_visit(pool, user_id).await?;
+    let visits = visits.record(user_id).await?;
     if known.is_none() {
         session.start(user_id)?;
     }

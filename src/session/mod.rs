@@ -4,6 +4,7 @@
 
 mod rotation;
 pub mod state;
+mod statements;
 pub mod store;
 pub mod sweep;
 

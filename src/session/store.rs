@@ -3,7 +3,7 @@
 //! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
-//! One method is one statement, and PostgreSQL's clock is the only clock: two application servers need not agree on
+//! One method is one statement, shared by all who call it at the same time where every visit needs it. PostgreSQL's clock is the only clock: two application servers need not agree on
 //! the time, and no two statements can see a different one.
 
 use actix_session::storage::{
@@ -14,10 +14,12 @@ use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
+use super::statements::{Load, NewSession, Save};
 use super::{
     rotation,
     state::{self, SessionState},
 };
+use crate::batch::Batcher;
 
 /// Length of a session's state, as JSON text, in bytes: at most 64 KiB. The table has the same limit, as the constraint
 /// `sessions_state_size`.
@@ -84,71 +86,41 @@ pub struct PgSessionStore {
     pub(super) pool: PgPool,
     idle_timeout: PgInterval,
     pub(super) max_age: PgInterval,
+    loads: Batcher<Load>,
+    saves: Batcher<Save>,
 }
 
 impl PgSessionStore {
     /// A store over the database of `pool`, whose schema is `migrations/`, with an idle timeout of 30 minutes and a
-    /// maximum age of 8 hours.
+    /// maximum age of 8 hours. Beside the pool it opens two connections of its own, for the statements that many visits
+    /// share ([`crate::batch`]). Must be called within a Tokio runtime.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, idle_timeout: interval(Duration::minutes(30)), max_age: interval(Duration::hours(8)) }
+        Self::with(pool, interval(Duration::minutes(30)), interval(Duration::hours(8)))
+    }
+
+    fn with(pool: PgPool, idle_timeout: PgInterval, max_age: PgInterval) -> Self {
+        let options = pool.connect_options();
+        Self {
+            loads: Batcher::spawn(&options, Load { idle_timeout, max_age }),
+            saves: Batcher::spawn(&options, Save { max_age }),
+            pool,
+            idle_timeout,
+            max_age,
+        }
     }
 
     /// How long a session lives after it was last loaded. To the second; the clock moves at most once a minute, so that
     /// a session may end up to a minute early (half the timeout, where that is less).
     #[must_use]
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = interval(timeout);
-        self
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self::with(self.pool, interval(timeout), self.max_age)
     }
 
     /// How long a session lives at most, counted from its start, however busy it is. Holds at once for sessions that
     /// already exist.
     #[must_use]
-    pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = interval(age);
-        self
-    }
-
-    async fn load_row(&self, id: SessionId) -> sqlx::Result<Option<String>> {
-        // The idle clock moves in the statement that reads, and only when it is at least a minute behind: until then
-        // the update finds no row, and a statement that writes nothing costs no commit record.
-        sqlx::query_scalar!(
-            r#"
-            with known as (
-                select id, state, created_at, expires_at
-                from sessions
-                where id = $1
-                union all
-                select id, state, created_at, expires_at
-                from sessions
-                where previous_id = $1
-                and rotated_at > now() - $4::interval
-            ), live as (
-                select
-                    id,
-                    state,
-                    expires_at,
-                    least(now() + $2::interval, created_at + $3::interval) as next_expires_at
-                from known
-                where expires_at > now()
-                and created_at + $3::interval > now()
-            ), touched as (
-                update sessions
-                set expires_at = live.next_expires_at
-                from live
-                where sessions.id = live.id
-                and sessions.expires_at < live.next_expires_at - least(interval '1 minute', $2::interval / 2)
-            )
-            select state::text as "state!"
-            from live
-            "#,
-            &id.0,
-            self.idle_timeout as _,
-            self.max_age as _,
-            rotation::GRACE as _,
-        )
-        .fetch_optional(&self.pool)
-        .await
+    pub fn max_age(self, age: Duration) -> Self {
+        Self::with(self.pool, self.idle_timeout, interval(age))
     }
 
     /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a statement that has
@@ -185,7 +157,7 @@ impl SessionStore for PgSessionStore {
         let Some(id) = SessionId::of(key.as_ref()) else {
             return Ok(None);
         };
-        let row = self.load_row(id).await.context("load a session").map_err(logged(LoadError::Other))?;
+        let row = self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
         Ok(row.and_then(|column| {
             state::decode(&column)
                 .inspect_err(
@@ -200,21 +172,9 @@ impl SessionStore for PgSessionStore {
         rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(SaveError::Serialization))?;
         let key = generate_session_key();
-        // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
-        sqlx::query!(
-            "
-            insert into sessions (id, state, expires_at)
-            values ($1, $2::text::json, now() + least($3::interval, $4::interval))
-            ",
-            &SessionId::hash(key.as_ref()).0,
-            column,
-            interval(*ttl) as _,
-            self.max_age as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("save a session")
-        .map_err(logged(SaveError::Other))?;
+        let id = SessionId::hash(key.as_ref());
+        let session = NewSession { id, state: column, ttl: interval(*ttl) };
+        self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
         Ok(key)
     }
 

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod assets;
 mod errors;
 mod logout;
 mod rotation;
+mod statements;
 mod visits;
 mod welcome;

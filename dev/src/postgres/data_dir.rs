@@ -61,10 +61,8 @@ impl DataDir {
     }
 
     fn belongs_to(&self, pid: u32) -> bool {
-        let command_line = process::command_line(pid);
-        process::is_running(pid)
-            && command_line.contains("postgres")
-            && command_line.contains(&*self.0.to_string_lossy())
+        let command = format!("/postgres -D {} ", self.0.display());
+        process::is_running(pid) && process::command_line(pid).contains(&command)
     }
 
     fn pid(&self) -> Option<u32> {

@@ -7,13 +7,13 @@
 mod account;
 mod address;
 mod data_dir;
+mod home;
 mod installation;
 mod supervisor;
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::File,
     net::TcpListener,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -23,20 +23,21 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 pub use address::Address;
+pub use home::{InUse, is_in_use};
 pub use installation::Installation;
 
 use crate::process;
-use account::Account;
 use data_dir::DataDir;
+use home::last_words;
 use supervisor::Supervisor;
 
 /// Recovery after a crash may take this long on a slow disk.
 const LONGEST_START: Duration = Duration::from_secs(60);
 
-/// Nothing in a temporary server has to survive a power cut.
-const TEMPORARY: [(&str, &str); 8] = [
+/// Nothing in a temporary server has to survive a power cut. But what is committed survives
+/// [`Postgres::kill9`]: it has been given to the operating system, which lives on.
+const TEMPORARY: [(&str, &str); 7] = [
     ("fsync", "off"),
-    ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("wal_level", "minimal"),
     ("max_wal_senders", "0"),
@@ -94,7 +95,7 @@ impl Postgres {
                 )
             })?,
         };
-        let (home, lock) = take(home)?;
+        let (home, lock) = home::take(home)?;
         Self::launch(installation, Some(&home), settings, Some(lock))
     }
 
@@ -156,8 +157,7 @@ impl Postgres {
     /// # Errors
     /// If its supervisor was killed.
     pub fn stop(&mut self) -> Result<()> {
-        self.supervisor.signal("INT", &[self.pid])?;
-        self.supervisor.reap()
+        self.supervisor.end_server("INT")
     }
 
     /// Kills the server and all its processes, as a crash of the machine would.
@@ -166,11 +166,12 @@ impl Postgres {
     /// If its supervisor was killed.
     pub fn kill9(&mut self) -> Result<()> {
         // Stopped first: it can start no more processes, nor tidy up after those that die.
-        self.supervisor.signal("STOP", &[self.pid])?;
-        let children = process::children(self.pid);
+        let Some(pid) = self.supervisor.signal_server("STOP")? else {
+            return Ok(());
+        };
+        let children = process::children(pid);
         self.supervisor.signal("KILL", &children)?;
-        self.supervisor.signal("KILL", &[self.pid])?;
-        self.supervisor.reap()?;
+        self.supervisor.end_server("KILL")?;
         wait_until(|| !children.iter().any(|&child| process::is_running(child)))
     }
 
@@ -222,48 +223,6 @@ impl Postgres {
         }
         Ok(())
     }
-}
-
-/// Another process keeps a server in the same directory.
-#[derive(Debug)]
-pub struct InUse {
-    /// Where that server is, once it is ready.
-    pub address: Option<Address>,
-}
-
-impl std::fmt::Display for InUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the database of this directory is in use")
-    }
-}
-
-impl std::error::Error for InUse {}
-
-/// Makes the home of a server, if need be, and locks it for us.
-fn take(home: &Path) -> Result<(PathBuf, File)> {
-    let problem = || format!("cannot keep a database in {}", home.display());
-    let account = Account::of_server(Some(home))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(home).with_context(problem)?;
-    let home = fs::canonicalize(home).with_context(problem)?;
-    account.adopt(&home)?;
-    let lock = File::create(home.join("lock")).with_context(problem)?;
-    match lock.try_lock() {
-        Ok(()) => Ok((home, lock)),
-        Err(TryLockError::Error(error)) => Err(error).with_context(problem),
-        Err(TryLockError::WouldBlock) => {
-            let port = DataDir::new(&home).port();
-            let address = port.and_then(|port| Address::new(&home, port).ok());
-            Err(InUse { address }.into())
-        }
-    }
-}
-
-/// The end of the server's log.
-fn last_words(home: &Path) -> String {
-    let log = fs::read(home.join("log")).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines = log.lines().collect::<Vec<_>>();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 fn wait_until(done: impl Fn() -> bool) -> Result<()> {

@@ -83,8 +83,15 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Waits until the server has ended.
-    pub(super) fn reap(&mut self) -> Result<()> {
+    /// Sends a signal to the server. Gives its process id, if it runs.
+    pub(super) fn signal_server(&mut self, name: &str) -> Result<Option<u32>> {
+        let (_, pid) = self.ask(&format!("signal-server {name}"))?;
+        Ok(pid.parse().ok())
+    }
+
+    /// Sends a signal to the server, if it runs, and waits until it has ended.
+    pub(super) fn end_server(&mut self, signal: &str) -> Result<()> {
+        self.signal_server(signal)?;
         self.ask("reap").map(drop)
     }
 

@@ -17,6 +17,7 @@ if [ -z "$home" ]; then
     temporary=yes last_signal=QUIT
 fi
 printf '%s\n' "$home"
+: >"$home/log"
 
 # Made beside its place and then moved there, so that what a power cut leaves half made is never used.
 init() {
@@ -24,7 +25,7 @@ init() {
     rm -rf "$home/data.new"
     od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$home/password" &&
         "$bin/initdb" --pgdata="$home/data.new" --username=postgres --pwfile="$home/password" \
-            --auth=password --encoding=UTF8 --locale=C ${temporary:+--no-sync} >"$home/log" 2>&1 </dev/null &&
+            --auth=password --encoding=UTF8 --locale=C ${temporary:+--no-sync} >>"$home/log" 2>&1 </dev/null &&
         mv "$home/data.new" "$home/data"
 }
 
@@ -42,6 +43,7 @@ while read -r command arguments; do
         server=$!
         ;;
     signal) kill -s $arguments ;;
+    signal-server) [ -z "$server" ] || kill -s "$arguments" "$server" ;;
     reap) reap ;;
     esac
     echo "$? $server"

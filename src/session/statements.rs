@@ -1,0 +1,114 @@
+//! The two statements of the session store that every visit needs, for many visits at once: [`Load`] and [`Save`].
+
+use std::collections::HashMap;
+
+use sqlx::{PgConnection, postgres::types::PgInterval};
+
+use super::{rotation, store::SessionId};
+use crate::batch::Statement;
+
+/// Reads the states of live sessions, and moves their idle clocks.
+pub(super) struct Load {
+    pub idle_timeout: PgInterval,
+    pub max_age: PgInterval,
+}
+
+impl Statement for Load {
+    type Item = SessionId;
+    type Output = Option<String>;
+    const IDEMPOTENT: bool = true;
+
+    async fn run(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[SessionId],
+    ) -> sqlx::Result<Vec<Option<String>>> {
+        // A row is read by the key that it has, or by the one that it had until a moment ago.
+        //
+        // The idle clock moves in the statement that reads, and only when it is at least a minute behind: until then the
+        // update finds no row, and a statement that writes nothing costs no commit record. A row that somebody else is
+        // writing keeps its clock: no visit waits for that.
+        let rows = sqlx::query!(
+            r#"
+            with known as (
+                select id as asked, id, state, created_at, expires_at
+                from sessions
+                where id = any($1)
+                union all
+                select previous_id, id, state, created_at, expires_at
+                from sessions
+                where previous_id = any($1)
+                and previous_id is not null
+                and rotated_at > now() - $4::interval
+            ), live as (
+                select
+                    asked,
+                    id,
+                    state,
+                    expires_at,
+                    least(now() + $2::interval, created_at + $3::interval) as next_expires_at
+                from known
+                where expires_at > now()
+                and created_at + $3::interval > now()
+            ), due as (
+                select sessions.id, live.next_expires_at
+                from live
+                join sessions on sessions.id = live.id
+                where live.expires_at < live.next_expires_at - least(interval '1 minute', $2::interval / 2)
+                for update of sessions skip locked
+            ), touched as (
+                update sessions
+                set expires_at = due.next_expires_at
+                from due
+                where sessions.id = due.id
+            )
+            select asked as "asked!", state::text as "state!"
+            from live
+            "#,
+            ids.iter().map(|id| &id.0[..]).collect::<Vec<_>>() as _,
+            self.idle_timeout as _,
+            self.max_age as _,
+            rotation::GRACE as _,
+        )
+        .fetch_all(connection)
+        .await?;
+        let states: HashMap<Vec<u8>, String> = rows.into_iter().map(|row| (row.asked, row.state)).collect();
+        Ok(ids.iter().map(|id| states.get(&id.0[..]).cloned()).collect())
+    }
+}
+
+/// A session to be.
+pub(super) struct NewSession {
+    pub id: SessionId,
+    pub state: String,
+    pub ttl: PgInterval,
+}
+
+/// Inserts new sessions.
+pub(super) struct Save {
+    pub max_age: PgInterval,
+}
+
+impl Statement for Save {
+    type Item = NewSession;
+    type Output = ();
+    const IDEMPOTENT: bool = false;
+
+    async fn run(&self, connection: &mut PgConnection, sessions: &[NewSession]) -> sqlx::Result<Vec<()>> {
+        // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
+        sqlx::query!(
+            "
+            insert into sessions (id, state, expires_at)
+            select id, state::json, now() + least(ttl, $4::interval)
+            from unnest($1::bytea[], $2::text[], $3::interval[]) as new (id, state, ttl)
+            ",
+            sessions.iter().map(|session| &session.id.0[..]).collect::<Vec<_>>() as _,
+            sessions.iter().map(|session| session.state.as_str()).collect::<Vec<_>>() as _,
+            sessions.iter().map(|session| session.ttl).collect::<Vec<_>>() as _,
+            self.max_age as _,
+        )
+        .execute(connection)
+        .await?;
+        Ok(sessions.iter().map(|_| ()).collect())
+    }
+}
