@@ -3,5 +3,7 @@
 
 pub mod cross_origin;
 pub mod error_pages;
+pub mod new_sessions;
 pub mod security_headers;
 pub mod session_cookie;
+pub mod trusted_proxies;

@@ -17,7 +17,10 @@ use actix_web::{
     web::Data,
 };
 
-use crate::{config::SecretKeys, session::SessionId};
+use crate::{
+    config::SecretKeys,
+    session::{PgSessionStore, SessionId},
+};
 
 /// What the middleware, and the page that shows the cookie, know of it.
 #[derive(Clone, Debug)]
@@ -66,12 +69,14 @@ pub async fn session_cookie(
     let presented = PresentedCookie { value: opened.value, session: SessionId::of(&opened.key) };
     request.extensions_mut().insert(presented);
 
+    let store = Arc::clone(request.app_data::<Data<PgSessionStore>>().expect("app() registers it"));
     let mut response = next.call(request).await?;
-    let headers = response.headers_mut();
-    if opened.secret == 0 {
-        drop_repeated(headers, &config, &opened.key);
-    } else if !headers.get_all(header::SET_COOKIE).any(|set| is_named(set, config.name)) {
-        headers.append(header::SET_COOKIE, config.set(&opened.key));
+    drop_repeated(response.headers_mut(), &config, &opened.key);
+    let says_nothing = !response.headers().get_all(header::SET_COOKIE).any(|set| is_named(set, config.name));
+    // Once a browser and a change of secret, one statement more: a key that a rotation has replaced meanwhile, or a
+    // logout ended, must not come back over the newer one.
+    if opened.secret != 0 && says_nothing && store.is_current(&opened.key).await {
+        response.headers_mut().append(header::SET_COOKIE, config.set(&opened.key));
     }
     Ok(response)
 }
@@ -110,7 +115,8 @@ fn sort_out(headers: &mut HeaderMap, config: &SessionCookie) -> Option<Opened> {
         tracing::debug!(rejected, "session cookies that are not ours");
     }
     kept.splice(0..0, opened.as_ref().map(|opened| config.pair(&opened.key)));
-    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+    // Not from_str, which takes ASCII alone: a neighbour may be in any language.
+    if let Ok(value) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
         && !kept.is_empty()
     {
         headers.insert(header::COOKIE, value);
