@@ -30,6 +30,6 @@ ENV BIND_ADDRESS=0.0.0.0:8080 \
     LOG_FORMAT=json \
     SESSION_SECRET_FILE=/var/lib/actix-postgres-sessions/session-secret
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["/usr/local/bin/actix-postgres-sessions", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/actix-postgres-sessions"]

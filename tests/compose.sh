@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# What `docker compose up` promises, tried on a project and a port of its own: about a minute after the build.
+# Needs Docker, either Compose, and curl. Prints a line for each promise; the first that is broken ends it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export COMPOSE_PROJECT_NAME=compose-check PORT=${PORT:-18080}
+url=http://localhost:$PORT
+jar=$(mktemp)
+if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
+
+compose() { "${compose[@]}" "$@" >"$jar.log" 2>&1 || { cat "$jar.log" >&2; return 1; }; }
+container() { "${compose[@]}" ps -q "$1"; }
+inspect() { docker inspect --format "$2" "$1"; }
+
+forget() {
+  status=$?
+  [ $status = 0 ] || "${compose[@]}" logs --no-color --tail 50 >&2
+  "${compose[@]}" down --volumes >/dev/null 2>&1
+  rm -f "$jar" "$jar.log"
+  exit $status
+}
+trap forget EXIT
+
+is() { # is PROMISE EXPECTED ACTUAL
+  [ "$2" = "$3" ] || { echo "BROKEN  $1: $3, not $2" >&2; exit 1; }
+  echo "ok  $1"
+}
+
+ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url/health/ready" -o /dev/null 2>/dev/null; }
+status() { curl -s -o /dev/null -w '%{http_code}' "$url$1"; }
+
+health() { # of a container, once its first check is over
+  for _ in $(seq 30); do
+    case $(inspect "$1" '{{.State.Health.Status}}') in starting) sleep 1 ;; *) break ;; esac
+  done
+  inspect "$1" '{{.State.Health.Status}}'
+}
+
+visit() { # the count that the page shows
+  ready
+  curl -fsS -b "$jar" -c "$jar" "$url/" | sed -nE 's/.*id="visits">([0-9]+).*/\1/p'
+}
+
+beside() { # beside CONTAINER COMMAND...: the app's image has no shell, so a command of the database's looks at it
+  docker run --rm --network none --pid "container:$1" --volumes-from "$1:ro" --entrypoint "$2" postgres:18 "${@:3}"
+}
+
+secrets() { # a hash of both, to tell whether they are others
+  beside "$app" sha256sum /var/lib/actix-postgres-sessions/session-secret /run/database/pgpass | sha256sum
+}
+
+compose down --volumes
+compose up --build --detach
+is "a first visit counts one" 1 "$(visit)"
+is "a second visit counts two" 2 "$(visit)"
+
+app=$(container app) postgres=$(container postgres)
+is "the app's health check passes" healthy "$(health "$app")"
+is "the database's health check passes" healthy "$(health "$postgres")"
+
+is "the app is not root, has no capability and gains none" \
+  "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \
+  "$(beside "$app" sed -nE 's/^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs):\s+(\S+).*/\1:\2/p' /proc/1/status | xargs)"
+is "the app's file system is read-only" true "$(inspect "$app" '{{.HostConfig.ReadonlyRootfs}}')"
+is "the app is published on this machine alone" 127.0.0.1 \
+  "$(inspect "$app" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
+is "the database is not published" "" \
+  "$(inspect "$postgres" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
+is "the session secret is for its owner only" "600 65532" \
+  "$(beside "$app" stat -c '%a %u' /var/lib/actix-postgres-sessions/session-secret)"
+is "the database password is for the app only" "400 65532" "$(beside "$app" stat -c '%a %u' /run/database/pgpass)"
+is "the app is no superuser of its database" f \
+  "$(docker exec "$postgres" psql -U postgres -Atc "select rolsuper from pg_roles where rolname = 'app'")"
+made=$(secrets)
+password=$(beside "$app" cut -d: -f5 /run/database/pgpass)
+is "the password is in no container's definition and no image" "" "$(
+  { docker inspect "$app" "$postgres"
+    docker history --no-trunc "$(inspect "$app" '{{.Image}}')"; } | grep -F "$password" || true
+)"
+
+compose restart
+is "a restart keeps the session" 3 "$(visit)"
+compose down
+compose up --detach
+is "down and up keep the session" 4 "$(visit)"
+
+app=$(container app) postgres=$(container postgres)
+is "down and up keep the secrets" "$made" "$(secrets)"
+docker stop "$postgres" >/dev/null
+docker restart "$app" >/dev/null
+curl -fsS --retry 20 --retry-delay 1 --retry-all-errors "$url/health/live" -o /dev/null 2>/dev/null
+is "without its database the app is not ready" 503 "$(status /health/ready)"
+docker start "$postgres" >/dev/null
+is "a database that comes late is waited for" 5 "$(visit)"
+
+SECONDS=0
+docker stop "$app" >/dev/null
+is "the app stops by itself" 0 "$(inspect "$app" '{{.State.ExitCode}}')"
+is "the app stops within ten seconds" 1 "$((SECONDS < 10))"
+
+compose down --volumes
+compose up --detach
+is "down --volumes forgets the session" 1 "$(visit)"
+app=$(container app)
+remade=$(secrets)
+is "down --volumes forgets the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
