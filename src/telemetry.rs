@@ -22,6 +22,11 @@ pub fn init(config: &Config) {
         LogFormat::Pretty => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).init(),
     }
+    log_panics();
+}
+
+/// Has a panic logged, as a line of the request in which it happens, in place of the standard library's words.
+pub fn log_panics() {
     panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }
 
