@@ -123,8 +123,8 @@ impl PgSessionStore {
         Self::with(self.pool, self.idle_timeout, interval(age))
     }
 
-    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a statement that has
-    /// waited for a rotation looks at the row again as it is then, and at nothing else.
+    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a
+    /// statement that has waited for a rotation looks at the row again as it is then, and at nothing else.
     async fn update_row(
         &self,
         key: SessionKey,
@@ -160,9 +160,11 @@ impl SessionStore for PgSessionStore {
         let row = self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
         Ok(row.and_then(|column| {
             state::decode(&column)
-                .inspect_err(
-                    |error| tracing::warn!(%error, "a session's state is unreadable; it opens nothing"),
-                )
+                // Not the error itself, which quotes the state.
+                .inspect_err(|error| {
+                    let (kind, at) = (error.classify(), error.column());
+                    tracing::warn!(?kind, at, "a session's state is unreadable; it opens nothing")
+                })
                 .ok()
         }))
     }
