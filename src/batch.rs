@@ -15,6 +15,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::database;
+
 /// Items in one statement at most. Larger batches gain little, and everyone waits for the whole.
 const BATCH: usize = 128;
 
@@ -183,7 +185,7 @@ impl<S: Statement + Sync> Worker<S> {
 
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         if let Some((mut connection, used)) = self.connection.take()
-            && (used.elapsed() < PING_AFTER || connection.ping().await.is_ok())
+            && (used.elapsed() < PING_AFTER || database::answers(&mut connection).await)
         {
             return Ok(connection);
         }

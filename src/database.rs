@@ -44,7 +44,8 @@ pub fn pool(config: &Config) -> PgPool {
         .connect_lazy_with(request_options(config))
 }
 
-async fn answers(connection: &mut PgConnection) -> bool {
+/// Whether a connection still works, asked of the server.
+pub(crate) async fn answers(connection: &mut PgConnection) -> bool {
     matches!(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }
 

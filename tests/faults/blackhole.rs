@@ -51,8 +51,14 @@ fn connections_that_a_firewall_forgot_are_replaced_before_anybody_waits_for_them
 
     network.lose_everything();
     network.work_for_new_connections();
+    // A firewall forgets what is silent, so what was used a moment ago is not tried first.
+    thread::sleep(Duration::from_millis(1_100));
 
-    app.assert_recovers_within(FIVE_SECONDS);
+    for _ in 0..20 {
+        let answer = app.get("/");
+        assert_eq!(answer.status, 200, "{answer:#?}");
+    }
+    assert!(app.is_ready());
 }
 
 #[test]

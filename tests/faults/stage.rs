@@ -15,7 +15,7 @@ use dev::{Kept, Postgres};
 
 use crate::client::{self, Answer, Visitor};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
 
 /// What the program reads, so that nothing of it comes from whoever runs the tests.
 const VARIABLES: [&str; 12] = [
