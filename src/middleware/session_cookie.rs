@@ -109,7 +109,7 @@ fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
 }
 
 impl SessionCookie {
-    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text.
+    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
     pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
         let sent = headers
             .remove(header::COOKIE)
@@ -139,8 +139,7 @@ impl SessionCookie {
             tracing::debug!(rejected, "session cookies that are not ours");
         }
         kept.splice(0..0, opened.as_ref().map(|opened| self.pair(&opened.key)));
-        // Not from_str, which takes ASCII alone: a neighbour may be in any language.
-        if let Ok(value) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
+        if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
             && !kept.is_empty()
         {
             headers.insert(header::COOKIE, value);
