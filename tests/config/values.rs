@@ -3,12 +3,14 @@ use super::{DATABASE_URL, config, shown};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A wrong value for every variable that can be wrong, each with a word that must not show.
-const WRONG: [(&str, &str); 7] = [
+const WRONG: [(&str, &str); 9] = [
     ("DATABASE_URL", "mysql://canary:canary@localhost/name"),
     ("DATABASE_MAX_CONNECTIONS", "canary"),
     ("BIND_ADDRESS", "canary:8080"),
     ("SESSION_SECRET", "too-short-canary"),
     ("COOKIE_SECURE", "canary"),
+    ("NEW_SESSIONS_PER_MINUTE", "canary"),
+    ("TRUSTED_PROXIES", "10.0.0.1,canary"),
     ("LOG_FORMAT", "canary"),
     ("RUST_LOG", "canary=canary=canary"),
 ];
