@@ -16,10 +16,10 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long a request waits for a connection, and then for a statement or a lock, before it is answered 503. Below
 /// [`crate::middleware::deadline::DEADLINE`], so that it is PostgreSQL that ends a slow statement, and not we who
 /// abandon it.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// A connection idle for so long may have been cut by a firewall or a restart, and is tried before it is used.
-const PING_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a connection has to answer when it is tried. Of one whose packets get lost we would hear nothing for a
 /// quarter of an hour.
@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn pool(config: &Config) -> PgPool {
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(STATEMENT_TIMEOUT)
         // By default every acquire pings, without a time limit, which also doubles the round trips of a visit.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
@@ -68,6 +68,6 @@ fn options(config: &Config) -> PgConnectOptions {
 }
 
 fn request_options(config: &Config) -> PgConnectOptions {
-    let patience = format!("{}ms", PATIENCE.as_millis());
-    options(config).options([("statement_timeout", &patience), ("lock_timeout", &patience)])
+    let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
+    options(config).options([("statement_timeout", &timeout), ("lock_timeout", &timeout)])
 }

@@ -15,20 +15,21 @@ use connections::Connections;
 pub use stop::Readiness;
 
 /// For the head of a connection's first request; then it is answered 408.
-const SLOWEST_HEAD: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longer than the common load balancers keep an idle connection (60 s): they are to close it, not we, who might do so
 /// just when they send a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Connections of one worker, of which there is one for each processor. Each may hold 128 KiB of head.
-const MOST_CONNECTIONS: usize = 10_000;
+/// Connections at once, over all workers. Each takes two file descriptors ([`connections`]), and up to 128 KiB while its
+/// head arrives: 256 MiB, if all of them mean ill.
+const MAX_CONNECTIONS: usize = 2_048;
 
 /// Between two attempts to migrate a database that is away.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// For the connections to the database to close: each is sent a word of farewell, which may not get through.
-const SLOWEST_CLOSE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until a signal: SIGTERM lingers for a load balancer's sake, SIGINT (Ctrl-C) does not, and a second one of
 /// either ends the process at once.
@@ -46,11 +47,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let connections = Connections::default();
     let watched = connections.clone();
+    let workers = std::thread::available_parallelism()?.get();
     let server = HttpServer::new(move || app(&dependencies))
         .on_connect(move |socket, data| watched.watch(socket, data))
-        .client_request_timeout(SLOWEST_HEAD)
+        .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        .max_connections(MOST_CONNECTIONS)
+        .workers(workers)
+        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
         .disable_signals()
         .shutdown_timeout(stop::GRACE.as_secs())
         .bind(config.bind_address)
@@ -58,7 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     announce(&server.addrs());
     let server = server.run();
     rt::spawn(stop::on_signal(server.handle(), readiness.clone())?);
-    let watch = rt::spawn(connections.close_idle(KEEP_ALIVE + SLOWEST_HEAD));
+    let watch = rt::spawn(connections.close_idle(KEEP_ALIVE + HEAD_TIMEOUT));
 
     let stop = CancellationToken::new();
     let background =
@@ -67,7 +70,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     watch.abort();
     stop.cancel();
     let outcome = background.await?;
-    if tokio::time::timeout(SLOWEST_CLOSE, pool.close()).await.is_err() {
+    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
         tracing::warn!("the database does not let go of its connections");
     }
     tracing::info!("stopped");
@@ -105,7 +108,7 @@ async fn migrate(config: &Config) -> Result<(), MigrateError> {
         match database::migrate(config).await {
             Err(error @ (MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) => {
                 tracing::warn!(%error, "can't migrate the database yet; trying again");
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             Ok(()) => {
                 tracing::info!("the database's schema is up to date");

@@ -5,7 +5,7 @@ use std::panic;
 use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, StatusCode},
+    http::StatusCode,
 };
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
@@ -45,15 +45,16 @@ impl RootSpanBuilder for RequestLog {
         tracing::info_span!(
             "request",
             id = id.map(tracing::field::display),
-            method = method(request.method()),
-            path = request.path(),
+            method = shortened(request.method().as_str(), 16),
+            path = shortened(request.path(), 256),
         )
     }
 
     fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
         match outcome {
-            // Every few seconds, for as long as the process runs: no news.
-            Ok(response) if is_health_check(response) => tracing::debug!(status = 200, "answered"),
+            Ok(response) if is_routine(response) => {
+                tracing::debug!(status = response.status().as_u16(), "answered");
+            }
             Ok(response) => tracing::info!(status = response.status().as_u16(), "answered"),
             Err(error) => {
                 tracing::info!(status = error.as_response_error().status_code().as_u16(), "answered");
@@ -62,15 +63,14 @@ impl RootSpanBuilder for RequestLog {
     }
 }
 
-/// One that found nothing wrong.
-fn is_health_check<B>(response: &ServiceResponse<B>) -> bool {
-    response.request().path().starts_with("/health/") && response.status() == StatusCode::OK
+/// A health check or a static file with nothing wrong: both come often, and are no news.
+fn is_routine<B>(response: &ServiceResponse<B>) -> bool {
+    let path = response.request().path();
+    let is_fine = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))
 }
 
-/// A method of the client's own making is not worth a line of its length.
-fn method(method: &Method) -> &str {
-    match method.as_str() {
-        name if name.len() <= 16 => name,
-        _ => "(too long)",
-    }
+/// What the client makes up may be as long as it likes; its line in the log may not.
+fn shortened(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }

@@ -12,7 +12,7 @@ use actix_web::{
 use crate::Error;
 
 /// All of a page: the session, the wait for a connection, the statements. Longer than each of them may take
-/// ([`crate::database`]), so that it only decides when nobody answers.
+/// ([`crate::database`], [`crate::batch`]), so that it only decides when nobody answers.
 pub const DEADLINE: Duration = Duration::from_millis(1_800);
 
 /// Answers 503 when there is no page by the [`DEADLINE`]. What was under way may have been done or not, as with every

@@ -17,19 +17,19 @@ use actix_web::{
 use futures_util::StreamExt;
 
 /// Bytes of an address, path and query. RFC 9110 asks for at least 8,000.
-const LONGEST_URI: usize = 8 * 1024;
+const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// Headers of a request. A browser behind two proxies sends about thirty.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// Bytes of all names and values, the cookies among them. Browsers keep up to 4 KiB a cookie.
-const LARGEST_HEAD: usize = 32 * 1024;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Bytes of a body. Our only form has no fields; a copy that takes uploads wants more, on that route.
-const LARGEST_BODY: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// From the end of the head to the end of the body.
-const SLOWEST_BODY: Duration = Duration::from_secs(5);
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers 414, 431, 413 and 408. A body is read here, before anything else waits for it or a session is loaded, and
 /// then handed on whole.
@@ -46,7 +46,7 @@ pub async fn request_limits(
     if !has_body(&request) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    match tokio::time::timeout(SLOWEST_BODY, read(request.take_payload())).await {
+    match tokio::time::timeout(BODY_TIMEOUT, read(request.take_payload())).await {
         Ok(Ok(body)) => {
             request.set_payload(Payload::from(body.freeze()));
             Ok(next.call(request).await?.map_into_boxed_body())
@@ -61,11 +61,11 @@ fn too_large(request: &ServiceRequest) -> Option<StatusCode> {
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     let body =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if request.uri().to_string().len() > LONGEST_URI {
+    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI_BYTES) {
         Some(StatusCode::URI_TOO_LONG)
-    } else if headers.len() > MOST_HEADERS || head > LARGEST_HEAD {
+    } else if headers.len() > MAX_HEADERS || head > MAX_HEAD_BYTES {
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-    } else if body.is_some_and(|length| length > LARGEST_BODY as u64) {
+    } else if body.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         Some(StatusCode::PAYLOAD_TOO_LARGE)
     } else {
         None
@@ -80,7 +80,7 @@ async fn read(mut payload: Payload) -> Result<BytesMut, StatusCode> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
-        if body.len() + chunk.len() > LARGEST_BODY {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         body.extend_from_slice(&chunk);

@@ -3,25 +3,31 @@
 //! actix-http limits the time for the head of a connection's first request, and closes a connection that keeps silent
 //! between two requests. It has no limit for a second head that begins and does not end, nor for a body in chunks that
 //! nobody reads any more: a client could hold as many connections as it likes, for ever, with one byte on each.
+//!
+//! The price is a second file descriptor for each connection, because actix-http gives nobody a way to end its own.
 
 use std::{
     any::Any,
     net::{Shutdown, TcpStream},
     os::fd::AsFd,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{BodySize, MessageBody},
     dev::{Extensions, ServiceRequest, ServiceResponse},
     middleware::Next,
     rt,
+    web::Bytes,
 };
+use pin_project_lite::pin_project;
 
 /// Between two looks at the connections.
-const PAUSE: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections that are open. Clones share them.
 #[derive(Clone, Default)]
@@ -29,7 +35,7 @@ pub struct Connections(Arc<Mutex<Vec<Weak<Connection>>>>);
 
 /// One connection, for as long as actix-http keeps it; its requests find it as their `conn_data`.
 struct Connection {
-    /// The same socket once more: actix-http owns the other, and gives nobody a way to end it.
+    /// The same socket once more.
     socket: TcpStream,
     /// When its last answer was given; `None` while a request is at work.
     idle_since: Mutex<Option<Instant>>,
@@ -51,7 +57,7 @@ impl Connections {
     /// Closes those that have been without a request at work for `limit`, until it is dropped.
     pub async fn close_idle(self, limit: Duration) {
         loop {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
                 if connection.is_idle_for(limit) {
@@ -76,7 +82,8 @@ impl Connection {
     }
 }
 
-/// Tells the watch that a request is at work: the outermost middleware.
+/// Tells the watch that a request is at work, until the last byte of its answer is handed over: the outermost
+/// middleware.
 ///
 /// # Errors
 /// Those of the request.
@@ -84,8 +91,30 @@ pub async fn at_work(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let _at_work = request.request().conn_data::<Arc<Connection>>().cloned().map(AtWork::on);
-    next.call(request).await
+    let at_work = request.request().conn_data::<Arc<Connection>>().cloned().map(AtWork::on);
+    let response = next.call(request).await?;
+    Ok(response.map_body(|_, body| Watched { body, _at_work: at_work }))
+}
+
+pin_project! {
+    /// A body that is sent while its request still counts as at work: a long download is not silence.
+    struct Watched<B> {
+        #[pin]
+        body: B,
+        _at_work: Option<AtWork>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for Watched<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        self.project().body.poll_next(context)
+    }
 }
 
 /// Ends with the answer, or when actix-http drops the request because its client has gone.

@@ -3,8 +3,9 @@
 //! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
-//! One method is one statement, shared by all who call it at the same time where every visit needs it. PostgreSQL's clock is the only clock: two application servers need not agree on
-//! the time, and no two statements can see a different one.
+//! One method is one statement; where every visit needs it, those who call at the same time share one ([`crate::batch`]).
+//! PostgreSQL's clock is the only clock: two application servers need not agree on the time, and no two statements can
+//! see a different one.
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
@@ -51,7 +52,7 @@ impl SessionId {
 
 /// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
 ///
-/// Cheap to clone: the clones share one pool.
+/// Cheap to clone: the clones share one pool, and the statements that many visits share.
 ///
 /// | call | promise |
 /// | --- | --- |
