@@ -1,4 +1,4 @@
-//! What a request passes on its way to a page and a response on its way back, one file each. [`crate::app`] puts them in
+//! What a request passes on its way to a page and a response on its way back, one file each. [`crate::app()`] puts them in
 //! order.
 
 pub mod cross_origin;

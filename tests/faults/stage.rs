@@ -18,7 +18,7 @@ use crate::client::{self, Answer, Visitor};
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
 
 /// What the program reads, so that nothing of it comes from whoever runs the tests.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "DATABASE_URL",
     "DATABASE_MAX_CONNECTIONS",
     "BIND_ADDRESS",
@@ -29,6 +29,7 @@ const VARIABLES: [&str; 12] = [
     "COOKIE_SECURE",
     "LOG_FORMAT",
     "RUST_LOG",
+    "NEW_SESSIONS_PER_MINUTE",
     "TRUSTED_PROXIES",
     "NO_COLOR",
 ];

@@ -61,6 +61,8 @@ fn a_wrong_configuration_is_one_message_that_names_every_wrong_variable() {
         ("SESSION_SECRET", "canary".to_owned()),
         ("SESSION_IDLE_TIMEOUT", "30".to_owned()),
         ("COOKIE_SECURE", "maybe".to_owned()),
+        ("NEW_SESSIONS_PER_MINUTE", "-1".to_owned()),
+        ("TRUSTED_PROXIES", "everyone".to_owned()),
         ("LOG_FORMAT", "xml".to_owned()),
     ]);
 
@@ -73,6 +75,8 @@ fn a_wrong_configuration_is_one_message_that_names_every_wrong_variable() {
         "SESSION_SECRET",
         "SESSION_IDLE_TIMEOUT",
         "COOKIE_SECURE",
+        "NEW_SESSIONS_PER_MINUTE",
+        "TRUSTED_PROXIES",
         "LOG_FORMAT",
     ] {
         assert_eq!(log.matches(&format!("  {name}: takes ")).count(), 1, "{name} in {log}");
