@@ -1,5 +1,5 @@
-//! The environment, read once into [`Config`]. Nothing else in the crate reads it, but for `RUST_LOG`'s syntax, which is
-//! tracing's.
+//! The environment, read once into [`Config`]. Nothing else reads it, but for what `DATABASE_URL` leaves out, which sqlx
+//! takes from PostgreSQL's own variables.
 
 mod proxies;
 mod secret;
@@ -14,10 +14,12 @@ pub use secret::{SecretKeys, SecretSource};
 /// What differs between two deployments. Every field names its variable, its default and its effect.
 #[derive(Clone)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`.
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. What
+    /// it leaves out comes from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: PgConnectOptions,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. PostgreSQL's own `max_connections`
-    /// (100 unless told) is shared by all replicas.
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000; each replica opens three more beside
+    /// it, for the statements that visits share. PostgreSQL's own `max_connections` (100 unless told) is for all
+    /// replicas together.
     pub database_max_connections: u32,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
     pub bind_address: SocketAddr,
@@ -44,7 +46,9 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, `json` for machines, one object a line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_session=error`): what is logged, in the syntax of [`tracing_subscriber::EnvFilter`].
+    /// `RUST_LOG` (`info,actix_session=error`): what is logged, in the syntax of [tracing's filters][filters].
+    ///
+    /// [filters]: https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html
     pub log_filter: String,
 }
 
@@ -72,6 +76,7 @@ impl Config {
         match dotenvy::dotenv() {
             Ok(_) => {}
             Err(error) if error.not_found() => {}
+            Err(dotenvy::Error::Io(error)) => return Err(ConfigError(vec![format!(".env: {error}")])),
             // dotenvy's own message quotes the line, which may hold a password.
             Err(_) => {
                 return Err(ConfigError(vec![".env: a line is not of the form NAME=value".into()]));
@@ -203,8 +208,9 @@ fn duration(least: &'static str, most: &'static str) -> impl Fn(&str) -> Result<
         let range = |text| humantime::parse_duration(text).expect("the limits are durations");
         humantime::parse_duration(value)
             .ok()
-            .filter(|d| (range(least)..=range(most)).contains(d))
-            .ok_or_else(|| format!("a time with its unit, such as 30m or 8h, from {least} to {most}"))
+            // Whole seconds: PostgreSQL's clock is coarser than ours, and would refuse a nanosecond.
+            .filter(|d| (range(least)..=range(most)).contains(d) && d.subsec_nanos() == 0)
+            .ok_or_else(|| format!("a time in whole seconds, such as 30m or 8h, from {least} to {most}"))
     }
 }
 

@@ -59,7 +59,9 @@ impl FromStr for SecretKeys {
 
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
-        if secrets.iter().any(|secret| secret.chars().count() < SHORTEST) {
+        // A line break would be two secrets on two lines, taken for one.
+        let bad = |secret: &&str| secret.chars().count() < SHORTEST || secret.contains(char::is_control);
+        if secrets.iter().any(bad) {
             return Err(format!(
                 "one or more secrets of at least {SHORTEST} characters, separated by commas, such as `openssl rand -hex 32` prints"
             ));
