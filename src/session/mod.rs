@@ -48,8 +48,8 @@ impl TypedSession {
     /// the old key has nothing then, but for 10 seconds, in which it still opens this session for the requests that the
     /// browser had already sent. See [OWASP on renewing the session id][owasp].
     ///
-    /// A session that ends meanwhile stays ended. Of two rotations at once the first gives the key. A second rotation
-    /// within the 10 seconds takes them from the oldest key.
+    /// A session that ends meanwhile stays ended; a stranger's starts, as with any value put into it. Of two rotations
+    /// at once the first gives the key. A second rotation within the 10 seconds takes them from the oldest key.
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
     ///
