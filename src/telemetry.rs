@@ -5,7 +5,7 @@ use std::panic;
 use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::Method,
+    http::{Method, StatusCode},
 };
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
@@ -51,12 +51,20 @@ impl RootSpanBuilder for RequestLog {
     }
 
     fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
-        };
-        tracing::info!(status = status.as_u16(), "answered");
+        match outcome {
+            // Every few seconds, for as long as the process runs: no news.
+            Ok(response) if is_health_check(response) => tracing::debug!(status = 200, "answered"),
+            Ok(response) => tracing::info!(status = response.status().as_u16(), "answered"),
+            Err(error) => {
+                tracing::info!(status = error.as_response_error().status_code().as_u16(), "answered");
+            }
+        }
     }
+}
+
+/// One that found nothing wrong.
+fn is_health_check<B>(response: &ServiceResponse<B>) -> bool {
+    response.request().path().starts_with("/health/") && response.status() == StatusCode::OK
 }
 
 /// A method of the client's own making is not worth a line of its length.

@@ -109,7 +109,7 @@ fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
 }
 
 impl SessionCookie {
-    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text.
+    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
     pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
         let sent = headers
             .remove(header::COOKIE)
@@ -127,7 +127,13 @@ impl SessionCookie {
                     // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
                     let exact = pair.starts_with(self.name);
                     match self.open(cookie).filter(|_| exact && opened.is_none()) {
-                        Some(found) => opened = Some(found),
+                        Some(found) => {
+                            // actix-session knows the current secret alone.
+                            let current =
+                                if found.secret == 0 { pair.to_owned() } else { self.pair(&found.key) };
+                            kept.insert(0, current);
+                            opened = Some(found);
+                        }
                         None => rejected += 1,
                     }
                 }
@@ -138,8 +144,6 @@ impl SessionCookie {
         if rejected > 0 {
             tracing::debug!(rejected, "session cookies that are not ours");
         }
-        kept.splice(0..0, opened.as_ref().map(|opened| self.pair(&opened.key)));
-        // Not from_str, which takes ASCII alone: a neighbour may be in any language.
         if let Ok(value) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
             && !kept.is_empty()
         {

@@ -95,11 +95,11 @@ fn a_database_that_does_not_answer_at_the_start_is_waited_for() {
     assert_eq!(app.get("/").status, 200);
 }
 
-/// Visits at once, so that the app has opened every connection that it may.
+/// Asks for enough at once that the app opens every connection that it may.
 fn fill_the_pool(app: &App) {
     thread::scope(|scope| {
-        for _ in 0..32 {
-            scope.spawn(|| app.get("/"));
+        for path in ["/", "/health/ready"].repeat(16) {
+            scope.spawn(move || app.get(path));
         }
     });
 }
@@ -107,11 +107,15 @@ fn fill_the_pool(app: &App) {
 /// More requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
     thread::scope(|scope| {
-        for _ in 0..32 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 let answer = app.get("/");
                 answer.assert_is_503_page();
                 assert!(answer.took < TWO_SECONDS, "{answer:#?}");
+            });
+            scope.spawn(|| {
+                let ready = app.get("/health/ready");
+                assert!(ready.status == 503 && ready.took < Duration::from_secs(1), "{ready:#?}");
             });
         }
     });

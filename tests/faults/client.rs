@@ -95,8 +95,8 @@ impl Answer {
 
 /// A browser with one kept connection and a cookie.
 pub struct Visitor {
-    address: SocketAddr,
-    connection: Option<BufReader<TcpStream>>,
+    pub address: SocketAddr,
+    pub connection: Option<BufReader<TcpStream>>,
     pub cookie: Option<String>,
 }
 

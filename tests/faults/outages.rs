@@ -7,7 +7,7 @@ use std::{
 use dev::process;
 
 use crate::{
-    client::Answer,
+    client::{Answer, Visitor},
     stage::{App, Stage, eventually},
 };
 
@@ -33,9 +33,11 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     assert_eq!((again.status, again.user()), (200, &*user), "{again:#?}");
 }
 
-fn at_once(app: &App, requests: usize) -> Vec<Answer> {
+/// So many requests at the same time, each on a connection of its own, with the cookie of this visitor.
+fn at_once(app: &App, requests: usize, path: &str, visitor: &Visitor) -> Vec<Answer> {
     thread::scope(|scope| {
-        let threads = (0..requests).map(|_| scope.spawn(|| app.get("/"))).collect::<Vec<_>>();
+        let ask = || app.visitor_with(visitor.cookie.clone()).get(path);
+        let threads = (0..requests).map(|_| scope.spawn(ask)).collect::<Vec<_>>();
         threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
     })
 }
@@ -77,10 +79,12 @@ fn a_stopped_database_is_a_503_page_and_nobody_loses_their_session() {
 fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
     let stage = Stage::new();
     let app = stage.app_with(&[("DATABASE_MAX_CONNECTIONS", "2")]);
-    app.get("/");
+    let mut visitor = app.visitor();
+    visitor.get("/");
 
-    let lock = stage.holding("begin; lock table users, sessions");
-    for answer in at_once(&app, 16) {
+    let lock = stage.holding("begin; lock table users");
+    // The page reads through the pool, whose two connections wait for the lock, and so everybody for them.
+    for answer in at_once(&app, 16, "/visits", &visitor).iter().chain(&at_once(&app, 16, "/", &visitor)) {
         answer.assert_is_503_page();
         assert!(answer.took < TWO_SECONDS, "{answer:#?}");
     }
@@ -88,6 +92,7 @@ fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
     drop(lock);
 
     app.assert_recovers_within(FIVE_SECONDS);
+    assert_eq!(visitor.get("/visits").status, 200);
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn a_database_that_takes_no_more_connections_is_a_503_page_within_two_seconds() 
          where backend_type = 'client backend' and pid <> pg_backend_pid()",
     )];
     others.extend((0..9).map(|_| stage.holding("select 1")));
-    for answer in at_once(&app, 4) {
+    for answer in at_once(&app, 4, "/", &app.visitor()) {
         answer.assert_is_503_page();
         assert!(answer.took < TWO_SECONDS, "{answer:#?}");
     }
@@ -127,6 +132,10 @@ fn a_statement_that_takes_too_long_is_a_503_page() {
             );
         },
         || {
+            let busy = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+            eventually("PostgreSQL has given up, too", TWO_SECONDS, || {
+                (stage.sql(busy) == "0").then_some(())
+            });
             stage.sql("drop trigger dawdle on users");
         },
     );

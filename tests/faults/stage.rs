@@ -158,6 +158,10 @@ impl App {
         Visitor::new(self.address)
     }
 
+    pub fn visitor_with(&self, cookie: Option<String>) -> Visitor {
+        Visitor { cookie, ..self.visitor() }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         client::get(self.address, path)
     }
@@ -179,7 +183,7 @@ impl App {
     pub fn assert_recovers_within(&self, patience: Duration) {
         let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
         eventually("pages are served", patience, || serves().then_some(()));
-        assert!(self.is_ready(), "{}", self.log());
+        eventually("it is ready", patience, || self.is_ready().then_some(()));
         for _ in 0..20 {
             let answer = self.get("/");
             assert_eq!(answer.status, 200, "after a recovery: {answer:#?}");
