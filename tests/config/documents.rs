@@ -1,4 +1,4 @@
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
 
 use actix_postgres_sessions::Config;
 
@@ -91,5 +91,27 @@ fn the_readme_describes_each_variable_in_the_words_of_its_doc_comment() {
     for [name, default, effect] in table() {
         let described = format!("{name} ({default}): {effect}");
         assert!(comments.contains(&described), "not in src/config.rs: {described}");
+    }
+}
+
+#[test]
+fn every_link_of_the_readme_leads_to_a_file_and_to_the_test_that_it_names() {
+    let links = README.split("](").collect::<Vec<_>>();
+    for pair in links.windows(2) {
+        let (target, _) = pair[1].split_once(')').expect("the end of a link");
+        let file = target.split('#').next().unwrap_or_default();
+        if file.is_empty() || file.contains("://") {
+            continue;
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(path.exists(), "no {file}");
+        // A test's name is the text of the link, as code.
+        if let Some((_, name)) = pair[0].rsplit_once("[`")
+            && let Some(name) =
+                name.strip_suffix('`').filter(|name| name.contains('_') && !name.contains('/'))
+        {
+            let source = fs::read_to_string(&path).expect(file);
+            assert!(source.contains(&format!("fn {name}(")), "no {name} in {file}");
+        }
     }
 }
