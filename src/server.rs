@@ -104,10 +104,15 @@ async fn migrate_then_sweep(
 }
 
 async fn migrate(config: &Config) -> Result<(), MigrateError> {
+    let mut attempts = 0_u64;
     loop {
+        attempts += 1;
         match database::migrate(config).await {
             Err(error @ (MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) => {
-                tracing::warn!(%error, "can't migrate the database yet; trying again");
+                // Twice a second would fill the log of a long outage.
+                if attempts.is_power_of_two() {
+                    tracing::warn!(%error, attempts, "can't migrate the database yet; trying again");
+                }
                 tokio::time::sleep(RETRY_INTERVAL).await;
             }
             Ok(()) => {

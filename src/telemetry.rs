@@ -1,6 +1,9 @@
 //! Logging: one line a request, and every line of a request carries its id.
 
-use std::panic;
+use std::{
+    io::{self, IsTerminal},
+    panic,
+};
 
 use actix_web::{
     body::MessageBody,
@@ -17,7 +20,9 @@ use crate::config::{Config, LogFormat};
 pub fn init(config: &Config) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log_filter))
-        .with_writer(std::io::stderr);
+        // Colours for a person, none for a file.
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match config.log_format {
         LogFormat::Pretty => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).init(),
