@@ -104,6 +104,11 @@ fn drop_repeated(headers: &mut HeaderMap, config: &SessionCookie, key: &str) {
     }
 }
 
+/// As the browser has it, percent signs and all.
+fn value_of(pair: &str) -> String {
+    pair.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
 fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
     set_cookie.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
 }
@@ -132,7 +137,7 @@ impl SessionCookie {
                             let current =
                                 if found.secret == 0 { pair.to_owned() } else { self.pair(&found.key) };
                             kept.insert(0, current);
-                            opened = Some(found);
+                            opened = Some(Opened { value: value_of(pair), ..found });
                         }
                         None => rejected += 1,
                     }
