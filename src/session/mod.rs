@@ -2,6 +2,7 @@
 //!
 //! The only file that knows the names of a session's values: handlers see typed methods, never strings.
 
+mod id;
 mod rotation;
 pub mod state;
 mod statements;
@@ -14,9 +15,10 @@ use actix_session::{Session, SessionExt, SessionInsertError};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use uuid::Uuid;
 
+pub use id::SessionId;
 pub(crate) use rotation::GRACE;
 pub use state::SessionState;
-pub use store::{PgSessionStore, SessionId};
+pub use store::PgSessionStore;
 
 const USER_ID: &str = "user_id";
 

@@ -17,7 +17,8 @@ use sqlx::postgres::types::PgInterval;
 
 use super::{
     SessionState,
-    store::{PgSessionStore, SessionId, interval},
+    id::SessionId,
+    store::{PgSessionStore, interval},
 };
 
 /// How long the key before the last rotation still opens the session, so that a request that is on its way with it is
