@@ -46,7 +46,11 @@ impl ResponseError for Error {
 
 impl From<BatchError> for Error {
     fn from(error: BatchError) -> Self {
-        Self::Database(error)
+        match error {
+            // Our own fault, not the database's.
+            BatchError::Panicked => Self::Internal(error.into()),
+            error => Self::Database(error),
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_postgres_sessions::{
+    Error,
     batch::{BatchError, Batcher, Statement},
     users::VisitCounter,
 };
-use actix_web::rt;
+use actix_web::{ResponseError, rt};
 use dev::Postgres;
 use futures_util::future::join_all;
 use sqlx::{
@@ -292,6 +293,16 @@ async fn the_queue_is_bounded_and_who_comes_then_is_refused_at_once() {
     assert!(outcomes["Err(Overloaded)"] >= 5000 - 4096 - 128, "{outcomes:?}");
     assert_eq!(outcomes.len(), 2, "{outcomes:?}");
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[test]
+fn whatever_keeps_a_caller_from_an_answer_is_a_503() {
+    for error in [BatchError::Overloaded, BatchError::TimedOut, Arc::new(sqlx::Error::PoolClosed).into()] {
+        let response = Error::from(error.clone()).error_response();
+
+        assert_eq!(response.status(), 503, "{error:?}");
+        assert!(response.headers().contains_key("retry-after"), "{error:?}");
+    }
 }
 
 #[actix_web::test]
