@@ -28,11 +28,13 @@ const QUEUE: usize = 4096;
 /// can say what it was.
 const DEADLINE: Duration = Duration::from_millis(1_600);
 
-/// How long a batch waits for a row that somebody else has locked.
+/// How long a batch waits for a row that somebody else has locked. A deadlock ends so as well: PostgreSQL looks for one
+/// only after a second (`deadlock_timeout`).
 const LOCK_TIMEOUT: &str = "500ms";
 
-/// How long a single item waits for it, once a batch has: many may want the same row, one after the other.
-const LOCK_TIMEOUT_ALONE: &str = "5ms";
+/// How long a single item waits for it, once a batch has. Longer than another replica's commit takes, and short, because
+/// many items may want the same row, one after the other.
+const LOCK_TIMEOUT_ALONE: &str = "20ms";
 
 /// One statement over many items.
 pub trait Statement: Send + 'static {
@@ -195,7 +197,12 @@ impl<S: Statement + Sync> Worker<S> {
 
     async fn attempt(&mut self, items: &[S::Item]) -> sqlx::Result<Vec<S::Output>> {
         let mut connection = self.connect().await?;
-        let result = self.statement.run(&mut connection, items).await;
+        let result = self.statement.run(&mut connection, items).await.and_then(|outputs| {
+            let complete = outputs.len() == items.len();
+            complete
+                .then_some(outputs)
+                .ok_or_else(|| sqlx::Error::Protocol("an item without an output".into()))
+        });
         if result.as_ref().err().is_none_or(is_refusal) {
             self.connection = Some((connection, Instant::now()));
         }

@@ -46,7 +46,7 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, `json` for machines, one object a line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_session=error`): what is logged, in the syntax of [tracing's filters][filters].
+    /// `RUST_LOG` (`info,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, in the syntax of [tracing's filters][filters].
     ///
     /// [filters]: https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html
     pub log_filter: String,
@@ -111,7 +111,8 @@ impl Config {
             read.parse("NEW_SESSIONS_PER_MINUTE", Some("6000"), new_sessions_per_minute);
         let trusted_proxies = read.parse("TRUSTED_PROXIES", Some(""), TrustedProxies::from_str);
         let log_format = read.parse("LOG_FORMAT", Some("pretty"), log_format);
-        let log_filter = read.parse("RUST_LOG", Some("info,actix_session=error"), log_filter);
+        let log_filter =
+            read.parse("RUST_LOG", Some("info,actix_server=warn,actix_session=error,sqlx=warn"), log_filter);
         read.finish(|| {
             Some(Self {
                 database_url: database_url?,

@@ -99,7 +99,7 @@ async fn migrate_then_sweep(
             return Err(error).context("the database's schema is not this program's");
         }
     }
-    sweep::run(pool.get_ref().clone(), config.session_max_age, stop).await;
+    sweep::run(pool.get_ref().clone(), config.session_max_age, sweep::INTERVAL, stop).await;
     Ok(())
 }
 

@@ -132,6 +132,9 @@ pub async fn delete(pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<u64> {
     Ok(deleted.rows_affected())
 }
 
+/// How much longer than its session a user is kept, for requests still under way.
+pub const KEPT_LONGER: Duration = Duration::from_secs(60 * 60);
+
 /// Deletes up to `limit` users who came first so long ago that a session of `max_age` started then has ended, with an
 /// hour to spare for requests still under way; gives how many. Not for accounts that outlive their sessions.
 ///
@@ -144,13 +147,13 @@ pub async fn delete_older_than(pool: &PgPool, max_age: Duration, limit: i64) -> 
         where id in (
             select id
             from users
-            where first_visit_at < now() - make_interval(secs => $1) - interval '1 hour'
+            where first_visit_at < now() - make_interval(secs => $1)
             order by first_visit_at
             limit $2
             for update skip locked
         )
         ",
-        max_age.as_secs_f64(),
+        (max_age + KEPT_LONGER).as_secs_f64(),
         limit,
     )
     .execute(pool)

@@ -5,9 +5,11 @@ mod support;
 
 use std::time::Duration;
 
-use actix_postgres_sessions::session::sweep::{Swept, sweep};
+use actix_postgres_sessions::session::sweep::{Swept, run, sweep};
+use actix_web::rt;
 use futures_util::future::join_all;
-use support::{TestApp, TestDatabase};
+use support::{TestApp, TestDatabase, log};
+use tokio_util::sync::CancellationToken;
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 60 * 60);
 
@@ -82,4 +84,32 @@ async fn an_unreadable_state_does_not_stop_the_sweep() {
     }
 
     assert_eq!(sweep(&database.pool, EIGHT_HOURS).await.expect("swept").sessions, 3);
+}
+
+#[actix_web::test]
+async fn the_sweep_goes_on_by_itself_through_an_outage_and_says_what_it_did() {
+    log::capture();
+    let database = TestDatabase::new().await;
+    database.execute("alter table sessions rename to elsewhere").await;
+    let (stop, at_once) = (CancellationToken::new(), Duration::ZERO..Duration::from_millis(1));
+    let sweeping = rt::spawn(run(database.pool.clone(), EIGHT_HOURS, at_once, stop.clone()));
+
+    while log::lines_with("the sweep failed; it will be tried again").is_empty() {
+        rt::task::yield_now().await;
+    }
+    // A number of its own, by which to know its line in the log.
+    database
+        .execute(
+            "insert into elsewhere (id, state, expires_at)
+            select sha256(n::text::bytea), '{}', now() from generate_series(1, 777) as n",
+        )
+        .await;
+    database.execute("alter table elsewhere rename to sessions").await;
+    while database.number("select count(*) from sessions").await > 0 {
+        rt::task::yield_now().await;
+    }
+    stop.cancel();
+
+    sweeping.await.expect("it stops when it is told to");
+    assert!(!log::lines_with(r#""sessions":777"#).is_empty());
 }

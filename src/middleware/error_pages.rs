@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use tracing_actix_web::RequestId;
 
 use crate::{
+    batch::BatchError,
     error::RETRY_AFTER_SECONDS,
     pages::error::{self, ErrorPage},
 };
@@ -60,16 +61,18 @@ fn status_of(error: &Error) -> StatusCode {
     })
 }
 
-/// The status for a store's failure, which the store has logged: 503, but for a state that can't be written, which no
-/// second try would mend. actix-session wraps what `load` and `delete` fail with in an [`anyhow::Error`].
+/// The status for a store's failure, which the store has logged: 503, but for a state that can't be written and a panic,
+/// which no second try would mend. actix-session wraps what `load` and `delete` fail with in an [`anyhow::Error`].
 fn session_failure(error: &Error) -> Option<StatusCode> {
     let cause = error
         .as_error::<InternalError<SaveError>>()
         .map(|error| format!("{error:?}"))
         .or_else(|| error.as_error::<InternalError<UpdateError>>().map(|error| format!("{error:?}")))
-        .or_else(|| error.as_error::<InternalError<anyhow::Error>>().map(|_| String::new()))?;
+        .or_else(|| error.as_error::<InternalError<anyhow::Error>>().map(|error| format!("{error:?}")))?;
     // The variant's name comes first; `InternalError` shows its cause in no other way.
-    Some(match cause.starts_with("Serialization") {
+    let is_our_fault =
+        cause.starts_with("Serialization") || cause.contains(&BatchError::Panicked.to_string());
+    Some(match is_our_fault {
         true => StatusCode::INTERNAL_SERVER_ERROR,
         false => StatusCode::SERVICE_UNAVAILABLE,
     })

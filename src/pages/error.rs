@@ -50,7 +50,7 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         403 => (
             "This request did not come from one of our own pages, so nothing was changed.",
-            "Go back to the page that you came from, and use the button there.",
+            "If you meant it, use the button on our own page.",
         ),
         404 => ("There is no page at this address.", "Check the address, or start from the welcome page."),
         405 => ("This page can't be used in that way.", "Open it from the welcome page."),

@@ -4,14 +4,15 @@
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::header, web::Data};
 use askama::Template;
 
-use super::{assets::Assets, is_seen, notice, page, short};
+use super::{assets::Assets, in_words, is_seen, notice, page, short};
 use crate::{
-    Error,
+    Config, Error,
     middleware::{
         cross_origin::fetch_site,
         session_cookie::{PresentedCookie, SessionCookie},
     },
     session::TypedSession,
+    users::KEPT_LONGER,
 };
 
 #[derive(Template)]
@@ -26,6 +27,7 @@ struct LogoutView {
     user_id: String,
     short_id: String,
     row_id_start: String,
+    user_kept: String,
 }
 
 /// Logs out when the person came from one of our pages or typed the address, or when the client says nothing of it (an
@@ -36,6 +38,7 @@ struct LogoutView {
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
+    config: Data<Config>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
     let asked_for = matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
@@ -47,6 +50,7 @@ pub async fn get(
         user_id: user_id.to_string(),
         short_id: short(user_id),
         row_id_start: presented.map(|id| id.start()).unwrap_or_default(),
+        user_kept: in_words(config.session_max_age + KEPT_LONGER),
     });
     page(&Logout { assets: Assets::get(), here: "logout", session: view })
 }

@@ -67,6 +67,8 @@ pub(crate) fn is_seen(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !is_prefetch(request)
 }
 
+/// Not compressed: two kilobytes saved are not worth a visit's worth of processor, nor the thought, with each new page, of
+/// what a length may tell (BREACH). What is fetched once and kept is compressed ([`assets`]).
 fn page(template: &impl Template) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, error::CONTENT_TYPE)).body(template.render()?))
 }

@@ -5,7 +5,7 @@
 //!
 //! [`PgSessionStore`]: super::PgSessionStore
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use anyhow::Context;
 use sqlx::PgPool;
@@ -17,8 +17,8 @@ use crate::users;
 /// Rows deleted by one statement: enough to be quick, few enough that no visit waits long behind it.
 const BATCH: i64 = 1_000;
 
-/// Seconds between two sweeps, drawn anew each time, so that replicas started together do not sweep together.
-const INTERVAL_SECONDS: std::ops::Range<u64> = 30..90;
+/// Between two sweeps: drawn anew each time, so that replicas started together do not sweep together.
+pub const INTERVAL: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
 
 /// A sweep is cut off after this, and goes on at the next turn: its connection may have gone dead without a word.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -58,10 +58,10 @@ pub async fn sweep(pool: &PgPool, max_age: Duration) -> anyhow::Result<Swept> {
     }
 }
 
-/// Sweeps about once a minute until `stop` is cancelled. A failed sweep is logged, and tried again at the next turn.
-pub async fn run(pool: PgPool, max_age: Duration, stop: CancellationToken) {
+/// Sweeps again and again, with a pause from `interval` before each ([`INTERVAL`] in production), until `stop` is cancelled. A failed sweep is logged, and tried again at the next turn.
+pub async fn run(pool: PgPool, max_age: Duration, interval: Range<Duration>, stop: CancellationToken) {
     loop {
-        let pause = Duration::from_secs(rand::random_range(INTERVAL_SECONDS));
+        let pause = rand::random_range(interval.clone());
         let turn = async {
             tokio::time::sleep(pause).await;
             let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep(&pool, max_age)).await;
