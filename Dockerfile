@@ -5,11 +5,12 @@ WORKDIR /build
 
 # The dependencies, built for empty crates, in a layer that lasts until a manifest or the lock file changes.
 COPY Cargo.toml Cargo.lock ./
+COPY bench/Cargo.toml bench/
 COPY dev/Cargo.toml dev/
 COPY dev/fetch/Cargo.toml dev/fetch/
 # The clean at the end: cargo compares times, and a checkout older than this layer would pass for built.
-RUN mkdir src dev/src dev/fetch/src \
- && echo 'fn main() {}' | tee src/main.rs dev/src/main.rs dev/fetch/src/main.rs \
+RUN mkdir src bench/src dev/src dev/fetch/src \
+ && echo 'fn main() {}' | tee src/main.rs bench/src/main.rs dev/src/main.rs dev/fetch/src/main.rs \
  && touch src/lib.rs dev/src/lib.rs \
  && cargo build --release --locked --package actix-postgres-sessions \
  && cargo clean --release --package actix-postgres-sessions
@@ -30,6 +31,6 @@ ENV BIND_ADDRESS=0.0.0.0:8080 \
     LOG_FORMAT=json \
     SESSION_SECRET_FILE=/var/lib/actix-postgres-sessions/session-secret
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["/usr/local/bin/actix-postgres-sessions", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/actix-postgres-sessions"]

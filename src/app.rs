@@ -18,12 +18,17 @@ use crate::{
     Config, PgSessionStore,
     middleware::{
         cross_origin::cross_origin,
+        deadline::deadline,
         error_pages::error_pages,
+        new_sessions::{NewSessions, new_sessions},
+        request_limits::request_limits,
         security_headers::security_headers,
         session_cookie::{SessionCookie, session_cookie},
+        stopping::stopping,
+        trusted_proxies::trusted_proxies,
     },
     pages::{assets, health, logout, visits, welcome},
-    server::Readiness,
+    server::{Readiness, connections::at_work},
     telemetry,
     users::VisitCounter,
 };
@@ -42,6 +47,7 @@ pub struct Dependencies {
     visits: Data<VisitCounter>,
     /// What a session's cookie is.
     pub cookie: Data<SessionCookie>,
+    new_sessions: Data<NewSessions>,
 }
 
 impl Dependencies {
@@ -59,6 +65,7 @@ impl Dependencies {
                 .max_age(config.session_max_age.try_into()?),
             cookie: Data::new(SessionCookie::new(config.cookie_secure, keys)),
             visits: Data::new(VisitCounter::new(&pool)),
+            new_sessions: Data::new(NewSessions::new(config.new_sessions_per_minute)),
             readiness: Data::default(),
             pool: Data::new(pool),
             config: Data::new(config),
@@ -83,23 +90,35 @@ pub fn app(
         .app_data(dependencies.config.clone())
         .app_data(dependencies.pool.clone())
         .app_data(dependencies.visits.clone())
+        .app_data(Data::new(dependencies.store.clone()))
         .app_data(dependencies.cookie.clone())
+        .app_data(dependencies.new_sessions.clone())
         .app_data(dependencies.readiness.clone())
         .configure(|routes| route_table(routes, dependencies))
+        // Before anything works for a request that is too large, or waits for one that is too slow.
+        .wrap(from_fn(request_limits))
         // Round everything that may fail, so that every failure is a page.
         .wrap(from_fn(error_pages))
         // Round the error pages, which need them as much.
         .wrap(from_fn(security_headers))
-        // First: gives the request its id, which all the others' log lines carry.
+        // Before all that asks who the client is, or by which name it calls us.
+        .wrap(from_fn(trusted_proxies))
+        // On every answer while we stop.
+        .wrap(from_fn(stopping))
+        // Gives the request its id, which all the others' log lines carry.
         .wrap(telemetry::request_log())
+        // First: a connection with a request at work is not idle.
+        .wrap(from_fn(at_work))
 }
 
 /// Every route. A resource answers 405, and names what it takes, to any other method. Only the pages carry a session, so
 /// that a static file, a health check or an unknown path never reads one.
 fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies) {
-    let in_session = |page: Resource| page.wrap(session(dependencies)).wrap(from_fn(session_cookie));
+    let in_session = |page: Resource| {
+        page.wrap(session(dependencies)).wrap(from_fn(session_cookie)).wrap(from_fn(deadline))
+    };
     routes
-        .service(in_session(get("/", welcome::get)))
+        .service(in_session(get_and_start("/", welcome::get)))
         .service(in_session(get("/visits", visits::get)))
         .service(in_session(get("/logout", logout::get).route(post(logout::post))))
         .service(get("/static/{file}", assets::get))
@@ -114,6 +133,16 @@ where
     Args: FromRequest + 'static,
 {
     web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
+}
+
+/// As [`get`], for a page that starts sessions.
+fn get_and_start<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    let start = web::get().to(handler.clone()).wrap(from_fn(new_sessions));
+    web::resource(path).route(web::head().to(handler)).route(start)
 }
 
 /// POST, from our own pages only. Every route with an unsafe method is made so.

@@ -7,13 +7,16 @@
 //! The module knows nothing of what is asked; [`Statement`] does. Each [`Batcher`] has one connection of its own, outside
 //! any pool, and makes a new one when that breaks.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout},
 };
+
+use crate::database;
 
 /// Items in one statement at most. Larger batches gain little, and everyone waits for the whole.
 const BATCH: usize = 128;
@@ -21,15 +24,15 @@ const BATCH: usize = 128;
 /// Callers that may wait for one batcher, at most; who comes then is refused at once.
 const QUEUE: usize = 4096;
 
-/// After this a caller has an answer, if only an error.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// After this a caller has an answer, if only an error. Below [`crate::middleware::deadline::DEADLINE`], so that the page
+/// can say what it was.
+const DEADLINE: Duration = Duration::from_millis(1_600);
 
-/// A connection idle for so long is tried before it is used, so that the first caller after a restart of the database
-/// does not pay for it.
-const PING_AFTER: Duration = Duration::from_secs(1);
-
-/// How long a statement waits for a row that somebody else has locked. All others in the batch wait with it.
+/// How long a batch waits for a row that somebody else has locked.
 const LOCK_TIMEOUT: &str = "500ms";
+
+/// How long a single item waits for it, once a batch has: many may want the same row, one after the other.
+const LOCK_TIMEOUT_ALONE: &str = "5ms";
 
 /// One statement over many items.
 pub trait Statement: Send + 'static {
@@ -55,9 +58,12 @@ pub enum BatchError {
     /// The database refused it or is away; shared by all whom it struck.
     #[error(transparent)]
     Database(#[from] Arc<sqlx::Error>),
-    /// No answer within two seconds.
+    /// No answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
+    /// The statement's own code panicked; the log has the message.
+    #[error("the statement panicked")]
+    Panicked,
     /// Too many callers wait already.
     #[error("too many requests wait for the database")]
     Overloaded,
@@ -93,7 +99,8 @@ impl<S: Statement + Sync> Batcher<S> {
         self.queue.try_send(Job { item, reply }).map_err(|_| BatchError::Overloaded)?;
         match timeout(DEADLINE, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(BatchError::TimedOut),
+            Ok(Err(_)) => Err(BatchError::Panicked),
+            Err(_) => Err(BatchError::TimedOut),
         }
     }
 }
@@ -116,19 +123,19 @@ struct Worker<S> {
     connection: Option<(PgConnection, Instant)>,
 }
 
+/// Who waits for the items of a batch, in their order; each leaves when answered.
+type Waiting<S> = VecDeque<oneshot::Sender<Result<<S as Statement>::Output, BatchError>>>;
+
 impl<S: Statement + Sync> Worker<S> {
     async fn work(mut self, mut queue: mpsc::Receiver<Job<S>>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while queue.recv_many(&mut jobs, BATCH).await > 0 {
-            let (items, replies): (Vec<_>, Vec<_>) =
+            let (items, mut waiting): (Vec<_>, Waiting<S>) =
                 jobs.drain(..).filter(|job| !job.reply.is_closed()).map(|job| (job.item, job.reply)).unzip();
-            if items.is_empty() {
-                continue;
-            }
-            let results = self.answer(&items).await;
-            for (reply, result) in replies.into_iter().zip(results) {
-                // Nobody listens any more: nothing to do.
-                let _ = reply.send(result);
+            // Cut short in the middle of a statement, by time or by a panic, the connection is not put back.
+            let answers = AssertUnwindSafe(self.answer(&items, &mut waiting)).catch_unwind();
+            if timeout(DEADLINE, answers).await.is_err() {
+                fail(&mut waiting, &BatchError::TimedOut);
             }
         }
         if let Some((connection, _)) = self.connection {
@@ -136,40 +143,54 @@ impl<S: Statement + Sync> Worker<S> {
         }
     }
 
-    async fn answer(&mut self, items: &[S::Item]) -> Vec<Result<S::Output, BatchError>> {
-        // Cut short in the middle of a statement, the connection is of no more use: it is not put back.
-        match timeout(DEADLINE, self.attempts(items)).await {
-            Ok(results) => results,
-            Err(_) => items.iter().map(|_| Err(BatchError::TimedOut)).collect(),
+    async fn answer(&mut self, items: &[S::Item], waiting: &mut Waiting<S>) {
+        if items.is_empty() {
+            return;
         }
-    }
-
-    async fn attempts(&mut self, items: &[S::Item]) -> Vec<Result<S::Output, BatchError>> {
         let mut outcome = self.attempt(items).await;
-        let lost = self.connection.is_none();
-        if lost && S::IDEMPOTENT && outcome.is_err() {
+        let again = match &outcome {
+            Err(error) if is_refusal(error) => items.len() == 1 && is_conflict(error),
+            Err(_) => S::IDEMPOTENT,
+            Ok(_) => false,
+        };
+        if again {
             outcome = self.attempt(items).await;
         }
         match outcome {
-            Ok(outputs) => outputs.into_iter().map(Ok).collect(),
-            Err(error) if is_refusal(&error) => self.one_by_one(items).await,
-            Err(error) => {
-                let error = Arc::new(error);
-                items.iter().map(|_| Err(BatchError::Database(Arc::clone(&error)))).collect()
+            Ok(outputs) => outputs.into_iter().for_each(|output| reply(waiting, Ok(output))),
+            Err(error) if is_refusal(&error) && items.len() > 1 => {
+                self.one_by_one(items, waiting, &error).await
             }
+            Err(error) => fail(waiting, &BatchError::Database(Arc::new(error))),
         }
     }
 
     /// PostgreSQL refused the statement, and nothing of it was done: an item that it can't take, a row locked for too
-    /// long, a deadlock with another replica. Alone, each item but the bad one gets what it asks.
-    async fn one_by_one(&mut self, items: &[S::Item]) -> Vec<Result<S::Output, BatchError>> {
-        let mut results = Vec::with_capacity(items.len());
+    /// long, a deadlock with another replica. Alone, each item but the bad one gets what it asks, and its answer as soon
+    /// as it is there.
+    async fn one_by_one(&mut self, items: &[S::Item], waiting: &mut Waiting<S>, refusal: &sqlx::Error) {
+        let is_locked = class(refusal).as_deref() == Some("55");
+        if is_locked {
+            self.set_lock_timeout(LOCK_TIMEOUT_ALONE).await;
+        }
         for item in items {
             let outputs = self.attempt(std::slice::from_ref(item)).await;
             let output = outputs.map(|mut outputs| outputs.pop().expect("an output for each item"));
-            results.push(output.map_err(|error| Arc::new(error).into()));
+            reply(waiting, output.map_err(|error| BatchError::Database(Arc::new(error))));
         }
-        results
+        if is_locked {
+            self.set_lock_timeout(LOCK_TIMEOUT).await;
+        }
+    }
+
+    async fn set_lock_timeout(&mut self, time: &'static str) {
+        // A connection that can't take it is given up; the next one starts with the usual time.
+        if let Some((mut connection, used)) = self.connection.take() {
+            let set = sqlx::query_scalar!("select set_config('lock_timeout', $1, false)", time);
+            if set.fetch_one(&mut connection).await.is_ok() {
+                self.connection = Some((connection, used));
+            }
+        }
     }
 
     async fn attempt(&mut self, items: &[S::Item]) -> sqlx::Result<Vec<S::Output>> {
@@ -183,11 +204,24 @@ impl<S: Statement + Sync> Worker<S> {
 
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         if let Some((mut connection, used)) = self.connection.take()
-            && (used.elapsed() < PING_AFTER || connection.ping().await.is_ok())
+            && (used.elapsed() < database::PING_AFTER || database::answers(&mut connection).await)
         {
             return Ok(connection);
         }
         PgConnection::connect_with(&self.options).await
+    }
+}
+
+fn reply<O>(waiting: &mut VecDeque<oneshot::Sender<Result<O, BatchError>>>, answer: Result<O, BatchError>) {
+    if let Some(caller) = waiting.pop_front() {
+        // Where nobody listens any more there is nothing to do.
+        let _ = caller.send(answer);
+    }
+}
+
+fn fail<O>(waiting: &mut VecDeque<oneshot::Sender<Result<O, BatchError>>>, error: &BatchError) {
+    while !waiting.is_empty() {
+        reply(waiting, Err(error.clone()));
     }
 }
 
@@ -196,6 +230,14 @@ impl<S: Statement + Sync> Worker<S> {
 /// the connection, which no second try at once would mend.
 /// See [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "40" | "54" | "55")))
+    matches!(class(error).as_deref(), Some("21" | "22" | "23" | "40" | "54" | "55"))
+}
+
+/// A deadlock or a failed serialization: the same statement may well succeed now.
+fn is_conflict(error: &sqlx::Error) -> bool {
+    class(error).as_deref() == Some("40")
+}
+
+fn class(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code()?.get(..2).map(str::to_owned)
 }

@@ -1,21 +1,25 @@
-//! The environment, read once into [`Config`]. Nothing else in the crate reads it, but for `RUST_LOG`'s syntax, which is
-//! tracing's.
+//! The environment, read once into [`Config`]. Nothing else reads it, but for what `DATABASE_URL` leaves out, which sqlx
+//! takes from PostgreSQL's own variables.
 
+mod proxies;
 mod secret;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
+pub use proxies::TrustedProxies;
 pub use secret::{SecretKeys, SecretSource};
 
 /// What differs between two deployments. Every field names its variable, its default and its effect.
 #[derive(Clone)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`.
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. What
+    /// it leaves out comes from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: PgConnectOptions,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. PostgreSQL's own `max_connections`
-    /// (100 unless told) is shared by all replicas.
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000; each replica opens three more beside
+    /// it, for the statements that visits share. PostgreSQL's own `max_connections` (100 unless told) is for all
+    /// replicas together.
     pub database_max_connections: u32,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
     pub bind_address: SocketAddr,
@@ -33,9 +37,18 @@ pub struct Config {
     /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id` and goes over https alone. `false` calls it `id` and lets it
     /// go over plain http: for localhost, nowhere else.
     pub cookie_secure: bool,
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): how many sessions one client address (an IPv6 /64) may start in a minute, at
+    /// most 1000000; who starts more is answered 429. `0` sets no limit. Whoever has a session is never refused.
+    pub new_sessions_per_minute: Option<NonZeroU32>,
+    /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies in front, separated by commas, such as
+    /// `10.0.0.7,172.16.0.0/12`. Only their `X-Forwarded-For`, `-Host` and `-Proto` are believed; without them, all who
+    /// come through one proxy count as one client.
+    pub trusted_proxies: TrustedProxies,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, `json` for machines, one object a line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_session=error`): what is logged, in the syntax of [`tracing_subscriber::EnvFilter`].
+    /// `RUST_LOG` (`info,actix_session=error`): what is logged, in the syntax of [tracing's filters][filters].
+    ///
+    /// [filters]: https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html
     pub log_filter: String,
 }
 
@@ -63,6 +76,7 @@ impl Config {
         match dotenvy::dotenv() {
             Ok(_) => {}
             Err(error) if error.not_found() => {}
+            Err(dotenvy::Error::Io(error)) => return Err(ConfigError(vec![format!(".env: {error}")])),
             // dotenvy's own message quotes the line, which may hold a password.
             Err(_) => {
                 return Err(ConfigError(vec![".env: a line is not of the form NAME=value".into()]));
@@ -93,6 +107,9 @@ impl Config {
         });
         let file = read.parse("SESSION_SECRET_FILE", Some(".session-secret"), |v| Ok(PathBuf::from(v)));
         let cookie_secure = read.parse("COOKIE_SECURE", Some("true"), boolean);
+        let new_sessions_per_minute =
+            read.parse("NEW_SESSIONS_PER_MINUTE", Some("6000"), new_sessions_per_minute);
+        let trusted_proxies = read.parse("TRUSTED_PROXIES", Some(""), TrustedProxies::from_str);
         let log_format = read.parse("LOG_FORMAT", Some("pretty"), log_format);
         let log_filter = read.parse("RUST_LOG", Some("info,actix_session=error"), log_filter);
         read.finish(|| {
@@ -107,6 +124,8 @@ impl Config {
                 session_idle_timeout: session_idle_timeout?,
                 session_max_age: session_max_age?,
                 cookie_secure: cookie_secure?,
+                new_sessions_per_minute: new_sessions_per_minute?,
+                trusted_proxies: trusted_proxies?,
                 log_format: log_format?,
                 log_filter: log_filter?,
             })
@@ -129,6 +148,8 @@ impl fmt::Debug for Config {
             .field("session_idle_timeout", &self.session_idle_timeout)
             .field("session_max_age", &self.session_max_age)
             .field("cookie_secure", &self.cookie_secure)
+            .field("new_sessions_per_minute", &self.new_sessions_per_minute)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("log_format", &self.log_format)
             .field("log_filter", &self.log_filter)
             .finish()
@@ -177,13 +198,19 @@ fn connections(value: &str) -> Result<u32, String> {
     value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "a number from 1 to 1000".into())
 }
 
+fn new_sessions_per_minute(value: &str) -> Result<Option<NonZeroU32>, String> {
+    let number = value.parse().ok().filter(|n| (0..=1_000_000).contains(n));
+    number.map(NonZeroU32::new).ok_or_else(|| "a number from 0 (no limit) to 1000000".into())
+}
+
 fn duration(least: &'static str, most: &'static str) -> impl Fn(&str) -> Result<Duration, String> {
     move |value| {
         let range = |text| humantime::parse_duration(text).expect("the limits are durations");
         humantime::parse_duration(value)
             .ok()
-            .filter(|d| (range(least)..=range(most)).contains(d))
-            .ok_or_else(|| format!("a time with its unit, such as 30m or 8h, from {least} to {most}"))
+            // Whole seconds: PostgreSQL's clock is coarser than ours, and would refuse a nanosecond.
+            .filter(|d| (range(least)..=range(most)).contains(d) && d.subsec_nanos() == 0)
+            .ok_or_else(|| format!("a time in whole seconds, such as 30m or 8h, from {least} to {most}"))
     }
 }
 

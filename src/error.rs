@@ -1,6 +1,6 @@
 //! What a handler may fail with. The visitor sees a page that says what to do, never the cause; the log has the cause.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -16,6 +16,9 @@ pub enum Error {
     /// The database did not answer, or not in time, or not with what it should: 503, try again.
     #[error("the database failed")]
     Database(#[source] BatchError),
+    /// The page took too long, which the database's silence alone can explain: 503, try again.
+    #[error("no answer within {0:?}")]
+    Overdue(Duration),
     /// All else that should not happen: 500, opaque.
     #[error("something unexpected")]
     Internal(#[from] anyhow::Error),
@@ -27,14 +30,14 @@ pub const RETRY_AFTER_SECONDS: u32 = 5;
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) | Self::Overdue(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if let Self::Database(_) = self {
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         response.finish()
@@ -43,7 +46,11 @@ impl ResponseError for Error {
 
 impl From<BatchError> for Error {
     fn from(error: BatchError) -> Self {
-        Self::Database(error)
+        match error {
+            // Our own fault, not the database's.
+            BatchError::Panicked => Self::Internal(error.into()),
+            error => Self::Database(error),
+        }
     }
 }
 

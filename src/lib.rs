@@ -3,7 +3,7 @@
 //! The library exists so that tests, and whoever copies this, can build the application and use the store. To read it,
 //! follow a visit:
 //!
-//! 1. [`app`]: the route table, and the middleware that a request meets on its way in;
+//! 1. [`mod@app`]: the route table, and the middleware that a request meets on its way in;
 //! 2. [`middleware`]: one file each, `session_cookie` first;
 //! 3. [`session`]: what a session holds ([`session::TypedSession`]), where it is kept ([`PgSessionStore`]), how it ends
 //!    ([`session::sweep`]);

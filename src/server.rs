@@ -1,51 +1,35 @@
 //! Listens, serves, and stops: without losing a request that a load balancer has sent.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+pub mod connections;
+mod stop;
+
+use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, rt, web::Data};
 use anyhow::Context;
-use sqlx::migrate::MigrateError;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use sqlx::{PgPool, migrate::MigrateError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Dependencies, app, database, session::sweep};
+use connections::Connections;
+pub use stop::Readiness;
 
-/// Between SIGTERM and the closing of the listener: time for a load balancer to see that `/health/ready` fails.
-const LINGER: Duration = Duration::from_secs(2);
+/// For the head of a connection's first request; then it is answered 408.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For the requests still under way when the listener is closed.
-const GRACE_SECONDS: u64 = 5;
+/// Longer than the common load balancers keep an idle connection (60 s): they are to close it, not we, who might do so
+/// just when they send a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Connections at once, over all workers. Each takes two file descriptors ([`connections`]), and up to 128 KiB while its
+/// head arrives: 256 MiB, if all of them mean ill.
+const MAX_CONNECTIONS: usize = 2_048;
 
 /// Between two attempts to migrate a database that is away.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whether the application can serve pages: false before the schema is up to date and from the moment it is told to stop.
-#[derive(Debug, Default)]
-pub struct Readiness {
-    migrated: AtomicBool,
-    stopping: AtomicBool,
-}
-
-impl Readiness {
-    /// Whether pages can be served, as far as this process knows.
-    pub fn is_ready(&self) -> bool {
-        self.migrated.load(Ordering::Relaxed) && !self.is_stopping()
-    }
-
-    /// Whether the process has been told to stop.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Says that the schema is up to date.
-    pub fn set_migrated(&self) {
-        self.migrated.store(true, Ordering::Relaxed);
-    }
-}
+/// For the connections to the database to close: each is sent a word of farewell, which may not get through.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until a signal: SIGTERM lingers for a load balancer's sake, SIGINT (Ctrl-C) does not, and a second one of
 /// either ends the process at once.
@@ -61,22 +45,34 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let readiness = dependencies.readiness.clone();
     let pool = dependencies.pool.clone();
 
+    let connections = Connections::default();
+    let watched = connections.clone();
+    let workers = std::thread::available_parallelism()?.get();
     let server = HttpServer::new(move || app(&dependencies))
+        .on_connect(move |socket, data| watched.watch(socket, data))
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .workers(workers)
+        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
         .disable_signals()
-        .shutdown_timeout(GRACE_SECONDS)
+        .shutdown_timeout(stop::GRACE.as_secs())
         .bind(config.bind_address)
         .with_context(|| format!("BIND_ADDRESS: {} can't be listened on", config.bind_address))?;
     announce(&server.addrs());
     let server = server.run();
-    rt::spawn(stop_on_signal(server.handle(), readiness.clone())?);
+    rt::spawn(stop::on_signal(server.handle(), readiness.clone())?);
+    let watch = rt::spawn(connections.close_idle(KEEP_ALIVE + HEAD_TIMEOUT));
 
     let stop = CancellationToken::new();
     let background =
         rt::spawn(migrate_then_sweep(config, pool.clone(), readiness, server.handle(), stop.clone()));
     server.await?;
+    watch.abort();
     stop.cancel();
     let outcome = background.await?;
-    pool.close().await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
+        tracing::warn!("the database does not let go of its connections");
+    }
     tracing::info!("stopped");
     outcome
 }
@@ -90,7 +86,7 @@ fn announce(addresses: &[SocketAddr]) {
 /// The database may come later than the application: until it does, pages answer 503.
 async fn migrate_then_sweep(
     config: Data<Config>,
-    pool: Data<sqlx::PgPool>,
+    pool: Data<PgPool>,
     readiness: Data<Readiness>,
     server: ServerHandle,
     stop: CancellationToken,
@@ -108,11 +104,16 @@ async fn migrate_then_sweep(
 }
 
 async fn migrate(config: &Config) -> Result<(), MigrateError> {
+    let mut attempts = 0_u64;
     loop {
+        attempts += 1;
         match database::migrate(config).await {
             Err(error @ (MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) => {
-                tracing::warn!(%error, "can't migrate the database yet; trying again");
-                tokio::time::sleep(RETRY).await;
+                // Twice a second would fill the log of a long outage.
+                if attempts.is_power_of_two() {
+                    tracing::warn!(%error, attempts, "can't migrate the database yet; trying again");
+                }
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             Ok(()) => {
                 tracing::info!("the database's schema is up to date");
@@ -120,36 +121,5 @@ async fn migrate(config: &Config) -> Result<(), MigrateError> {
             }
             mismatch => return mismatch,
         }
-    }
-}
-
-fn stop_on_signal(
-    server: ServerHandle,
-    readiness: Data<Readiness>,
-) -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let lingers = first_of(&mut terminate, &mut interrupt).await;
-        tracing::info!("stopping");
-        readiness.stopping.store(true, Ordering::Relaxed);
-        let stop = async {
-            if lingers {
-                tokio::time::sleep(LINGER).await;
-            }
-            server.stop(true).await;
-        };
-        tokio::select! {
-            () = stop => {}
-            _ = first_of(&mut terminate, &mut interrupt) => std::process::exit(130),
-        }
-    })
-}
-
-/// Whether the signal was SIGTERM.
-async fn first_of(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
-    tokio::select! {
-        _ = terminate.recv() => true,
-        _ = interrupt.recv() => false,
     }
 }

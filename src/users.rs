@@ -108,7 +108,8 @@ pub async fn find(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<User>> {
     .await
 }
 
-/// Deletes these users; gives how many there were.
+/// Deletes these users; gives how many there were. The sweep calls it when a user's session has ended, which fits
+/// visitors that have one session each and nothing else: with accounts, take that call out of [`crate::session::sweep`].
 ///
 /// # Errors
 /// The database's; then none is deleted.
@@ -132,7 +133,7 @@ pub async fn delete(pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<u64> {
 }
 
 /// Deletes up to `limit` users who came first so long ago that a session of `max_age` started then has ended, with an
-/// hour to spare for requests still under way; gives how many.
+/// hour to spare for requests still under way; gives how many. Not for accounts that outlive their sessions.
 ///
 /// # Errors
 /// The database's; then none is deleted.

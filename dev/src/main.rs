@@ -13,6 +13,7 @@ cargo dev                    run the app, with a private PostgreSQL kept in .pos
 cargo dev prepare            renew .sqlx, against which builds check the queries
 cargo dev prepare --check    only say whether .sqlx is fresh, by the exit code
 cargo dev psql [arguments]   open a shell on the database of `cargo dev`
+cargo dev screenshots        make the README's pictures anew, with Chromium
 cargo dev fetch              download PostgreSQL, where none is installed
 cargo dev help               show this
 ";
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["prepare"] => cli::prepare::renew(),
         ["prepare", "--check"] => cli::prepare::check(),
         ["psql", ref arguments @ ..] => cli::psql::psql(arguments),
+        ["screenshots"] => cli::screenshots::make(),
         ["fetch"] => cli::fetch::fetch(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha512};
 
 /// Characters of a secret, at least: 32 characters from `openssl rand -hex 16` are 128 bits.
-const SHORTEST: usize = 32;
+const MIN_SECRET_LENGTH: usize = 32;
 
 /// Where the cookie's secrets come from.
 #[derive(Clone, Debug)]
@@ -59,9 +59,12 @@ impl FromStr for SecretKeys {
 
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
-        if secrets.iter().any(|secret| secret.chars().count() < SHORTEST) {
+        // A line break would be two secrets on two lines, taken for one.
+        let bad =
+            |secret: &&str| secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control);
+        if secrets.iter().any(bad) {
             return Err(format!(
-                "one or more secrets of at least {SHORTEST} characters, separated by commas, such as `openssl rand -hex 32` prints"
+                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas, such as `openssl rand -hex 32` prints"
             ));
         }
         Ok(Self(secrets.into_iter().map(derive).collect()))

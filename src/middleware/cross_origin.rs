@@ -13,6 +13,8 @@ use actix_web::{
     middleware::Next,
 };
 
+use super::trusted_proxies::ClientAddress;
+
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// Answers 403 to an unsafe method that does not come from one of our own pages. A client that says nothing of its
@@ -27,7 +29,8 @@ pub async fn cross_origin(
     if request.method().is_safe() || is_same_origin(request.request()) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    tracing::warn!("refused a cross-origin request");
+    let client = ClientAddress::of(request.request()).0;
+    tracing::warn!(%client, "refused a cross-origin request");
     Ok(request.into_response(HttpResponse::Forbidden().finish()))
 }
 
@@ -42,7 +45,8 @@ fn is_same_origin(request: &HttpRequest) -> bool {
         return site == b"same-origin";
     }
     let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    // Only the host and port: behind a proxy that ends TLS we do not see the scheme that the visitor sees.
+    // Only the host and port: behind a proxy that ends TLS we do not see the scheme that the visitor sees. What the proxy
+    // says of the host is believed where it is trusted: `trusted_proxies` has left nobody else's word.
     let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
 }

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix_session::storage::{LoadError, SaveError, UpdateError};
+use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
     body::{BodySize, BoxBody, MessageBody},
@@ -28,16 +28,16 @@ pub async fn error_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    let id = request.extensions().get::<RequestId>().copied();
     // A panic would end the connection, and the visitor would see nothing. The hook in `telemetry` has logged it.
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => Ok(fill(response.map_into_boxed_body(), &id)),
+        Ok(Ok(response)) => Ok(fill(response.map_into_boxed_body(), id)),
         Ok(Err(error)) => Err(Failed { status: status_of(&error), request_id: id }.into()),
         Err(_panic) => Err(Failed { status: StatusCode::INTERNAL_SERVER_ERROR, request_id: id }.into()),
     }
 }
 
-fn fill(mut response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn fill(mut response: ServiceResponse<BoxBody>, id: Option<RequestId>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let empty = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0));
     if !empty || !(status.is_client_error() || status.is_server_error()) {
@@ -61,20 +61,18 @@ fn status_of(error: &Error) -> StatusCode {
 }
 
 /// The status for a store's failure, which the store has logged: 503, but for a state that can't be written, which no
-/// second try would mend.
+/// second try would mend. actix-session wraps what `load` and `delete` fail with in an [`anyhow::Error`].
 fn session_failure(error: &Error) -> Option<StatusCode> {
-    let unwritable = error
+    let cause = error
         .as_error::<InternalError<SaveError>>()
-        .map(|e| format!("{e:?}"))
-        .or_else(|| error.as_error::<InternalError<UpdateError>>().map(|e| format!("{e:?}")))
-        .map(|cause| cause.contains("Serialization"));
-    let failed = error.as_error::<InternalError<LoadError>>().is_some()
-        || error.as_error::<InternalError<anyhow::Error>>().is_some();
-    match unwritable {
-        Some(true) => Some(StatusCode::INTERNAL_SERVER_ERROR),
-        Some(false) => Some(StatusCode::SERVICE_UNAVAILABLE),
-        None => failed.then_some(StatusCode::SERVICE_UNAVAILABLE),
-    }
+        .map(|error| format!("{error:?}"))
+        .or_else(|| error.as_error::<InternalError<UpdateError>>().map(|error| format!("{error:?}")))
+        .or_else(|| error.as_error::<InternalError<anyhow::Error>>().map(|_| String::new()))?;
+    // The variant's name comes first; `InternalError` shows its cause in no other way.
+    Some(match cause.starts_with("Serialization") {
+        true => StatusCode::INTERNAL_SERVER_ERROR,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    })
 }
 
 /// An error page on its way out. A type of its own, because `InternalError` gives its response away once only, and the
@@ -83,7 +81,7 @@ fn session_failure(error: &Error) -> Option<StatusCode> {
 #[error("{status}")]
 struct Failed {
     status: StatusCode,
-    request_id: String,
+    request_id: Option<RequestId>,
 }
 
 impl ResponseError for Failed {
@@ -97,7 +95,7 @@ impl ResponseError for Failed {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
-        response.body(ErrorPage::new(self.status, &self.request_id).to_html())
+        response.body(ErrorPage::new(self.status, self.request_id).to_html())
     }
 }
 

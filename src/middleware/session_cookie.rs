@@ -17,7 +17,10 @@ use actix_web::{
     web::Data,
 };
 
-use crate::{config::SecretKeys, session::SessionId};
+use crate::{
+    config::SecretKeys,
+    session::{PgSessionStore, SessionId},
+};
 
 /// What the middleware, and the page that shows the cookie, know of it.
 #[derive(Clone, Debug)]
@@ -60,62 +63,32 @@ pub async fn session_cookie(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let config = Arc::clone(request.app_data::<Data<SessionCookie>>().expect("app() registers it"));
-    let Some(opened) = sort_out(request.headers_mut(), &config) else {
+    let Some(opened) = config.sort_out(request.headers_mut()) else {
         return next.call(request).await;
     };
     let presented = PresentedCookie { value: opened.value, session: SessionId::of(&opened.key) };
     request.extensions_mut().insert(presented);
 
+    let store = Arc::clone(request.app_data::<Data<PgSessionStore>>().expect("app() registers it"));
     let mut response = next.call(request).await?;
-    let headers = response.headers_mut();
-    if opened.secret == 0 {
-        drop_repeated(headers, &config, &opened.key);
-    } else if !headers.get_all(header::SET_COOKIE).any(|set| is_named(set, config.name)) {
-        headers.append(header::SET_COOKIE, config.set(&opened.key));
+    drop_repeated(response.headers_mut(), &config, &opened.key);
+    let says_nothing = !response.headers().get_all(header::SET_COOKIE).any(|set| is_named(set, config.name));
+    // Once a browser and a change of secret, one statement more: a key that a rotation has replaced meanwhile, or a
+    // logout ended, must not come back over the newer one.
+    if opened.secret != 0 && says_nothing && store.is_current(&opened.key).await {
+        response.headers_mut().append(header::SET_COOKIE, config.set(&opened.key));
     }
     Ok(response)
 }
 
 /// A cookie of ours, decrypted.
-struct Opened {
-    key: String,
-    value: String,
+pub struct Opened {
+    /// The session's key.
+    pub key: String,
+    /// The cookie's value, as it was sent.
+    pub value: String,
     /// Which of the secrets opened it; 0 is the current one.
-    secret: usize,
-}
-
-/// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text.
-fn sort_out(headers: &mut HeaderMap, config: &SessionCookie) -> Option<Opened> {
-    let sent =
-        headers.remove(header::COOKIE).map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>().join(&b';');
-    let mut opened = None;
-    let mut rejected = 0;
-    let mut kept = Vec::new();
-    // One byte that is not UTF-8 would make actix-web drop every cookie of the request.
-    for pair in sent.split(|&byte| byte == b';').filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
-        match Cookie::parse_encoded(pair) {
-            Ok(cookie) if cookie.name() == config.name => {
-                // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
-                let exact = pair.starts_with(config.name);
-                match config.open(cookie).filter(|_| exact && opened.is_none()) {
-                    Some(found) => opened = Some(found),
-                    None => rejected += 1,
-                }
-            }
-            _ if pair.is_empty() => {}
-            _ => kept.push(pair.to_owned()),
-        }
-    }
-    if rejected > 0 {
-        tracing::debug!(rejected, "session cookies that are not ours");
-    }
-    kept.splice(0..0, opened.as_ref().map(|opened| config.pair(&opened.key)));
-    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
-        && !kept.is_empty()
-    {
-        headers.insert(header::COOKIE, value);
-    }
-    opened
+    pub secret: usize,
 }
 
 /// Takes out a `Set-Cookie` that gives the browser the key that it came with: it may have a newer one by now, from an
@@ -131,11 +104,59 @@ fn drop_repeated(headers: &mut HeaderMap, config: &SessionCookie, key: &str) {
     }
 }
 
+/// As the browser has it, percent signs and all.
+fn value_of(pair: &str) -> String {
+    pair.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
 fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
     set_cookie.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
 }
 
 impl SessionCookie {
+    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
+    pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
+        let sent = headers
+            .remove(header::COOKIE)
+            .map(|value| value.as_bytes().to_vec())
+            .collect::<Vec<_>>()
+            .join(&b';');
+        let mut opened = None;
+        let mut rejected = 0;
+        let mut kept = Vec::new();
+        // One byte that is not UTF-8 would make actix-web drop every cookie of the request.
+        for pair in sent.split(|&byte| byte == b';').filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok())
+        {
+            match Cookie::parse_encoded(pair) {
+                Ok(cookie) if cookie.name() == self.name => {
+                    // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
+                    let exact = pair.starts_with(self.name);
+                    match self.open(cookie).filter(|_| exact && opened.is_none()) {
+                        Some(found) => {
+                            // actix-session knows the current secret alone.
+                            let current =
+                                if found.secret == 0 { pair.to_owned() } else { self.pair(&found.key) };
+                            kept.insert(0, current);
+                            opened = Some(Opened { value: value_of(pair), ..found });
+                        }
+                        None => rejected += 1,
+                    }
+                }
+                _ if pair.is_empty() => {}
+                _ => kept.push(pair.to_owned()),
+            }
+        }
+        if rejected > 0 {
+            tracing::debug!(rejected, "session cookies that are not ours");
+        }
+        if let Ok(value) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
+            && !kept.is_empty()
+        {
+            headers.insert(header::COOKIE, value);
+        }
+        opened
+    }
+
     fn open(&self, cookie: Cookie<'_>) -> Option<Opened> {
         let value = cookie.value().to_owned();
         let mut jar = CookieJar::new();

@@ -73,8 +73,8 @@ pub async fn get(request: HttpRequest, name: Path<String>) -> HttpResponse {
     let compressed = takes_gzip(&request);
     // The two forms differ in their bytes, and so in their strong ETags.
     let etag = EntityTag::new_strong(format!("{}{}", file.hash, if compressed { "-gzip" } else { "" }));
-    let mut response =
-        if is_current(&request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let is_current = is_current(&request, &etag);
+    let mut response = if is_current { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     let current = request.query_string().strip_prefix("v=").is_some_and(|hash| hash == file.hash);
     let kept = if current { "public, max-age=31536000, immutable" } else { "public, no-cache" };
     response
@@ -82,7 +82,7 @@ pub async fn get(request: HttpRequest, name: Path<String>) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, kept))
         .insert_header((header::VARY, "accept-encoding"))
         .content_type(file.content_type);
-    if is_current(&request, &etag) {
+    if is_current {
         return response.finish();
     }
     if compressed {

@@ -2,6 +2,7 @@
 
 use actix_web::http::{StatusCode, header::HeaderValue};
 use askama::Template;
+use tracing_actix_web::RequestId;
 
 use super::assets::Assets;
 
@@ -17,22 +18,22 @@ pub struct ErrorPage {
     status: u16,
     title: String,
     what: &'static str,
-    todo: &'static str,
+    advice: &'static str,
     request_id: String,
 }
 
 impl ErrorPage {
     /// The page for `status`, in answer to the request `request_id`.
-    pub fn new(status: StatusCode, request_id: &str) -> Self {
-        let (what, todo) = explain(status);
+    pub fn new(status: StatusCode, request_id: Option<RequestId>) -> Self {
+        let (what, advice) = explain(status);
         Self {
             assets: Assets::get(),
             here: "",
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             what,
-            todo,
-            request_id: request_id.to_owned(),
+            advice,
+            request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 

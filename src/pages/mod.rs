@@ -63,7 +63,7 @@ fn is_prefetch(request: &HttpRequest) -> bool {
 }
 
 /// Whether somebody is there to see the page.
-fn is_seen(request: &HttpRequest) -> bool {
+pub(crate) fn is_seen(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !is_prefetch(request)
 }
 

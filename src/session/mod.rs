@@ -2,6 +2,7 @@
 //!
 //! The only file that knows the names of a session's values: handlers see typed methods, never strings.
 
+mod id;
 mod rotation;
 pub mod state;
 mod statements;
@@ -14,9 +15,10 @@ use actix_session::{Session, SessionExt, SessionInsertError};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use uuid::Uuid;
 
+pub use id::SessionId;
 pub(crate) use rotation::GRACE;
 pub use state::SessionState;
-pub use store::{PgSessionStore, SessionId};
+pub use store::PgSessionStore;
 
 const USER_ID: &str = "user_id";
 
@@ -48,8 +50,8 @@ impl TypedSession {
     /// the old key has nothing then, but for 10 seconds, in which it still opens this session for the requests that the
     /// browser had already sent. See [OWASP on renewing the session id][owasp].
     ///
-    /// A session that ends meanwhile stays ended. Of two rotations at once the first gives the key. A second rotation
-    /// within the 10 seconds takes them from the oldest key.
+    /// A session that ends meanwhile stays ended; a stranger's starts, as with any value put into it. Of two rotations
+    /// at once the first gives the key. A second rotation within the 10 seconds takes them from the oldest key.
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
     ///

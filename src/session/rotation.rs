@@ -17,7 +17,8 @@ use sqlx::postgres::types::PgInterval;
 
 use super::{
     SessionState,
-    store::{PgSessionStore, SessionId, interval},
+    id::SessionId,
+    store::{PgSessionStore, interval},
 };
 
 /// How long the key before the last rotation still opens the session, so that a request that is on its way with it is
@@ -75,5 +76,28 @@ impl PgSessionStore {
         .fetch_optional(&self.pool)
         .await?;
         Ok((if won == Some(true) { new_key } else { key }, won.is_some()))
+    }
+
+    /// Whether `key` is the one key of a live session: not the one before its last rotation. `false` where the database
+    /// does not say.
+    pub(crate) async fn is_current(&self, key: &str) -> bool {
+        let found = sqlx::query_scalar!(
+            r#"
+            select exists(
+                select
+                from sessions
+                where id = $1
+                and expires_at > now()
+                and created_at + $2::interval > now()
+            ) as "exists!"
+            "#,
+            &SessionId::hash(key).0,
+            self.max_age as _,
+        )
+        .fetch_one(&self.pool)
+        .await;
+        found
+            .inspect_err(|error| tracing::warn!(%error, "can't tell whether a session's key is current"))
+            .unwrap_or(false)
     }
 }

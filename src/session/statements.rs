@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, postgres::types::PgInterval};
 
-use super::{rotation, store::SessionId};
+use super::{id::SessionId, rotation};
 use crate::batch::Statement;
 
 /// Reads the states of live sessions, and moves their idle clocks.

@@ -3,19 +3,20 @@
 //! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
-//! One method is one statement, shared by all who call it at the same time where every visit needs it. PostgreSQL's clock is the only clock: two application servers need not agree on
-//! the time, and no two statements can see a different one.
+//! One method is one statement; where every visit needs it, those who call at the same time share one ([`crate::batch`]).
+//! PostgreSQL's clock is the only clock: two application servers need not agree on the time, and no two statements can
+//! see a different one.
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
 };
 use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
-use sha2::{Digest, Sha256};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
 use super::statements::{Load, NewSession, Save};
 use super::{
+    id::SessionId,
     rotation,
     state::{self, SessionState},
 };
@@ -25,33 +26,9 @@ use crate::batch::Batcher;
 /// `sessions_state_size`.
 pub const MAX_STATE_BYTES: usize = 64 * 1024;
 
-/// The SHA-256 of a session key: what the table knows of it.
-///
-/// The key is 64 random alphanumerics (381 bits), so a plain hash is enough: there is nothing to guess, and nothing to
-/// salt against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionId(pub [u8; 32]);
-
-impl SessionId {
-    /// The id of the row that `key` opens, or `None` where `key` is of a form that no store of ours ever gave out.
-    pub fn of(key: &str) -> Option<Self> {
-        let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
-        well_formed.then(|| Self::hash(key))
-    }
-
-    /// The first bytes, in hexadecimal: enough to find the row by eye, and nothing to open it with.
-    pub fn start(&self) -> String {
-        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    pub(super) fn hash(key: &str) -> Self {
-        Self(Sha256::digest(key).into())
-    }
-}
-
 /// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
 ///
-/// Cheap to clone: the clones share one pool.
+/// Cheap to clone: the clones share one pool, and the statements that many visits share.
 ///
 /// | call | promise |
 /// | --- | --- |
@@ -123,8 +100,8 @@ impl PgSessionStore {
         Self::with(self.pool, self.idle_timeout, interval(age))
     }
 
-    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a statement that has
-    /// waited for a rotation looks at the row again as it is then, and at nothing else.
+    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a
+    /// statement that has waited for a rotation looks at the row again as it is then, and at nothing else.
     async fn update_row(
         &self,
         key: SessionKey,
@@ -160,9 +137,11 @@ impl SessionStore for PgSessionStore {
         let row = self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
         Ok(row.and_then(|column| {
             state::decode(&column)
-                .inspect_err(
-                    |error| tracing::warn!(%error, "a session's state is unreadable; it opens nothing"),
-                )
+                // Not the error itself, which quotes the state.
+                .inspect_err(|error| {
+                    let (kind, at) = (error.classify(), error.column());
+                    tracing::warn!(?kind, at, "a session's state is unreadable; it opens nothing")
+                })
                 .ok()
         }))
     }

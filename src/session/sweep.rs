@@ -18,7 +18,10 @@ use crate::users;
 const BATCH: i64 = 1_000;
 
 /// Seconds between two sweeps, drawn anew each time, so that replicas started together do not sweep together.
-const PAUSE_SECONDS: std::ops::Range<u64> = 30..90;
+const INTERVAL_SECONDS: std::ops::Range<u64> = 30..90;
+
+/// A sweep is cut off after this, and goes on at the next turn: its connection may have gone dead without a word.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many rows a [`sweep`] has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +61,11 @@ pub async fn sweep(pool: &PgPool, max_age: Duration) -> anyhow::Result<Swept> {
 /// Sweeps about once a minute until `stop` is cancelled. A failed sweep is logged, and tried again at the next turn.
 pub async fn run(pool: PgPool, max_age: Duration, stop: CancellationToken) {
     loop {
-        let pause = Duration::from_secs(rand::random_range(PAUSE_SECONDS));
+        let pause = Duration::from_secs(rand::random_range(INTERVAL_SECONDS));
         let turn = async {
             tokio::time::sleep(pause).await;
-            match sweep(&pool, max_age).await {
+            let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep(&pool, max_age)).await;
+            match swept.unwrap_or_else(|late| Err(late.into())) {
                 Ok(swept) if swept == Swept::default() => {
                     tracing::debug!("swept: nothing had ended")
                 }

@@ -12,6 +12,8 @@ use tokio::sync::OnceCell;
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
+    /// For another process; with the password.
+    pub url: String,
     name: String,
     server: &'static TestServer,
 }
@@ -30,9 +32,10 @@ impl TestDatabase {
 
         let name = server.new_database_name();
         admin(server, format!("create database {name}")).await;
-        let options = PgConnectOptions::from_str(&server.url(&name)).expect("a URL");
+        let url = server.url(&name);
+        let options = PgConnectOptions::from_str(&url).expect("a URL");
         let pool = PgPoolOptions::new().max_connections(30).connect_lazy_with(options.clone());
-        Self { pool, options, name, server }
+        Self { pool, options, url, name, server }
     }
 
     /// One number from the database, such as a count of rows.

@@ -5,6 +5,8 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
+use serde_json::Value;
+
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Starts to listen; each test's application does it.
@@ -24,6 +26,18 @@ pub fn capture() {
 pub fn lines_with(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+/// Every line of the request that counted this user's first visit.
+pub fn lines_of_visit(user: &str) -> Vec<Value> {
+    let visit = lines_with(&format!("User {user} has visited the page 1 times"));
+    let visit: Value = serde_json::from_str(visit.first().expect("the visit is in the log")).expect("JSON");
+    lines_of(visit["span"]["id"].as_str().expect("a request id"))
+}
+
+/// Every line of the request with this id.
+pub fn lines_of(request_id: &str) -> Vec<Value> {
+    lines_with(request_id).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 struct Capture;

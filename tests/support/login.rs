@@ -55,7 +55,7 @@ impl LoginApp {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(dependencies.cookie.clone())
-                .app_data(dependencies.config.clone())
+                .app_data(Data::new(dependencies.store.clone()))
                 .app_data(shared.clone())
                 .route("/start", web::get().to(start))
                 .route("/who", web::get().to(who))

@@ -8,7 +8,9 @@ mod app;
 mod database;
 pub mod log;
 mod login;
+mod process;
 
 pub use app::{Page, TestApp};
 pub use database::TestDatabase;
 pub use login::LoginApp;
+pub use process::Process;

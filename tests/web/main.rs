@@ -4,7 +4,12 @@
 mod support;
 
 mod assets;
+mod cookies;
+mod cross_origin;
 mod errors;
+mod headers;
+mod limits;
+mod log;
 mod logout;
 mod rotation;
 mod statements;

@@ -125,3 +125,13 @@ async fn a_rotation_that_comes_after_the_logout_revives_nothing() {
     assert_eq!(app.get("/who", &cookie).await.body, "a stranger");
     assert_eq!(app.database.number("select count(*) from sessions").await, 0);
 }
+
+#[actix_web::test]
+async fn rotating_what_is_no_session_yet_starts_one_that_holds_nothing() {
+    let app = LoginApp::spawn().await;
+
+    let page = app.get("/rotate", "").await;
+
+    assert_eq!((page.status.as_u16(), page.set_cookies().len()), (200, 1), "{page:#?}");
+    assert_eq!(app.database.number("select count(*) from sessions where state::text = '{}'").await, 1);
+}

@@ -4,6 +4,7 @@ pub mod fetch;
 pub mod prepare;
 pub mod psql;
 pub mod run;
+pub mod screenshots;
 
 use std::{
     env,

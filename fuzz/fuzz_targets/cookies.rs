@@ -1,0 +1,69 @@
+//! Whatever stands in the `Cookie` headers: a session's cookie is found among it, and nothing else passes for one.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use actix_postgres_sessions::{config::SecretKeys, middleware::session_cookie::SessionCookie};
+use actix_web::{
+    cookie::{Cookie, CookieJar},
+    http::header::{COOKIE, HeaderMap, HeaderValue},
+    test::TestRequest,
+};
+use libfuzzer_sys::fuzz_target;
+
+const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
+
+/// The application's cookie, and one that it made, as `name=value`.
+static OURS: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
+    let keys: SecretKeys = "a secret of the fuzz targets and of nothing else".parse().expect("a secret");
+    let mut jar = CookieJar::new();
+    jar.private_mut(keys.current()).add(Cookie::new("id", KEY));
+    let pair = jar.get("id").expect("it was just added").encoded().to_string();
+    (SessionCookie::new(false, keys), pair)
+});
+
+fuzz_target!(|data: &[u8]| {
+    let (cookie, pair) = &*OURS;
+    let [place, data @ ..] = data else { return };
+    let mut headers = headers(data);
+    let lines = headers.len();
+    // Somewhere among it, on a line of its own or at an end of one, or not at all.
+    let is_there = match place % 4 {
+        0 => false,
+        1 => insert(&mut headers, lines, pair.as_bytes().to_vec()),
+        2 => replace(&mut headers, |line| [pair.as_bytes(), b";", line].concat()),
+        _ => replace(&mut headers, |line| [line, b"; ", pair.as_bytes()].concat()),
+    };
+
+    let mut map = HeaderMap::new();
+    headers.into_iter().for_each(|line| map.append(COOKIE, line));
+    let opened = cookie.sort_out(&mut map);
+
+    assert_eq!(opened.map(|opened| opened.key), is_there.then(|| KEY.to_owned()));
+    assert!(map.get_all(COOKIE).count() <= 1);
+    let mut request = TestRequest::default();
+    for line in map.get_all(COOKIE) {
+        request = request.append_header((COOKIE, line.clone()));
+    }
+    let request = request.to_http_request();
+    let cookies = request.cookies().expect("text");
+    let named = cookies.iter().filter(|cookie| cookie.name() == "id").count();
+    assert_eq!(named, usize::from(is_there), "no other passes for ours");
+});
+
+/// A header for each line of the input that could be one.
+fn headers(data: &[u8]) -> Vec<HeaderValue> {
+    data.split(|&byte| byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).collect()
+}
+
+fn insert(headers: &mut Vec<HeaderValue>, at: usize, line: Vec<u8>) -> bool {
+    headers.insert(at, HeaderValue::from_bytes(&line).expect("ASCII"));
+    true
+}
+
+fn replace(headers: &mut [HeaderValue], with: impl Fn(&[u8]) -> Vec<u8>) -> bool {
+    let Some(line) = headers.first_mut() else { return false };
+    *line = HeaderValue::from_bytes(&with(line.as_bytes())).expect("it was one before");
+    true
+}

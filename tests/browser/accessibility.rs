@@ -1,0 +1,88 @@
+//! [axe-core](https://github.com/dequelabs/axe-core) looks at every page. It comes from npm, at the version that
+//! `tests/axe` pins, and is shipped nowhere.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Command,
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+use crate::{Browser, open, state::State};
+
+const HOW_TO_GET: &str =
+    "This test needs npm: `apt install npm` on Debian. SKIP_BROWSER_TESTS=1 goes without.";
+
+/// axe-core's source.
+fn axe() -> &'static str {
+    static AXE: OnceLock<String> = OnceLock::new();
+    AXE.get_or_init(|| install().unwrap_or_else(|problem| panic!("{problem}\n{HOW_TO_GET}")))
+}
+
+/// Installs it below target/, where it stays until the lock file changes.
+fn install() -> Result<String, String> {
+    let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/axe");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
+    let (lock_file, script) = ("package-lock.json", place.join("node_modules/axe-core/axe.min.js"));
+    let problem = |error: std::io::Error| format!("axe-core can't be installed: {error}");
+    fs::create_dir_all(&place).map_err(problem)?;
+    // Other test processes may want it as well.
+    let guard = File::create(place.join("guard")).map_err(problem)?;
+    guard.lock().map_err(problem)?;
+    let is_current = fs::read(pinned.join(lock_file)).ok() == fs::read(place.join(lock_file)).ok();
+    if !(is_current && script.exists()) {
+        fs::copy(pinned.join("package.json"), place.join("package.json")).map_err(problem)?;
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&place);
+        fs::copy(pinned.join(lock_file), place.join(lock_file)).map_err(problem)?;
+        let output = npm.output().map_err(problem)?;
+        if !output.status.success() {
+            return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    fs::read_to_string(script).map_err(problem)
+}
+
+/// What axe has to say against the page, best practices included.
+async fn violations(browser: &Browser) -> Vec<Value> {
+    let script = format!(
+        "const done = arguments[0]; {};
+         axe.run().then(found => done(found.violations.map(({{ id, help, nodes }}) =>
+             ({{ id, help, where: nodes.map(node => node.html) }}))), done);",
+        axe()
+    );
+    let found = browser.driver.execute_async(script, Vec::new()).await.expect("a verdict");
+    found.convert().expect("a list of violations")
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_to_complain_of_on_any_page_in_light_and_dark() {
+    let Some((app, browser)) = open().await else { return };
+
+    for scheme in ["light", "dark"] {
+        browser.prefer(&[("prefers-color-scheme", scheme)]).await;
+        for state in State::ALL {
+            state.show(&app, &browser).await;
+            assert_eq!(violations(&browser).await, Vec::<Value>::new(), "{state:?}, {scheme}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn axe_would_find_faint_text_a_missing_name_and_a_wrong_heading() {
+    let Some((_app, browser)) = open().await else { return };
+
+    for (fault, rule) in [
+        ("document.body.style.color = 'silver'", "color-contrast"),
+        ("document.querySelector('nav a').textContent = ''", "link-name"),
+        ("document.documentElement.removeAttribute('lang')", "html-has-lang"),
+        ("document.querySelector('h2').outerHTML = '<h4>Next</h4>'", "heading-order"),
+    ] {
+        browser.go("/").await;
+        browser.run::<Value>(fault).await;
+        let found = violations(&browser).await;
+        assert!(found.iter().any(|violation| violation["id"] == rule), "{fault}: {found:?}");
+    }
+}

@@ -1,0 +1,191 @@
+//! A Chromium with a profile of its own: one visitor.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use thirtyfour::{
+    BrowserLogEntry, By, ChromeCapabilities, ChromiumLikeCapabilities, Key, LoggingPrefsLogLevel, WebDriver,
+    WebElement,
+};
+
+use crate::driver::{Driver, HOW_TO_GET};
+
+/// Closed when it is dropped, whether the test passes or panics.
+pub struct Browser {
+    pub driver: WebDriver,
+    url: String,
+}
+
+/// With these Chromium does nothing of its own accord. The pipe makes it end with its driver.
+const ARGUMENTS: [&str; 9] = [
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// Collects what a page does against its policy, from before the page's first line.
+const WATCH: &str = "window.violations = [];
+    addEventListener('securitypolicyviolation', v => violations.push(`${v.violatedDirective} ${v.blockedURI}`));";
+
+impl Browser {
+    /// For the site at `url`.
+    pub async fn open(url: &str) -> Self {
+        Self::start(url, json!({})).await
+    }
+
+    /// The same, where the visitor has switched JavaScript off.
+    pub async fn without_javascript(url: &str) -> Self {
+        Self::start(url, json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+    }
+
+    async fn start(url: &str, preferences: Value) -> Self {
+        let service = Driver::get();
+        let mut wanted = ChromeCapabilities::new();
+        for argument in ARGUMENTS.iter().chain(service.is_root.then_some(&"--no-sandbox")) {
+            wanted.add_arg(argument).expect("an argument");
+        }
+        wanted.add_experimental_option("prefs", preferences).expect("preferences");
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
+        let driver = WebDriver::new(&service.url, wanted).await;
+        let driver = driver.unwrap_or_else(|error| panic!("Chromium does not start: {error}\n{HOW_TO_GET}"));
+        let browser = Self { driver, url: url.to_owned() };
+        browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH })).await;
+        browser
+    }
+
+    /// Opens a page of the site, as somebody who types its address.
+    pub async fn go(&self, path: &str) {
+        self.driver.goto(format!("{}{path}", self.url)).await.expect(path);
+    }
+
+    /// Opens a page of another site, in whose HTML `{site}` stands for our site's address.
+    pub async fn go_elsewhere(&self, html: &str) {
+        self.driver.goto(format!("data:text/html,{}", html.replace("{site}", &self.url))).await.expect(html);
+    }
+
+    pub async fn back(&self) {
+        self.leave(async { self.driver.back().await.expect("back") }).await;
+    }
+
+    /// The path of the page that is shown.
+    pub async fn path(&self) -> String {
+        self.driver.current_url().await.expect("an address").path().to_owned()
+    }
+
+    /// The HTML as it now is.
+    pub async fn source(&self) -> String {
+        self.driver.source().await.expect("a page")
+    }
+
+    pub async fn find(&self, css: &str) -> WebElement {
+        match self.driver.find(By::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => panic!("no {css}: {error}\n{}", self.source().await),
+        }
+    }
+
+    pub async fn has(&self, css: &str) -> bool {
+        !self.driver.find_all(By::Css(css)).await.expect(css).is_empty()
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.expect(css);
+    }
+
+    /// Clicks what leads to another page.
+    pub async fn follow(&self, css: &str) {
+        self.leave(self.click(css)).await;
+    }
+
+    /// Does what leads to another page, and waits for that: WebDriver does not always.
+    pub async fn leave(&self, act: impl Future<Output = ()>) {
+        let page = self.find("html").await;
+        act.await;
+        let begin = Instant::now();
+        while page.is_present().await.unwrap_or(false) || !self.is_complete().await {
+            assert!(begin.elapsed() < Duration::from_secs(20), "still on {}", self.source().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn is_complete(&self) -> bool {
+        self.run::<bool>("return document.readyState === 'complete'").await
+    }
+
+    /// The text that a visitor sees of an element.
+    pub async fn text(&self, css: &str) -> String {
+        self.find(css).await.text().await.expect(css)
+    }
+
+    /// The user's id, seen or not.
+    pub async fn user(&self) -> String {
+        self.find("#user").await.prop("textContent").await.expect("text").expect("an id")
+    }
+
+    pub async fn visits(&self) -> i64 {
+        self.text("#visits").await.parse().expect("a number")
+    }
+
+    pub async fn press(&self, key: Key) {
+        self.driver.action_chain().send_keys(key).perform().await.expect("a key");
+    }
+
+    /// What a script in the page returns.
+    pub async fn run<T: DeserializeOwned>(&self, script: &str) -> T {
+        let outcome = self.driver.execute(script.to_owned(), Vec::new()).await;
+        outcome.expect(script).convert().expect(script)
+    }
+
+    /// A command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/).
+    pub async fn devtools(&self, method: &str, parameters: Value) -> Value {
+        self.driver.cdp().send_raw(method, parameters).await.expect(method)
+    }
+
+    /// What the visitor wishes, such as `("prefers-color-scheme", "dark")`; whatever is not named is as usual.
+    pub async fn prefer(&self, wishes: &[(&str, &str)]) {
+        let wish = |(name, value): &(&str, &str)| json!({ "name": name, "value": value });
+        let features: Vec<Value> = wishes.iter().map(wish).collect();
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// The size of the screen; below 600 pixels that of a phone.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let screen =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+    }
+
+    /// What has come to the console since the last call.
+    pub async fn console(&self) -> Vec<BrowserLogEntry> {
+        self.driver.browser_log().await.expect("a log")
+    }
+}
+
+impl Drop for Browser {
+    /// By hand: thirtyfour would ask over a connection of the test's runtime, which waits here for the answer.
+    fn drop(&mut self) {
+        let driver = &Driver::get().url["http://".len()..];
+        let session = self.driver.session_id();
+        let request =
+            format!("DELETE /session/{session} HTTP/1.1\r\nHost: {driver}\r\nConnection: close\r\n\r\n");
+        // If that fails, the browser ends with the driver, at the end of the process.
+        if let Ok(mut stream) = TcpStream::connect(driver) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.write_all(request.as_bytes());
+            // Its first bytes come when the browser is gone; the connection stays open.
+            let _ = stream.read(&mut [0; 64]);
+        }
+        let _ = self.driver.clone().leak();
+    }
+}

@@ -1,0 +1,54 @@
+use thirtyfour::BrowserLogEntry;
+
+use crate::{Browser, open, state::State};
+
+/// What this page has written to the console or done against its policy, but for what the browser itself notes of an
+/// error page or of a header.
+async fn complaints(browser: &Browser, is_error: bool) -> Vec<String> {
+    let expected = |entry: &BrowserLogEntry| {
+        is_error && entry.message.contains("Failed to load resource: the server responded with a status of")
+            || entry.message.contains("Clear-Site-Data header on")
+    };
+    let console = browser.console().await;
+    let violations: Vec<String> = browser.run("return violations").await;
+    console
+        .into_iter()
+        .filter(|entry| !expected(entry))
+        .map(|entry| entry.message)
+        .chain(violations)
+        .collect()
+}
+
+#[actix_web::test]
+async fn no_page_writes_to_the_console_or_breaks_its_policy() {
+    let Some((app, browser)) = open().await else { return };
+
+    for state in State::ALL {
+        state.show(&app, &browser).await;
+        assert_eq!(complaints(&browser, state.is_error()).await, Vec::<String>::new(), "{state:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_message_a_failed_request_and_a_broken_policy_do_not_go_unnoticed() {
+    let Some((_app, browser)) = open().await else { return };
+
+    for (fault, sign) in [
+        ("console.debug('left over')", "left over"),
+        ("setTimeout(() => { throw new Error('uncaught') })", "uncaught"),
+        ("document.body.setAttribute('style', 'margin: 0')", "style-src"),
+        (
+            "document.body.append(Object.assign(document.createElement('script'), { text: '1' }))",
+            "script-src",
+        ),
+        ("document.body.append(Object.assign(new Image(), { src: 'http://192.0.2.1/' }))", "img-src"),
+        ("document.body.append(Object.assign(new Image(), { src: '/static/missing.svg' }))", "404"),
+    ] {
+        browser.go("/").await;
+        // The browser tells what happened a moment later.
+        let script = format!("const done = arguments[0]; {fault}; setTimeout(done, 300)");
+        browser.driver.execute_async(script, Vec::new()).await.unwrap();
+        let complaints = complaints(&browser, false).await;
+        assert!(complaints.iter().any(|complaint| complaint.contains(sign)), "{fault}: {complaints:?}");
+    }
+}

@@ -1,0 +1,65 @@
+use crate::{open, state::follow_link_to_logout};
+
+#[actix_web::test]
+async fn the_link_logs_out() {
+    let Some((app, browser)) = open().await else { return };
+    browser.go("/").await;
+    let user = browser.user().await;
+
+    browser.follow("nav a[href='/logout']").await;
+
+    assert_eq!(browser.path().await, "/");
+    assert!(browser.text("dialog").await.contains("You are logged out."));
+    assert_ne!(browser.user().await, user);
+    assert_eq!(browser.visits().await, 1);
+    assert_eq!(app.database.number("select count(*) from sessions").await, 1, "the new one");
+}
+
+#[actix_web::test]
+async fn a_link_on_another_site_asks_first_and_the_button_logs_out() {
+    let Some((app, browser)) = open().await else { return };
+    browser.go("/").await;
+    let user = browser.user().await;
+
+    follow_link_to_logout(&browser).await;
+    let asked = (browser.text("h1").await, app.database.number("select count(*) from sessions").await);
+    browser.follow("main button").await;
+
+    assert_eq!(asked, ("Log out?".to_owned(), 1));
+    assert_eq!(browser.path().await, "/");
+    assert!(browser.text("dialog").await.contains("You are logged out."));
+    assert_ne!(browser.user().await, user);
+}
+
+#[actix_web::test]
+async fn the_notice_can_be_dismissed_and_comes_only_once() {
+    let Some((_app, browser)) = open().await else { return };
+    browser.go("/").await;
+    browser.go("/logout").await;
+    let notice = browser.find("dialog").await;
+
+    browser.click("dialog button").await;
+    let dismissed = !notice.is_displayed().await.unwrap();
+    browser.go("/").await;
+
+    assert!(dismissed);
+    assert!(!browser.has("dialog").await);
+}
+
+#[actix_web::test]
+async fn the_back_button_shows_nothing_of_the_session_that_ended() {
+    let Some((_app, browser)) = open().await else { return };
+    browser.go("/").await;
+    browser.follow("nav a[href='/visits']").await;
+    let user = browser.user().await;
+    browser.follow("nav a[href='/logout']").await;
+
+    browser.back().await;
+    let (visits_path, visits_page) = (browser.path().await, browser.source().await);
+    browser.back().await;
+    let (welcome_path, welcome_page) = (browser.path().await, browser.source().await);
+
+    assert_eq!((visits_path.as_str(), welcome_path.as_str()), ("/visits", "/"));
+    assert!(!visits_page.contains(&user), "{visits_page}");
+    assert!(!welcome_page.contains(&user), "{welcome_page}");
+}

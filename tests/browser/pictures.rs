@@ -1,0 +1,45 @@
+//! The README's pictures. `cargo dev screenshots` puts them where the README finds them; without that they are made all
+//! the same, so that this does not break unnoticed.
+
+use std::{env, fs, path::PathBuf};
+
+use serde_json::json;
+use thirtyfour::support::base64_decode;
+
+use crate::{Browser, open};
+
+#[actix_web::test]
+async fn the_pictures_for_the_readme_are_small() {
+    let Some((_app, browser)) = open().await else { return };
+    let place = match env::var_os("SCREENSHOTS_DIR") {
+        Some(place) => PathBuf::from(place),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots"),
+    };
+    fs::create_dir_all(&place).unwrap();
+    browser.resize(1200, 900).await;
+    browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    // A few visits, so that there is something to see.
+    for _ in 0..16 {
+        browser.go("/").await;
+    }
+
+    for (name, path, last) in [("welcome", "/", ".tally"), ("visits", "/visits", ".wide")] {
+        browser.go(path).await;
+        for scheme in ["light", "dark"] {
+            browser.prefer(&[("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")]).await;
+            let picture = picture(&browser, last).await;
+            assert!(picture.len() < 80_000, "{name} {scheme}: {} bytes", picture.len());
+            fs::write(place.join(format!("{name}-{scheme}.webp")), picture).unwrap();
+        }
+    }
+}
+
+/// The page down to the element `last`. WebP has a third of a PNG's size and is as sharp.
+async fn picture(browser: &Browser, last: &str) -> Vec<u8> {
+    let bottom: f64 =
+        browser.run(&format!("return document.querySelector('{last}').getBoundingClientRect().bottom")).await;
+    let clip = json!({ "x": 0, "y": 0, "width": 1200, "height": bottom.round() + 32.0, "scale": 1 });
+    let format = json!({ "format": "webp", "quality": 75, "clip": clip, "captureBeyondViewport": true });
+    let picture = browser.devtools("Page.captureScreenshot", format).await;
+    base64_decode(picture["data"].as_str().unwrap()).unwrap()
+}

@@ -1,0 +1,87 @@
+//! What visitors choose: no JavaScript, a small screen, the dark, less motion.
+
+use crate::{Browser, TestApp, is_skipped, open, state::State};
+
+#[actix_web::test]
+async fn everything_works_without_javascript() {
+    if is_skipped() {
+        return;
+    }
+    let app = TestApp::spawn().await;
+    let browser = Browser::without_javascript(&app.url).await;
+    browser.go_elsewhere("<p>on</p><script>document.querySelector('p').textContent = 'off'</script>").await;
+    assert_eq!(browser.text("p").await, "on", "JavaScript is off");
+
+    browser.go("/").await;
+    browser.follow(".steps a").await;
+    let (user, visits) = (browser.user().await, browser.visits().await);
+    browser.follow("nav a[href='/visits']").await;
+    let ends = browser.text(".life p").await;
+    browser.follow("nav a[href='/logout']").await;
+    let notice = browser.find("dialog").await;
+    browser.click("dialog button").await;
+
+    assert_eq!(visits, 2);
+    assert!(ends.contains("in 29 minutes") || ends.contains("in 30 minutes"), "{ends}");
+    assert_ne!(browser.user().await, user);
+    assert!(!notice.is_displayed().await.unwrap(), "the notice can be dismissed");
+}
+
+#[actix_web::test]
+async fn no_page_scrolls_sideways_on_a_phone() {
+    let Some((app, browser)) = open().await else { return };
+
+    for width in [360, 320] {
+        browser.resize(width, 740).await;
+        for state in State::ALL {
+            state.show(&app, &browser).await;
+            let size: [u32; 2] =
+                browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
+            assert_eq!(size, [width, width], "{state:?}");
+        }
+    }
+}
+
+type Colour = [u32; 3];
+
+/// The page's paper and ink, as red, green and blue.
+async fn colours(browser: &Browser) -> (Colour, Colour) {
+    let script = "const style = getComputedStyle(document.body), parts = c => c.match(/\\d+/g).map(Number);
+        return [parts(style.backgroundColor), parts(style.color)]";
+    browser.run(script).await
+}
+
+#[actix_web::test]
+async fn who_prefers_the_dark_gets_light_ink_on_dark_paper() {
+    let Some((_app, browser)) = open().await else { return };
+    let is_dark = |colour: Colour| colour.iter().sum::<u32>() < 3 * 64;
+
+    browser.prefer(&[("prefers-color-scheme", "light")]).await;
+    browser.go("/").await;
+    let light = colours(&browser).await;
+    browser.prefer(&[("prefers-color-scheme", "dark")]).await;
+    let dark = colours(&browser).await;
+
+    assert!(!is_dark(light.0) && is_dark(light.1), "{light:?}");
+    assert!(is_dark(dark.0) && !is_dark(dark.1), "{dark:?}");
+}
+
+#[actix_web::test]
+async fn nothing_moves_for_who_prefers_less_motion() {
+    let Some((app, browser)) = open().await else { return };
+    let moving = "return [...document.querySelectorAll('*')].filter(it => {
+        const style = getComputedStyle(it);
+        return style.transitionDuration !== '0s' || style.animationName !== 'none'
+            || style.scrollBehavior === 'smooth';
+    }).length";
+
+    State::Visits.show(&app, &browser).await;
+    let usually: u32 = browser.run(moving).await;
+    browser.prefer(&[("prefers-reduced-motion", "reduce")]).await;
+
+    assert!(usually > 0);
+    for state in State::ALL {
+        state.show(&app, &browser).await;
+        assert_eq!(browser.run::<u32>(moving).await, 0, "{state:?}");
+    }
+}

@@ -1,0 +1,117 @@
+use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
+
+use actix_postgres_sessions::Config;
+
+use super::{DATABASE_URL, shown};
+
+const EXAMPLE: &str = include_str!("../../.env.example");
+const README: &str = include_str!("../../README.md");
+const SOURCE: &str = include_str!("../../src/config.rs");
+
+/// Names and values of a `.env` file.
+fn variables(dotenv: &str) -> Vec<(String, String)> {
+    dotenvy::from_read_iter(dotenv.as_bytes()).map(|line| line.expect("a line of .env")).collect()
+}
+
+/// `.env.example` with every variable's line put to use: those begin with `#`, the text with `# `.
+fn put_to_use() -> Vec<(String, String)> {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(variable) if !variable.starts_with([' ', '#']) => variable.to_owned(),
+        _ => line.to_owned(),
+    };
+    variables(&EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// Name, default and effect, from the README's table.
+fn table() -> Vec<[&'static str; 3]> {
+    let (_, section) = README.split_once("## Configuration").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("another section after it");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        std::array::from_fn(|_| cells.next().expect("three cells"))
+    })
+    .collect()
+}
+
+/// Every variable that `Config` asks for.
+fn read_by_config() -> BTreeSet<String> {
+    let asked = RefCell::new(BTreeSet::new());
+    let config = Config::from_lookup(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        (name == DATABASE_URL.0).then(|| DATABASE_URL.1.to_owned())
+    });
+    config.expect("the defaults");
+    asked.into_inner()
+}
+
+#[test]
+fn env_example_names_every_variable_that_is_read_and_no_other() {
+    let named: BTreeSet<String> = put_to_use().into_iter().map(|(name, _)| name).collect();
+
+    assert_eq!(named, read_by_config());
+}
+
+#[test]
+fn the_values_in_env_example_are_the_defaults() {
+    let default = shown("DATABASE_URL", DATABASE_URL.1);
+
+    for (name, value) in put_to_use().iter().filter(|(name, _)| name != "DATABASE_URL") {
+        assert_eq!(shown(name, value), default, "{name}={value}");
+    }
+}
+
+#[test]
+fn env_example_copied_as_it_is_sets_the_database_alone() {
+    let copied = variables(EXAMPLE);
+
+    assert_eq!(copied.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["DATABASE_URL"]);
+}
+
+#[test]
+fn the_readme_lists_the_variables_of_env_example_with_the_same_defaults() {
+    let defaults = put_to_use().into_iter().map(|(name, value)| {
+        let default = match (name.as_str(), value.as_str()) {
+            ("DATABASE_URL", _) => "required".to_owned(),
+            (_, "") => "none".to_owned(),
+            (_, value) => format!("`{value}`"),
+        };
+        (format!("`{name}`"), default)
+    });
+    let listed = table().into_iter().map(|[name, default, _]| (name.to_owned(), default.to_owned()));
+
+    assert_eq!(listed.collect::<Vec<_>>(), defaults.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_readme_describes_each_variable_in_the_words_of_its_doc_comment() {
+    let comments = SOURCE.lines().filter_map(|line| line.trim().strip_prefix("///"));
+    let comments = comments.map(str::trim).collect::<Vec<_>>().join(" ");
+
+    for [name, default, effect] in table() {
+        let described = format!("{name} ({default}): {effect}");
+        assert!(comments.contains(&described), "not in src/config.rs: {described}");
+    }
+}
+
+#[test]
+fn every_link_of_the_readme_leads_to_a_file_and_to_the_test_that_it_names() {
+    let links = README.split("](").collect::<Vec<_>>();
+    for pair in links.windows(2) {
+        let (target, _) = pair[1].split_once(')').expect("the end of a link");
+        let file = target.split('#').next().unwrap_or_default();
+        if file.is_empty() || file.contains("://") {
+            continue;
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(path.exists(), "no {file}");
+        // A test's name is the text of the link, as code.
+        if let Some((_, name)) = pair[0].rsplit_once("[`")
+            && let Some(name) =
+                name.strip_suffix('`').filter(|name| name.contains('_') && !name.contains('/'))
+        {
+            let source = fs::read_to_string(&path).expect(file);
+            assert!(source.contains(&format!("fn {name}(")), "no {name} in {file}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The program is told to stop.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::stage::{App, Stage, eventually};
+
+const CLIENTS: usize = 32;
+
+/// 32 clients that keep their connections, and a load balancer that asks for the app's health and sends nothing more
+/// once that fails.
+#[test]
+fn sigterm_under_load_fails_not_one_request() {
+    let stage = Stage::new();
+    let mut app = stage.app();
+    let balancer_sends = AtomicBool::new(true);
+    let answered = AtomicUsize::new(0);
+
+    let last_look = thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| keep_visiting(&app, &balancer_sends, &answered))).collect();
+        eventually("there is load", Duration::from_secs(10), || {
+            (answered.load(Ordering::Relaxed) > 500).then_some(())
+        });
+        app.signal("TERM");
+        eventually("readiness fails", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
+        let late = app.get("/");
+        // Late for a load balancer: it looks every so often, and until then it sends.
+        thread::sleep(Duration::from_millis(1_000));
+        balancer_sends.store(false, Ordering::Relaxed);
+        for client in clients {
+            client.join().expect("every request is answered with 200");
+        }
+        late
+    });
+
+    assert_eq!(last_look.status, 200, "{last_look:#?}");
+    assert!(last_look.ends_connection(), "{last_look:#?}");
+    let ended = app.ends_within(Duration::from_secs(10));
+    assert_eq!(ended.code(), Some(0), "{}", app.log());
+    assert!(app.log().contains("stopped") && !app.log().contains("does not let go"), "{}", app.log());
+}
+
+fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize) {
+    let mut visitor = app.visitor();
+    while balancer_sends.load(Ordering::Relaxed) {
+        let answer =
+            visitor.try_get("/").unwrap_or_else(|error| panic!("a request without an answer: {error}"));
+        assert_eq!(answer.status, 200, "{answer:#?}");
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn sigint_does_not_linger_and_lets_requests_under_way_finish() {
+    let stage = Stage::new();
+    let mut app = stage.app();
+    let lock = stage.holding("begin; lock table users");
+
+    let begin = Instant::now();
+    let answer = thread::scope(|scope| {
+        let request = scope.spawn(|| app.get("/"));
+        eventually("the request waits for the lock", Duration::from_secs(1), || {
+            (stage.sql("select count(*) from pg_locks where not granted") == "1").then_some(())
+        });
+        app.signal("INT");
+        eventually("nobody else gets in", Duration::from_secs(1), || {
+            app.visitor().try_get("/health/live").err()
+        });
+        drop(lock);
+        request.join().expect("an answer")
+    });
+
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    assert!(answer.ends_connection(), "{answer:#?}");
+    assert_eq!(app.ends_within(Duration::from_secs(3)).code(), Some(0), "{}", app.log());
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_the_app_at_once() {
+    let stage = Stage::new();
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT")] {
+        let mut app = stage.app();
+
+        app.signal(first);
+        eventually("it stops", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
+        app.signal(second);
+
+        assert_eq!(app.ends_within(Duration::from_millis(500)).code(), Some(130), "{}", app.log());
+    }
+}
+
+#[test]
+fn a_dead_database_does_not_keep_the_app_from_stopping() {
+    let mut stage = Stage::new();
+    let mut app = stage.app();
+    app.get("/");
+    stage.postgres.kill9().expect("kill");
+
+    app.signal("TERM");
+
+    assert_eq!(app.ends_within(Duration::from_secs(10)).code(), Some(0), "{}", app.log());
+}
+
+#[test]
+fn the_app_stops_while_it_waits_for_its_database() {
+    let mut stage = Stage::new();
+    stage.postgres.stop().expect("stop");
+    let mut app = stage.start(&[]);
+
+    app.signal("INT");
+
+    assert_eq!(app.ends_within(Duration::from_secs(3)).code(), Some(0), "{}", app.log());
+}

@@ -1,0 +1,259 @@
+//! A PostgreSQL of one test's own, and the program as a process in front of it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dev::{Kept, Postgres};
+
+use crate::client::{self, Answer, Visitor};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
+
+/// What the program reads, so that nothing of it comes from whoever runs the tests.
+const VARIABLES: [&str; 13] = [
+    "DATABASE_URL",
+    "DATABASE_MAX_CONNECTIONS",
+    "BIND_ADDRESS",
+    "SESSION_SECRET",
+    "SESSION_SECRET_FILE",
+    "SESSION_IDLE_TIMEOUT",
+    "SESSION_MAX_AGE",
+    "COOKIE_SECURE",
+    "LOG_FORMAT",
+    "RUST_LOG",
+    "NEW_SESSIONS_PER_MINUTE",
+    "TRUSTED_PROXIES",
+    "NO_COLOR",
+];
+
+/// Held by the test that is on.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub struct Stage {
+    pub postgres: Postgres,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these settings of PostgreSQL.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        // Before its turn: it takes a while, and disturbs nobody's clock by much.
+        let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
+        Self { postgres, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// The program, ready to serve.
+    pub fn app(&self) -> App {
+        self.app_with(&[])
+    }
+
+    pub fn app_with(&self, settings: &[(&str, &str)]) -> App {
+        let app = self.start(settings);
+        app.wait_until_ready(Duration::from_secs(10));
+        app
+    }
+
+    /// The program, listening.
+    pub fn start(&self, settings: &[(&str, &str)]) -> App {
+        let mut all = vec![("DATABASE_URL", self.url())];
+        all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        App::start(&all)
+    }
+
+    pub fn url(&self) -> String {
+        self.postgres.url("postgres")
+    }
+
+    /// What psql prints for these statements.
+    pub fn sql(&self, statements: &str) -> String {
+        let mut psql = self.postgres.client("psql");
+        let output = psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]).output().expect("psql");
+        assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// A connection that has done these statements, and stays open until it is dropped.
+    pub fn holding(&self, statements: &str) -> Held {
+        let mut psql = self.postgres.client("psql");
+        let mut psql = psql
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("psql");
+        let mut input = psql.stdin.take().expect("piped");
+        writeln!(input, "{statements};\n\\echo done").expect("psql reads");
+        let mut lines = BufReader::new(psql.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "done"), "{statements}");
+        Held { psql, _input: input }
+    }
+}
+
+pub struct Held {
+    psql: Child,
+    _input: ChildStdin,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
+    }
+}
+
+pub struct App {
+    pub address: SocketAddr,
+    pub pid: u32,
+    kept: Kept,
+    home: PathBuf,
+}
+
+impl App {
+    /// The program with these settings, and a test's usual ones; waits until it listens.
+    pub fn start(settings: &[(&str, String)]) -> Self {
+        let mut app = Self::spawn(settings);
+        let listens = || {
+            let log = app.log();
+            let (_, rest) = log.split_once("listening on http://")?;
+            rest.split(['"', '\n', ' ']).next()?.parse().ok()
+        };
+        app.address = eventually("it listens", Duration::from_secs(10), listens);
+        app
+    }
+
+    /// The same, without waiting: it may refuse to start.
+    pub fn spawn(settings: &[(&str, String)]) -> Self {
+        let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&home).expect("a directory");
+        let mut program = Command::new("/bin/sh");
+        // Its directory is its own: it would read a `.env` in ours.
+        program.current_dir(&home).arg("-c").arg("echo $$ >pid && exec \"$0\" 2>log").arg(PROGRAM);
+        for name in VARIABLES {
+            program.env_remove(name);
+        }
+        program
+            .env("BIND_ADDRESS", "127.0.0.1:0")
+            .env("COOKIE_SECURE", "false")
+            .env("SESSION_SECRET", "a secret of the tests and of nothing else")
+            .env("LOG_FORMAT", "json");
+        program.envs(settings.iter().map(|(name, value)| (name, value)));
+        let kept = Kept::spawn(&program).expect("a shell");
+        let pid = || fs::read_to_string(home.join("pid")).ok()?.strip_suffix('\n')?.parse().ok();
+        let pid = eventually("it starts", Duration::from_secs(10), pid);
+        Self { address: (Ipv4Addr::LOCALHOST, 0).into(), pid, kept, home }
+    }
+
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(self.address)
+    }
+
+    pub fn visitor_with(&self, cookie: Option<String>) -> Visitor {
+        Visitor { cookie, ..self.visitor() }
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        client::get(self.address, path)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.join("log")).unwrap_or_default()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        Visitor::new(self.address).try_get("/health/ready").is_ok_and(|answer| answer.status == 200)
+    }
+
+    pub fn wait_until_ready(&self, patience: Duration) {
+        eventually("the app is ready", patience, || self.is_ready().then_some(()));
+    }
+
+    /// Waits for a page that is served again, for all visitors, without anybody's help.
+    pub fn assert_recovers_within(&self, patience: Duration) {
+        let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
+        eventually("pages are served", patience, || serves().then_some(()));
+        eventually("it is ready", patience, || self.is_ready().then_some(()));
+        for _ in 0..20 {
+            let answer = self.get("/");
+            assert_eq!(answer.status, 200, "after a recovery: {answer:#?}");
+        }
+    }
+
+    /// What is no database's business is answered whatever that does.
+    pub fn assert_alive(&self) {
+        for path in ["/health/live", "/static/app.css"] {
+            let answer = self.get(path);
+            assert_eq!(answer.status, 200, "{path} {answer:#?}");
+            assert!(answer.took < Duration::from_secs(1), "{path} {answer:#?}");
+        }
+        let ready = self.get("/health/ready");
+        assert!(ready.took < Duration::from_secs(1), "{ready:#?}");
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(name, &[self.pid]);
+    }
+
+    /// How it ended; fails where that takes longer.
+    pub fn ends_within(&mut self, patience: Duration) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.kept.try_wait().expect("our own child") {
+                return status;
+            }
+            assert!(begin.elapsed() < patience, "it runs on: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            let lines = log.lines().collect::<Vec<_>>();
+            eprintln!("the end of the app's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+        // Without a farewell, which takes seconds; but not a process that got its number later.
+        if let Ok(None) = self.kept.try_wait() {
+            self.signal("KILL");
+        }
+        let _ = self.kept.stop();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Sends a signal to these processes; one that is gone is no error.
+pub fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(u32::to_string);
+    let status = Command::new("/bin/sh")
+        .args(["-c", "kill -s \"$@\"", "kill", name])
+        .args(pids)
+        .stderr(Stdio::null())
+        .status();
+    status.expect("a shell");
+}
+
+/// Asks until there is something; fails where that takes longer.
+pub fn eventually<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(begin.elapsed() < patience, "not within {patience:?}: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

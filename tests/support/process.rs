@@ -1,0 +1,69 @@
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// The program itself, with a log that can be read. Killed with this.
+pub struct Process {
+    pub url: String,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts it with these variables and no others, and waits until it listens.
+    pub fn spawn(variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_actix-postgres-sessions"))
+            .env_clear()
+            .envs(variables.iter().copied())
+            .env("BIND_ADDRESS", "127.0.0.1:0")
+            .current_dir(std::env::temp_dir())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let log = Arc::<Mutex<String>>::default();
+        let (found, listening) = mpsc::channel();
+        let lines = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("listening on http://") {
+                    let end = address.find(['"', ' ']).unwrap_or(address.len());
+                    let _ = found.send(format!("http://{}", &address[..end]));
+                }
+                let mut log = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let url = listening.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("it does not listen: {}", log.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        Self { url, child, log, reader: Some(reader) }
+    }
+
+    /// Ends it, and gives all that it has logged.
+    pub fn log(mut self) -> String {
+        self.end();
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,170 @@
+//! What is in the log, and what must never be.
+
+use reqwest::{Client, Method, redirect::Policy};
+use serde_json::Value;
+
+use crate::support::{Page, Process, TestApp, TestDatabase, log};
+
+const SECRET: &str = "canary-of-the-secret-5b1f0c7a92d34e68";
+
+#[actix_web::test]
+async fn every_line_of_a_request_is_json_and_carries_its_id() {
+    let app = TestApp::spawn().await;
+
+    let (page, _) = app.new_session().await;
+
+    let lines = log::lines_of_visit(page.user());
+    let ids: Vec<&Value> = lines.iter().map(|line| &line["span"]["id"]).collect();
+    assert!(lines.len() >= 2 && ids.iter().all(|id| *id == ids[0] && id.is_string()), "{lines:#?}");
+    assert!(
+        lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))),
+        "{lines:#?}"
+    );
+    let answer = lines.iter().find(|line| line["message"] == "answered").expect("the request's own line");
+    assert_eq!((&answer["status"], &answer["span"]["path"]), (&200.into(), &"/".into()));
+}
+
+#[actix_web::test]
+async fn a_failing_store_is_in_the_log_with_its_cause_and_the_request_id() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    app.database.execute("alter table sessions rename to elsewhere").await;
+
+    let page = app.get_with("/", &cookie).await;
+
+    let (_, id) = page.body.split_once(r#"<code class="all">"#).expect("a request id");
+    let failures: Vec<Value> =
+        log::lines_of(&id[..36]).into_iter().filter(|line| line["level"] == "ERROR").collect();
+    let [failure] = &failures[..] else { panic!("once, at the boundary: {failures:#?}") };
+    assert!(failure["error"].as_str().is_some_and(|error| error.contains("sessions")), "{failure}");
+}
+
+#[actix_web::test]
+async fn what_a_request_sends_can_not_forge_a_line() {
+    let database = TestDatabase::new().await;
+    for format in ["json", "pretty"] {
+        let process = Process::spawn(&[
+            ("DATABASE_URL", &database.url),
+            ("SESSION_SECRET", SECRET),
+            ("LOG_FORMAT", format),
+            ("RUST_LOG", "debug"),
+        ]);
+        let client = Client::new();
+        let forged = r#"{"level":"ERROR","forged":true}"#;
+        for path in [
+            "/%0d%0a%7B%22forged%22:true%7D".to_owned(),
+            "/%0A2026-01-01T00:00:00Z ERROR forged".to_owned(),
+            format!("/\u{85}{forged}"),
+            format!("/?x=%0a{forged}"),
+        ] {
+            let request = client.get(format!("{}{path}", process.url));
+            let request = request.header("user-agent", forged).header("cookie", "id=%0d%0aforged");
+            request.send().await.expect("an answer");
+        }
+        let method = Method::from_bytes(b"FORGED").expect("a method");
+        client.request(method, &process.url).send().await.expect("an answer");
+
+        for line in process.log().lines() {
+            if format == "json" {
+                let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+                assert_eq!(line.get("forged"), None, "{line}");
+            } else {
+                assert!(
+                    line.trim_start_matches("\u{1b}[2m").starts_with("20"),
+                    "each begins with its time: {line}"
+                );
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_start_says_what_was_configured_and_no_secret() {
+    let database = TestDatabase::new().await;
+    let process = Process::spawn(&[
+        ("DATABASE_URL", &database.url),
+        ("SESSION_SECRET", SECRET),
+        ("LOG_FORMAT", "json"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8"),
+    ]);
+
+    let log = process.log();
+
+    let start = log.lines().find(|line| line.contains("starting")).expect("a line");
+    for said in
+        ["database_host", "cookie_secure: true", "10.0.0.0/8", "new_sessions_per_minute", "SecretKeys(1)"]
+    {
+        assert!(start.contains(said), "{said}: {start}");
+    }
+    assert!(!log.contains(SECRET) && !log.contains(password(&database.url)), "{log}");
+}
+
+#[actix_web::test]
+async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
+    let database = TestDatabase::new().await;
+    let process = Process::spawn(&[
+        ("DATABASE_URL", &database.url),
+        ("SESSION_SECRET", SECRET),
+        ("COOKIE_SECURE", "false"),
+        ("LOG_FORMAT", "json"),
+        ("RUST_LOG", "trace"),
+    ]);
+    let mut canaries =
+        vec![SECRET.to_owned(), password(&database.url).to_owned(), "canary-of-the-state".to_owned()];
+    let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+    let send = async |method: Method, path: &str, cookie: &str| {
+        let request = client.request(method, format!("{}{path}", process.url)).header("cookie", cookie);
+        Page::of(request.header("sec-fetch-site", "same-origin")).await
+    };
+    while send(Method::GET, "/health/ready", "").await.status != 200 {}
+
+    let first = send(Method::GET, "/", "").await;
+    let cookie = first.cookie("id").expect("a cookie");
+    canaries.extend(cookie_canaries(&cookie));
+    database
+        .execute("update sessions set state = json_build_object('user_id', state->'user_id', 'note', 'canary-of-the-state')")
+        .await;
+    for path in ["/", "/visits", "/nothing", "/static/app.css"] {
+        send(Method::GET, path, &cookie).await;
+    }
+    let hostile = "id=canary-of-a-hostile-cookie; theme=canary-of-a-neighbour";
+    canaries.extend(["canary-of-a-hostile-cookie", "canary-of-a-neighbour"].map(str::to_owned));
+    send(Method::GET, "/", hostile).await;
+    database
+        .execute("update sessions set state = '[\"canary-of-the-state\"]' where state->>'note' is not null")
+        .await;
+    send(Method::GET, "/", &cookie).await;
+    database
+        .execute(
+            "update sessions set state = '{\"user_id\":\"canary-of-the-state\"}' where state::text like '[%'",
+        )
+        .await;
+    send(Method::GET, "/visits", &cookie).await;
+    send(Method::POST, "/logout", &cookie).await;
+    database.execute("alter table sessions rename to elsewhere").await;
+    assert_eq!(send(Method::GET, "/", &cookie).await.status, 503);
+    send(Method::GET, "/", "").await;
+
+    let log = process.log();
+    assert!(log.contains("answered") && log.lines().count() > 50, "{log}");
+    for canary in canaries {
+        let found: Vec<&str> = log.lines().filter(|line| line.contains(&canary)).collect();
+        assert!(found.is_empty(), "{canary} in {found:#?}");
+    }
+}
+
+/// The cookie's value as it was sent, decoded, and the session's key in it.
+fn cookie_canaries(cookie: &str) -> [String; 3] {
+    let key = crate::cookies::open(SECRET, cookie).expect("ours");
+    let encoded = cookie.split_once('=').expect("name=value").1;
+    [encoded.to_owned(), encoded.replace("%2B", "+").replace("%2F", "/").replace("%3D", "="), key]
+}
+
+fn password(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").expect("a URL");
+    let (user, _) = rest.split_once('@').expect("a user");
+    user.split_once(':')
+        .map(|(_, password)| password)
+        .filter(|password| password.len() > 8)
+        .unwrap_or("no password")
+}
