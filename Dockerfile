@@ -5,11 +5,12 @@ WORKDIR /build
 
 # The dependencies, built for empty crates, in a layer that lasts until a manifest or the lock file changes.
 COPY Cargo.toml Cargo.lock ./
+COPY bench/Cargo.toml bench/
 COPY dev/Cargo.toml dev/
 COPY dev/fetch/Cargo.toml dev/fetch/
 # The clean at the end: cargo compares times, and a checkout older than this layer would pass for built.
-RUN mkdir src dev/src dev/fetch/src \
- && echo 'fn main() {}' | tee src/main.rs dev/src/main.rs dev/fetch/src/main.rs \
+RUN mkdir src bench/src dev/src dev/fetch/src \
+ && echo 'fn main() {}' | tee src/main.rs bench/src/main.rs dev/src/main.rs dev/fetch/src/main.rs \
  && touch src/lib.rs dev/src/lib.rs \
  && cargo build --release --locked --package actix-postgres-sessions \
  && cargo clean --release --package actix-postgres-sessions

@@ -48,6 +48,11 @@ impl Kept {
         Ok(Kept { pipe: script.stdin.take(), script })
     }
 
+    /// The process id of the script that keeps the program, whose child the program is.
+    pub fn pid(&self) -> u32 {
+        self.script.id()
+    }
+
     /// How the program ended, once it has.
     ///
     /// # Errors
