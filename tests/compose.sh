@@ -58,6 +58,7 @@ is "a second visit counts two" 2 "$(visit)"
 app=$(container app) postgres=$(container postgres)
 is "the app's health check passes" healthy "$(health "$app")"
 is "the database's health check passes" healthy "$(health "$postgres")"
+is "the log is JSON, an object a line" { "$(docker logs "$app" 2>&1 | sed 's/^\(.\).*/\1/' | sort -u)"
 
 is "the app is not root, has no capability and gains none" \
   "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \

@@ -62,6 +62,8 @@ async fn of_twenty_first_visits_at_once_the_browser_keeps_one_session_and_it_wor
     assert!(pages.iter().any(|page| page.user() == after.user()), "{after:#?}");
     assert_eq!((after.visits(), later.visits(), later.user()), (2, 3, after.user()));
     assert!(later.set_cookies().is_empty(), "{later:#?}");
+    // No cookie leads to nineteen of them any more: they are for the sweep.
+    assert_eq!(app.database.number("select count(*) from sessions").await, 20);
 }
 
 #[actix_web::test]

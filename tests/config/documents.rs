@@ -1,4 +1,9 @@
-use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use actix_postgres_sessions::Config;
 
@@ -94,6 +99,39 @@ fn the_readme_describes_each_variable_in_the_words_of_its_doc_comment() {
     }
 }
 
+/// The path of a file or directory of the project.
+fn assert_exists(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    assert!(path.exists(), "no {name}");
+    path
+}
+
+#[test]
+fn every_picture_of_the_readme_is_there() {
+    for attribute in ["src=\"", "srcset=\""] {
+        let pictures = README.split(attribute).skip(1).collect::<Vec<_>>();
+        assert!(!pictures.is_empty(), "no {attribute}");
+        for picture in pictures {
+            assert_exists(picture.split('"').next().expect("an end"));
+        }
+    }
+}
+
+#[test]
+fn every_path_on_the_readmes_map_is_there() {
+    let (_, map) = README.split_once("## The map\n\n```\n").expect("the map");
+    let (map, _) = map.split_once("```").expect("its end");
+    for line in map.lines() {
+        // Two spaces end the paths. What is named after them is in that directory, or beside that file.
+        let (paths, what) = line.split_once("  ").expect("paths, and what they are");
+        let paths: Vec<PathBuf> = paths.split(' ').map(assert_exists).collect();
+        let place = if paths[0].is_dir() { Some(&*paths[0]) } else { paths[0].parent() };
+        for name in what.split([' ', ',']).filter(|word| word.ends_with('/') || word.ends_with(".rs")) {
+            assert!(place.expect("a directory").join(name).exists(), "no {name}: {line}");
+        }
+    }
+}
+
 #[test]
 fn every_link_of_the_readme_leads_to_a_file_and_to_the_test_that_it_names() {
     let links = README.split("](").collect::<Vec<_>>();
@@ -103,8 +141,7 @@ fn every_link_of_the_readme_leads_to_a_file_and_to_the_test_that_it_names() {
         if file.is_empty() || file.contains("://") {
             continue;
         }
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        assert!(path.exists(), "no {file}");
+        let path = assert_exists(file);
         // A test's name is the text of the link, as code.
         if let Some((_, name)) = pair[0].rsplit_once("[`")
             && let Some(name) =

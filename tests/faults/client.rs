@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -91,6 +92,21 @@ impl Answer {
         let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a page with a request id");
         assert!(id.as_bytes()[..36].iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'), "{self:#?}");
     }
+
+    /// What every answer does where cookies are secure.
+    pub fn assert_asks_for_https(&self) {
+        assert_eq!(self.header("strict-transport-security"), Some("max-age=63072000"), "{self:#?}");
+    }
+}
+
+/// Every session cookie that a visitor has got, and from which server: none of them belongs into its log.
+static COOKIES: Mutex<Vec<(SocketAddr, String)>> = Mutex::new(Vec::new());
+
+/// The values of the first hundred that this server has given.
+pub fn cookies_from(server: SocketAddr) -> Vec<String> {
+    let cookies = COOKIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let from_it = cookies.iter().filter(|(from, _)| *from == server);
+    from_it.map(|(_, value)| value.clone()).take(100).collect()
 }
 
 /// A browser with one kept connection and a cookie.
@@ -125,6 +141,10 @@ impl Visitor {
         let answer = Answer::read(&mut connection, begin)?;
         if let Some(set) = answer.header("set-cookie").and_then(|set| set.split(';').next()) {
             self.cookie = Some(set.to_owned());
+            if let Some((_, value)) = set.split_once("id=").filter(|(_, value)| !value.is_empty()) {
+                let mut cookies = COOKIES.lock().unwrap_or_else(PoisonError::into_inner);
+                cookies.push((self.address, value.to_owned()));
+            }
         }
         if !answer.ends_connection() {
             self.connection = Some(connection);

@@ -19,7 +19,8 @@ const TEN_SECONDS: Duration = Duration::from_secs(10);
 
 /// The limits hold before a database is asked, so there is none.
 fn app() -> App {
-    App::start(&[("DATABASE_URL", "postgres://postgres@127.0.0.1:9/postgres".to_owned())])
+    let nowhere = "postgres://postgres@127.0.0.1:9/postgres";
+    App::start(&[("DATABASE_URL", nowhere.to_owned()), ("COOKIE_SECURE", "true".to_owned())])
 }
 
 fn request(line: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -32,6 +33,7 @@ fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
     assert_eq!(answer.status, status, "{answer:#?}");
     assert!(answer.ends_connection(), "{answer:#?}");
     answer.assert_is_page();
+    answer.assert_asks_for_https();
     app.assert_alive();
     answer
 }

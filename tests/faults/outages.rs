@@ -47,13 +47,14 @@ fn without_its_database_the_app_starts_and_serves_within_five_seconds_of_its_com
     let mut stage = Stage::new();
     stage.postgres.stop().expect("stop");
 
-    let app = stage.start(&[]);
+    let app = stage.start(&[("COOKIE_SECURE", "true")]);
 
     assert_eq!(app.get("/health/live").status, 200);
     let ready = app.get("/health/ready");
     assert_eq!(ready.status, 503, "{ready:#?}");
     let page = app.get("/");
     page.assert_is_503_page();
+    page.assert_asks_for_https();
     assert!(page.took < TWO_SECONDS, "{page:#?}");
     app.assert_alive();
 

@@ -17,6 +17,8 @@ use crate::client::{self, Answer, Visitor};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
 
+const SECRET: &str = "a secret of the tests and of nothing else";
+
 /// What the program reads, so that nothing of it comes from whoever runs the tests.
 const VARIABLES: [&str; 13] = [
     "DATABASE_URL",
@@ -146,7 +148,7 @@ impl App {
         program
             .env("BIND_ADDRESS", "127.0.0.1:0")
             .env("COOKIE_SECURE", "false")
-            .env("SESSION_SECRET", "a secret of the tests and of nothing else")
+            .env("SESSION_SECRET", SECRET)
             .env("LOG_FORMAT", "json");
         program.envs(settings.iter().map(|(name, value)| (name, value)));
         let kept = Kept::spawn(&program).expect("a shell");
@@ -221,17 +223,22 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        if thread::panicking() {
-            let log = self.log();
-            let lines = log.lines().collect::<Vec<_>>();
-            eprintln!("the end of the app's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-        }
         // Without a farewell, which takes seconds; but not a process that got its number later.
         if let Ok(None) = self.kept.try_wait() {
             self.signal("KILL");
         }
         let _ = self.kept.stop();
+        let log = self.log();
         let _ = fs::remove_dir_all(&self.home);
+        if thread::panicking() {
+            let lines = log.lines().collect::<Vec<_>>();
+            eprintln!("the end of the app's log:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+            return;
+        }
+        let mut canaries = client::cookies_from(self.address);
+        canaries.push(SECRET.to_owned());
+        let told = canaries.iter().filter(|canary| log.contains(*canary)).collect::<Vec<_>>();
+        assert!(told.is_empty(), "in the log: {told:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{str::FromStr, thread};
 
 use actix_postgres_sessions::database::MIGRATIONS;
-use dev::{TestServer, test_database_server};
+use dev::{Postgres, TestServer, test_database_server};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -14,15 +14,27 @@ pub struct TestDatabase {
     pub options: PgConnectOptions,
     /// For another process; with the password.
     pub url: String,
-    name: String,
-    server: &'static TestServer,
+    place: Place,
+}
+
+enum Place {
+    Shared {
+        name: String,
+        server: &'static TestServer,
+    },
+    /// Ends when it is dropped.
+    Own(Postgres),
 }
 
 impl TestDatabase {
     pub async fn new() -> Self {
-        let database = Self::without_schema().await;
-        MIGRATIONS.run(&database.pool).await.expect("migrate");
-        database
+        Self::without_schema().await.migrated().await
+    }
+
+    /// On a server of this test's own, even beside `DATABASE_URL`: for what only a superuser may see.
+    pub async fn on_own_server() -> Self {
+        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        Self::at(postgres.url("postgres"), Place::Own(postgres)).migrated().await
     }
 
     pub async fn without_schema() -> Self {
@@ -32,10 +44,18 @@ impl TestDatabase {
 
         let name = server.new_database_name();
         admin(server, format!("create database {name}")).await;
-        let url = server.url(&name);
+        Self::at(server.url(&name), Place::Shared { name, server })
+    }
+
+    fn at(url: String, place: Place) -> Self {
         let options = PgConnectOptions::from_str(&url).expect("a URL");
         let pool = PgPoolOptions::new().max_connections(30).connect_lazy_with(options.clone());
-        Self { pool, options, url, name, server }
+        Self { pool, options, url, place }
+    }
+
+    async fn migrated(self) -> Self {
+        MIGRATIONS.run(&self.pool).await.expect("migrate");
+        self
     }
 
     /// One number from the database, such as a count of rows.
@@ -50,7 +70,8 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let (server, name) = (self.server, self.name.clone());
+        let Place::Shared { name, server } = &self.place else { return };
+        let (server, name) = (*server, name.clone());
         // A runtime of its own: the test's may be on its way out.
         let dropped = thread::spawn(move || {
             let runtime =

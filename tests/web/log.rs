@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::support::{Page, Process, TestApp, TestDatabase, log};
 
 const SECRET: &str = "canary-of-the-secret-5b1f0c7a92d34e68";
+/// Long before anything was logged.
+const FORGED_TIME: &str = "2001-01-01T00:00:00Z";
 
 #[actix_web::test]
 async fn every_line_of_a_request_is_json_and_carries_its_id() {
@@ -53,7 +55,7 @@ async fn what_a_request_sends_can_not_forge_a_line() {
         let forged = r#"{"level":"ERROR","forged":true}"#;
         for path in [
             "/%0d%0a%7B%22forged%22:true%7D".to_owned(),
-            "/%0A2026-01-01T00:00:00Z ERROR forged".to_owned(),
+            format!("/%0A{FORGED_TIME} ERROR forged"),
             format!("/\u{85}{forged}"),
             format!("/?x=%0a{forged}"),
         ] {
@@ -69,8 +71,9 @@ async fn what_a_request_sends_can_not_forge_a_line() {
                 let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
                 assert_eq!(line.get("forged"), None, "{line}");
             } else {
+                let line = line.trim_start_matches("\u{1b}[2m");
                 assert!(
-                    line.trim_start_matches("\u{1b}[2m").starts_with("20"),
+                    line.starts_with("20") && !line.starts_with(FORGED_TIME),
                     "each begins with its time: {line}"
                 );
             }

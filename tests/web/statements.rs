@@ -1,21 +1,18 @@
-//! What a request costs the database: counted by pg_stat_statements, which the tests' own PostgreSQL loads.
+//! What a request costs the database: counted by pg_stat_statements, which a server has to load at its start.
 
 use std::collections::BTreeMap;
 
 use reqwest::Method;
 use sqlx::Row;
 
-use crate::support::{Page, TestApp};
+use crate::support::{Page, TestApp, TestDatabase};
 
 struct Counted(TestApp);
 
 impl Counted {
     async fn spawn() -> Self {
-        let app = TestApp::spawn().await;
-        let extension =
-            sqlx::raw_sql("create extension pg_stat_statements").execute(&app.database.pool).await;
-        extension
-            .expect("the server of DATABASE_URL must have shared_preload_libraries = 'pg_stat_statements'");
+        let app = TestApp::on(TestDatabase::on_own_server().await, &[]).await;
+        app.database.execute("create extension pg_stat_statements").await;
         Self(app)
     }
 
