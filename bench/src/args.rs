@@ -22,9 +22,9 @@ Not in the 5 minutes:
   stalls       two minutes of visits, with checkpoints in them: the slowest answers
 
 Options:
-  --quick                  one round of a second, about a minute
+  --quick                  one round, half a second each, at 1 and 64 connections: about a minute
   --only NAMES             of app, log (the app with its log on), express, axum, redis, pgbench
-  --connections NUMBERS    by default 1,16,64,256
+  --connections NUMBERS    by default 1,16,64,256 (give it after --quick)
   --rounds NUMBER          by default 3
   --window SECONDS         how long answers are counted, by default 2 at 64 connections and 1 else
   --sessions NUMBER        in each table, by default 100000
@@ -72,7 +72,10 @@ impl Plan {
             let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
             match argument.as_str() {
                 "--help" | "-h" | "help" => return Ok(None),
-                "--quick" => (plan.rounds, plan.window) = (1, Some(Duration::from_secs(1))),
+                "--quick" => {
+                    (plan.rounds, plan.window) = (1, Some(Duration::from_millis(500)));
+                    plan.connections = vec![1, 64];
+                }
                 "--only" => plan.only = list(&value()?),
                 "--connections" => plan.connections = numbers(&value()?)?,
                 "--rounds" => plan.rounds = number(&value()?)?,

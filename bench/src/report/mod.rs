@@ -2,6 +2,7 @@
 
 mod chart;
 mod markdown;
+mod readme;
 mod summary;
 mod table;
 
@@ -52,7 +53,7 @@ struct Written<'a> {
 
 /// Prints the tables, and writes them, the JSON and the charts; says whether every answer was right.
 ///
-/// The committed results are written by the complete measurement only.
+/// The committed results, and the figures in the README, are written by the complete measurement only.
 pub fn publish(results: &Results, plan: &Plan, place: &Place) -> Result<bool> {
     let written = Written {
         date: output("date", &["-u", "+%Y-%m-%d"], place),
@@ -74,7 +75,11 @@ pub fn publish(results: &Results, plan: &Plan, place: &Place) -> Result<bool> {
     let complaints = complaints(results);
     println!("{complaints}");
     println!("Written to {}", directory.display());
-    Ok(results.measurements.iter().all(|one| one.errors.is_empty()))
+    let is_right = results.measurements.iter().all(|one| one.errors.is_empty());
+    if is_right && plan.is_complete {
+        readme::update(&place.project.join("README.md"), &written)?;
+    }
+    Ok(is_right)
 }
 
 fn directory(plan: &Plan, place: &Place) -> PathBuf {
