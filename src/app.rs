@@ -27,7 +27,7 @@ use crate::{
         stopping::stopping,
         trusted_proxies::trusted_proxies,
     },
-    pages::{assets, health, logout, visits, welcome},
+    pages::{assets, health, logout, notice, visits, welcome},
     server::{Readiness, connections::at_work},
     telemetry,
     users::VisitCounter,
@@ -118,7 +118,7 @@ fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies) {
         page.wrap(session(dependencies)).wrap(from_fn(session_cookie)).wrap(from_fn(deadline))
     };
     routes
-        .service(in_session(get_and_start("/", welcome::get)))
+        .service(in_session(get_and_start("/", welcome::get)).wrap(from_fn(notice::mark_shown)))
         .service(in_session(get("/visits", visits::get)))
         .service(in_session(get("/logout", logout::get).route(post(logout::post))))
         .service(get("/static/{file}", assets::get))

@@ -4,7 +4,7 @@ pub mod assets;
 pub mod error;
 pub mod health;
 pub mod logout;
-mod notice;
+pub mod notice;
 pub mod visits;
 pub mod welcome;
 

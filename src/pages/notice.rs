@@ -2,9 +2,16 @@
 //! be sent a link that says so.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, HttpRequest,
+    body::MessageBody,
     cookie::{Cookie, SameSite, time::Duration},
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web::Data,
 };
+
+use super::is_seen;
+use crate::middleware::session_cookie::SessionCookie;
 
 fn cookie(secure: bool) -> Cookie<'static> {
     let name = if secure { "__Host-notice" } else { "notice" };
@@ -23,12 +30,25 @@ pub fn logged_out(secure: bool) -> Cookie<'static> {
     cookie
 }
 
-/// Whether this request comes right after a logout.
+/// Whether this request comes right after a logout, and somebody is there to see its page.
 pub fn is_due(request: &HttpRequest, secure: bool) -> bool {
-    request.cookie(cookie(secure).name()).is_some()
+    is_seen(request) && request.cookie(cookie(secure).name()).is_some()
 }
 
-/// Has the browser forget the cookie, now that the notice is on the page.
-pub fn mark_shown(response: &mut HttpResponse, secure: bool) {
-    response.add_removal_cookie(&cookie(secure)).expect("the cookie is a header value");
+/// Has the browser forget the cookie once the notice was on a page. A middleware, so that this cookie comes after the
+/// session's: curl 7.88 takes a removal back when another cookie follows it.
+///
+/// # Errors
+/// Those of the request.
+pub async fn mark_shown(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let secure = request.app_data::<Data<SessionCookie>>().expect("app() registers it").secure;
+    let shown = is_due(request.request(), secure);
+    let mut response = next.call(request).await?;
+    if shown && response.status().is_success() {
+        response.response_mut().add_removal_cookie(&cookie(secure))?;
+    }
+    Ok(response)
 }

@@ -46,12 +46,8 @@ pub async fn get(
     } else {
         known(&session, &pool).await?
     };
-    let logged_out = is_seen(&request) && notice::is_due(&request, cookie.secure);
-    let mut response = page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })?;
-    if logged_out {
-        notice::mark_shown(&mut response, cookie.secure);
-    }
-    Ok(response)
+    let logged_out = notice::is_due(&request, cookie.secure);
+    page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })
 }
 
 async fn visit(session: &TypedSession, visits: &VisitCounter) -> Result<Visitor, Error> {

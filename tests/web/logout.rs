@@ -33,6 +33,9 @@ async fn after_logout_a_new_user_is_told_once_that_the_old_session_is_gone() {
     assert_ne!(after.user(), user);
     assert!(after.body.contains("old session is gone"), "{after:#?}");
     assert!(!later.body.contains("old session is gone"), "{later:#?}");
+    let set: Vec<&str> =
+        after.set_cookies().iter().map(|set| set.split('=').next().expect("a name")).collect();
+    assert_eq!(set, ["id", "notice"], "curl 7.88 takes a removal back when another cookie follows it");
 }
 
 #[actix_web::test]
