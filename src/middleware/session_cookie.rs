@@ -53,7 +53,8 @@ pub struct PresentedCookie {
     pub session: Option<SessionId>,
 }
 
-/// Leaves at most one cookie of our name in the request: one that opens. Sends a cookie of an old secret back under the
+/// Leaves at most one cookie of our name in the request: one that opens. Nothing before it may ask the request for its
+/// cookies: actix-web parses them once. Sends a cookie of an old secret back under the
 /// current one.
 ///
 /// # Errors

@@ -45,9 +45,9 @@ pub async fn mark_shown(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let secure = request.app_data::<Data<SessionCookie>>().expect("app() registers it").secure;
-    let shown = is_due(request.request(), secure);
     let mut response = next.call(request).await?;
-    if shown && response.status().is_success() {
+    // Not asked before: actix-web keeps what it has parsed, and `session_cookie` has yet to bring order into it.
+    if response.status().is_success() && is_due(response.request(), secure) {
         response.response_mut().add_removal_cookie(&cookie(secure))?;
     }
     Ok(response)
