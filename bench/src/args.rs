@@ -30,6 +30,7 @@ Options:
   --sessions NUMBER        in each table, by default 100000
   --app PATHS              builds of the app, in place of this one; two or more are held against the first
   --env NAME=VALUE         for the app; may be repeated
+  --calm                   where other programs disturb, wait and measure again, up to 20 times
   --statements             tell what each statement of the app has cost PostgreSQL
 ";
 
@@ -54,6 +55,8 @@ pub struct Plan {
     pub apps: Vec<PathBuf>,
     /// For the app.
     pub environment: Vec<(String, String)>,
+    /// Whether to wait for the machine's other programs.
+    pub calm: bool,
     /// Whether to tell what statements cost.
     pub statements: bool,
     /// Whether this is the measurement whose results are committed.
@@ -83,6 +86,7 @@ impl Plan {
                 "--sessions" => plan.sessions = number(&value()?)?,
                 "--app" => plan.apps = list(&value()?).into_iter().map(PathBuf::from).collect(),
                 "--env" => plan.environment.push(variable(&value()?)?),
+                "--calm" => plan.calm = true,
                 "--statements" => plan.statements = true,
                 "returning" => plan.scenarios.push(Scenario::Returning),
                 "new" => plan.scenarios.push(Scenario::New),
@@ -136,6 +140,7 @@ impl Default for Plan {
             only: Vec::new(),
             apps: Vec::new(),
             environment: Vec::new(),
+            calm: false,
             statements: false,
             is_complete: false,
         }

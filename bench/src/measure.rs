@@ -16,6 +16,9 @@ use crate::{
     usage::{self, Snapshot},
 };
 
+/// Programs of others may take this share of the processors before we say that they disturb.
+pub const DISTURBANCE: f64 = 0.05;
+
 /// Before every window.
 pub const WARMUP: Duration = Duration::from_millis(250);
 
@@ -223,6 +226,11 @@ impl Edges {
 }
 
 impl Measurement {
+    /// Whether other programs took so much that the figures are worth less.
+    pub fn is_disturbed(&self) -> bool {
+        self.strangers.is_some_and(|share| share > DISTURBANCE)
+    }
+
     fn empty(contender: &str, cell: Cell) -> Self {
         Measurement {
             contender: contender.to_owned(),

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -16,8 +16,9 @@ use crate::{
     extra::Bench,
     load::Scenario,
     machine,
-    measure::{Cell, Measurement, Stage},
+    measure::{Cell, DISTURBANCE, Measurement, Stage},
     report::{self, Results},
+    usage,
 };
 
 /// Those who take part, and those who can't, with the reason.
@@ -142,7 +143,7 @@ fn compare(
             for &connections in &plan.connections {
                 let cell = Cell { scenario, connections };
                 let stage = Stage { place, database, window: plan.window(connections) };
-                measurements.extend(all_in_turn(&stage, &mut cast, cell, round)?);
+                measurements.extend(all_in_turn(&stage, &mut cast, cell, round, plan.calm)?);
             }
         }
     }
@@ -160,7 +161,13 @@ fn compare(
 }
 
 /// Everyone, under the same load, one after the other; another one begins in each round.
-fn all_in_turn(stage: &Stage<'_>, cast: &mut Cast, cell: Cell, round: usize) -> Result<Vec<Measurement>> {
+fn all_in_turn(
+    stage: &Stage<'_>,
+    cast: &mut Cast,
+    cell: Cell,
+    round: usize,
+    calm: bool,
+) -> Result<Vec<Measurement>> {
     stage.database.checkpoint()?;
     let mut measured = Vec::new();
     let count = cast.contenders.len();
@@ -170,7 +177,9 @@ fn all_in_turn(stage: &Stage<'_>, cast: &mut Cast, cell: Cell, round: usize) -> 
         if !contender.takes_part(cell.scenario, cell.connections) || cast.has_failed(&name) {
             continue;
         }
-        match stage.measure(&mut cast.contenders[(n + round - 1) % count], cell, round) {
+        let contender = &mut cast.contenders[(n + round - 1) % count];
+        let outcome = calm_down(calm, || stage.measure(contender, cell, round));
+        match outcome {
             Ok(measurement) => {
                 eprintln!("{}", report::line(&measurement));
                 measured.push(measurement);
@@ -179,6 +188,19 @@ fn all_in_turn(stage: &Stage<'_>, cast: &mut Cast, cell: Cell, round: usize) -> 
         }
     }
     Ok(measured)
+}
+
+/// Measures; and again, where it is wished, while other programs disturb: they decide what counts, not the figures.
+fn calm_down(calm: bool, mut measure: impl FnMut() -> Result<Measurement>) -> Result<Measurement> {
+    for _ in 0..if calm { 20 } else { 0 } {
+        let begin = Instant::now();
+        while usage::share_busy() > DISTURBANCE && begin.elapsed() < Duration::from_secs(30) {}
+        let measurement = measure()?;
+        if !measurement.is_disturbed() {
+            return Ok(measurement);
+        }
+    }
+    measure()
 }
 
 fn accounts(stage: &Stage<'_>, plan: &Plan, contenders: &mut [Contender]) -> Vec<Account> {

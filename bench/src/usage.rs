@@ -1,6 +1,6 @@
 //! What processes have used, from `/proc`; nothing where there is none.
 
-use std::{collections::HashMap, fs, path::Path, process};
+use std::{collections::HashMap, fs, path::Path, process, thread, time::Duration};
 
 /// Kernels tell times to programs in hundredths of a second (`USER_HZ`), whatever they count in themselves.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -71,6 +71,15 @@ pub fn peak_memory(root: u32) -> Option<f64> {
         line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
     });
     peaks.reduce(f64::max).map(|kib| kib / 1024.0)
+}
+
+/// The share of the processors that is busy now; looks on for a moment. 0 where nobody knows.
+pub fn share_busy() -> f64 {
+    const MOMENT: Duration = Duration::from_millis(300);
+    let before = busy();
+    thread::sleep(MOMENT);
+    let spent = busy().zip(before).map_or(0.0, |(after, before)| after - before);
+    spent / MOMENT.as_secs_f64() / processors() as f64
 }
 
 /// How many processors there are.

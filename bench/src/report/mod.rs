@@ -11,13 +11,16 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::{account::Account, args::Plan, contender::Place, database::Database, measure::Measurement};
+use crate::{
+    account::Account,
+    args::Plan,
+    contender::Place,
+    database::Database,
+    measure::{DISTURBANCE, Measurement},
+};
 
 pub use summary::median;
 pub use table::Table;
-
-/// Programs of others may take this share of the processors before we say that they disturb.
-const DISTURBANCE: f64 = 0.05;
 
 /// Everything measured.
 #[derive(Clone, Debug, Serialize)]
@@ -98,7 +101,7 @@ fn complaints(results: &Results) -> String {
     for (name, why) in &results.missing {
         lines.push(format!("MISSING: {name}: {why}"));
     }
-    let disturbed = results.measurements.iter().filter(|one| is_disturbed(one)).count();
+    let disturbed = results.measurements.iter().filter(|one| one.is_disturbed()).count();
     if disturbed > 0 {
         lines.push(format!(
             "DISTURBED: in {disturbed} of {} measurements, other programs of this machine took more than {:.0} % of its processors",
@@ -107,10 +110,6 @@ fn complaints(results: &Results) -> String {
         ));
     }
     lines.join("\n")
-}
-
-fn is_disturbed(measurement: &Measurement) -> bool {
-    measurement.strangers.is_some_and(|share| share > DISTURBANCE)
 }
 
 /// A measurement in a line.
@@ -128,7 +127,7 @@ pub fn line(one: &Measurement) -> String {
         one.max,
         if errors > 0 { format!("  {errors} ERRORS {:?}", one.errors) } else { String::new() },
         match one.strangers {
-            Some(share) if is_disturbed(one) => format!("  (other programs: {:.0} %)", share * 100.0),
+            Some(share) if one.is_disturbed() => format!("  (other programs: {:.0} %)", share * 100.0),
             _ => String::new(),
         },
     )
