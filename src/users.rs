@@ -114,6 +114,9 @@ pub async fn find(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<User>> {
 /// # Errors
 /// The database's; then none is deleted.
 pub async fn delete(pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<u64> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
     let deleted = sqlx::query!(
         "
         delete from users
