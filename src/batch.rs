@@ -36,6 +36,12 @@ const LOCK_TIMEOUT: &str = "500ms";
 /// many items may want the same row, one after the other.
 const LOCK_TIMEOUT_ALONE: &str = "20ms";
 
+/// One plan for each statement, made once; a plan for each batch would cost several times what a small batch does. And a
+/// plan by index: one made while a table was small would read it whole, however it grows, until PostgreSQL's next look at
+/// its size.
+const ONE_PLAN_BY_INDEX: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
 /// One statement over many items.
 pub trait Statement: Send + 'static {
     /// What one caller asks.
@@ -87,7 +93,7 @@ impl<S: Statement + Sync> Batcher<S> {
     /// there.
     pub fn spawn(options: &PgConnectOptions, statement: S) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let options = options.clone().options([("lock_timeout", LOCK_TIMEOUT)]);
+        let options = options.clone().options([("lock_timeout", LOCK_TIMEOUT)]).options(ONE_PLAN_BY_INDEX);
         tokio::spawn(Worker { options, statement, connection: None }.work(jobs));
         Self { queue }
     }

@@ -1,7 +1,5 @@
 //! The two statements of the session store that every visit needs, for many visits at once: [`Load`] and [`Save`].
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, postgres::types::PgInterval};
 
 use super::{id::SessionId, rotation};
@@ -23,46 +21,52 @@ impl Statement for Load {
         connection: &mut PgConnection,
         ids: &[SessionId],
     ) -> sqlx::Result<Vec<Option<String>>> {
-        // A row is read by the key that it has, or by the one that it had until a moment ago.
+        // A row is read by the key that it has, or by the one that it had until a moment ago. `limit 1` looks for the
+        // second only where the first is not there.
         //
         // The idle clock moves in the statement that reads, and only when it is at least a minute behind: until then the
         // update finds no row, and a statement that writes nothing costs no commit record. A row that somebody else is
         // writing keeps its clock: no visit waits for that.
+        //
+        // Arrays, and no joins: of two tables to join PostgreSQL may choose to read either whole.
         let rows = sqlx::query!(
             r#"
-            with known as (
-                select id as asked, id, state, created_at, expires_at
-                from sessions
-                where id = any($1)
-                union all
-                select previous_id, id, state, created_at, expires_at
-                from sessions
-                where previous_id = any($1)
-                and previous_id is not null
-                and rotated_at > now() - $4::interval
-            ), live as (
+            with live as (
                 select
-                    asked,
-                    id,
-                    state,
-                    expires_at,
-                    least(now() + $2::interval, created_at + $3::interval) as next_expires_at
-                from known
-                where expires_at > now()
-                and created_at + $3::interval > now()
-            ), due as (
-                select sessions.id, live.next_expires_at
-                from live
-                join sessions on sessions.id = live.id
-                where live.expires_at < live.next_expires_at - least(interval '1 minute', $2::interval / 2)
-                for update of sessions skip locked
+                    asked.position,
+                    found.id,
+                    found.state,
+                    found.expires_at,
+                    least(now() + $2::interval, found.created_at + $3::interval) as next_expires_at
+                from unnest($1::bytea[]) with ordinality as asked (id, position)
+                cross join lateral (
+                    select id, state, created_at, expires_at
+                    from sessions
+                    where id = asked.id
+                    union all
+                    select id, state, created_at, expires_at
+                    from sessions
+                    where previous_id = asked.id
+                    and rotated_at > now() - $4::interval
+                    limit 1
+                ) as found
+                where found.expires_at > now()
+                and found.created_at + $3::interval > now()
             ), touched as (
                 update sessions
-                set expires_at = due.next_expires_at
-                from due
-                where sessions.id = due.id
+                set expires_at = least(now() + $2::interval, created_at + $3::interval)
+                where id = any(array(
+                    select id
+                    from sessions
+                    where id = any(array(
+                        select id
+                        from live
+                        where expires_at < next_expires_at - least(interval '1 minute', $2::interval / 2)
+                    ))
+                    for update skip locked
+                ))
             )
-            select asked as "asked!", state::text as "state!"
+            select position as "position!", state::text as "state!"
             from live
             "#,
             ids.iter().map(|id| &id.0[..]).collect::<Vec<_>>() as _,
@@ -72,8 +76,12 @@ impl Statement for Load {
         )
         .fetch_all(connection)
         .await?;
-        let states: HashMap<Vec<u8>, String> = rows.into_iter().map(|row| (row.asked, row.state)).collect();
-        Ok(ids.iter().map(|id| states.get(&id.0[..]).cloned()).collect())
+        let mut states = vec![None; ids.len()];
+        for row in rows {
+            // SQL counts from 1.
+            states[row.position as usize - 1] = Some(row.state);
+        }
+        Ok(states)
     }
 }
 

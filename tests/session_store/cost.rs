@@ -1,0 +1,51 @@
+//! What a statement costs the database, from its own statistics.
+
+use actix_postgres_sessions::PgSessionStore;
+use actix_session::storage::SessionStore;
+use actix_web::{cookie::time::Duration, rt};
+use sqlx::{Connection, PgConnection};
+
+use crate::{HALF_AN_HOUR, Store, state};
+
+/// A server process tells its statistics when it has ended.
+async fn ended(monitor: &mut PgConnection) {
+    let others = "select count(*) from pg_stat_activity
+        where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *monitor).await.expect("activity") > 0 {
+        rt::task::yield_now().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_load_reads_one_row_by_its_key_whatever_the_size_of_the_table_and_moves_its_clock_in_place() {
+    let Store { store, database } = Store::new().await;
+    let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
+    // As small a table as PostgreSQL can know of: it would rather read it whole.
+    store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
+    database.execute("vacuum (analyze) sessions").await;
+    drop(store);
+    database.pool.close().await;
+    ended(&mut monitor).await;
+    sqlx::query("select pg_stat_reset()").execute(&mut monitor).await.expect("reset");
+
+    let store = PgSessionStore::new(database.pool.clone());
+    for _ in 0..200 {
+        // Its clock is behind.
+        let key = store.save(state(&[]), &Duration::minutes(10)).await.expect("saved");
+        assert!(store.load(&key).await.expect("loaded").is_some());
+    }
+    drop(store);
+    ended(&mut monitor).await;
+
+    let cost: (i64, i64, i64, i64) = sqlx::query_as(
+        "select tables.seq_scan, idx_tup_read, n_tup_upd, n_tup_hot_upd
+        from pg_stat_user_tables as tables
+        join pg_stat_user_indexes as indexes using (relid)
+        where indexrelname = 'sessions_pkey'",
+    )
+    .fetch_one(&mut monitor)
+    .await
+    .expect("statistics");
+    // To read a row, to lock it, to write it.
+    assert_eq!(cost, (0, 3 * 200, 200, 200), "whole reads, rows read by key, clocks moved, of them in place");
+}
