@@ -50,6 +50,22 @@ async fn a_slow_logout_ends_what_a_quicker_request_has_saved_meanwhile() {
 }
 
 #[actix_web::test]
+async fn a_session_of_nobodys_that_becomes_a_users_gets_a_new_key_and_the_user_a_row() {
+    let app = LoginApp::spawn().await;
+    app.release("now").await;
+    let nobodys = app.get("/held/write/now", "").await;
+    let old = nobodys.cookie("id").expect("a session cookie");
+
+    let started = app.get("/start", &old).await;
+
+    let new = started.cookie("id").expect("a session cookie");
+    assert_eq!(app.get("/who", &new).await.body, started.body);
+    assert_eq!(app.get("/who", &old).await.body, "a stranger");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
+    assert_eq!(app.database.number("select visits from users").await, 1);
+}
+
+#[actix_web::test]
 async fn of_twenty_first_visits_at_once_the_browser_keeps_one_session_and_it_works() {
     let app = TestApp::spawn().await;
     let browser = app.browser();

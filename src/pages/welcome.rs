@@ -52,11 +52,15 @@ pub async fn get(
 
 async fn visit(session: &TypedSession, visits: &VisitCounter) -> Result<Visitor, Error> {
     let known = session.user_id();
-    let user_id = known.unwrap_or_else(Uuid::now_v7);
-    let visits = visits.record(user_id).await?;
-    if known.is_none() {
-        session.start(user_id)?;
-    }
+    let (user_id, visits) = match known {
+        Some(user_id) => (user_id, visits.record(user_id).await?),
+        None => {
+            let user_id = Uuid::now_v7();
+            // The row that the session's save gives a new user counts their first visit.
+            session.start(user_id)?;
+            (user_id, 1)
+        }
+    };
     tracing::info!("User {user_id} has visited the page {visits} times");
     Ok(Visitor::new(user_id, visits, known.is_none()))
 }

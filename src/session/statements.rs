@@ -1,6 +1,7 @@
 //! The two statements of the session store that every visit needs, for many visits at once: [`Load`] and [`Save`].
 
 use sqlx::{PgConnection, postgres::types::PgInterval};
+use uuid::Uuid;
 
 use super::{id::SessionId, rotation};
 use crate::batch::Statement;
@@ -90,9 +91,11 @@ pub(super) struct NewSession {
     pub id: SessionId,
     pub state: String,
     pub ttl: PgInterval,
+    /// Whom the state names.
+    pub user: Option<Uuid>,
 }
 
-/// Inserts new sessions.
+/// Inserts new sessions, and with each the user whom it names: a first visit is one statement.
 pub(super) struct Save {
     pub max_age: PgInterval,
 }
@@ -103,9 +106,18 @@ impl Statement for Save {
     const IDEMPOTENT: bool = false;
 
     async fn run(&self, connection: &mut PgConnection, sessions: &[NewSession]) -> sqlx::Result<Vec<()>> {
-        // No `on conflict`: two equal keys would be a broken random generator, which must not open another's session.
+        // No `on conflict` for the session: two equal keys would be a broken random generator, which must not open
+        // another's session. A user who is there already stays as they are. No visit of a new one can come between:
+        // nobody knows of them before the session is committed, and the row with it.
+        let mut users: Vec<Uuid> = sessions.iter().filter_map(|session| session.user).collect();
+        users.sort_unstable();
         sqlx::query!(
             "
+            with new_users as (
+                insert into users (id)
+                select unnest($5::uuid[])
+                on conflict (id) do nothing
+            )
             insert into sessions (id, state, expires_at)
             select id, state::json, now() + least(ttl, $4::interval)
             from unnest($1::bytea[], $2::text[], $3::interval[]) as new (id, state, ttl)
@@ -114,6 +126,7 @@ impl Statement for Save {
             sessions.iter().map(|session| session.state.as_str()).collect::<Vec<_>>() as _,
             sessions.iter().map(|session| session.ttl).collect::<Vec<_>>() as _,
             self.max_age as _,
+            &users,
         )
         .execute(connection)
         .await?;

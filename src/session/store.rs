@@ -19,6 +19,7 @@ use super::{
     id::SessionId,
     rotation,
     state::{self, SessionState},
+    user_of,
 };
 use crate::batch::Batcher;
 
@@ -32,7 +33,7 @@ pub const MAX_STATE_BYTES: usize = 64 * 1024;
 ///
 /// | call | promise |
 /// | --- | --- |
-/// | `save` | a new row under a fresh key; never overwrites |
+/// | `save` | a new row under a fresh key, and one in `users` for the user whom the state names, if there is none; never overwrites |
 /// | `load` | `None` for whatever is not a live session of ours; moves the idle clock, at most once a minute |
 /// | `update` | writes only a live row: a session that has ended stays ended; after [`TypedSession::rotate`] gives it a new key |
 /// | `update_ttl` | never shortens, never revives |
@@ -152,7 +153,7 @@ impl SessionStore for PgSessionStore {
         let column = encode(&state).map_err(logged(SaveError::Serialization))?;
         let key = generate_session_key();
         let id = SessionId::hash(key.as_ref());
-        let session = NewSession { id, state: column, ttl: interval(*ttl) };
+        let session = NewSession { id, user: user_of(&state), state: column, ttl: interval(*ttl) };
         self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
         Ok(key)
     }

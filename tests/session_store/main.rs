@@ -70,6 +70,22 @@ async fn every_save_is_a_new_row_under_a_fresh_key_of_64_alphanumerics() {
 }
 
 #[actix_web::test]
+async fn a_save_brings_the_user_whom_the_state_names_unless_they_are_there() {
+    let store = Store::new().await;
+    let user = r#""018f0000-0000-7000-8000-000000000001""#;
+
+    store.save(&state(&[("user_id", user)])).await;
+    store.database.execute("update users set visits = 7").await;
+    store.save(&state(&[("user_id", user)])).await;
+    for nobody in [state(&[]), state(&[("user_id", "7")]), state(&[("user_id", "not JSON")])] {
+        store.save(&nobody).await;
+    }
+
+    assert_eq!(store.database.number("select count(*) from sessions").await, 5);
+    assert_eq!(store.database.number("select sum(visits)::bigint from users").await, 7);
+}
+
+#[actix_web::test]
 async fn an_update_changes_the_state_and_keeps_key_and_start() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;

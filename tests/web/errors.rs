@@ -73,4 +73,5 @@ async fn a_failed_save_of_a_new_session_is_a_503_page_without_a_cookie() {
 
     assert_eq!(page.status, 503, "{page:#?}");
     assert!(page.body.contains("<html") && page.set_cookies().is_empty(), "{page:#?}");
+    assert_eq!(app.database.number("select count(*) from users").await, 0, "the visit is not half done");
 }
