@@ -33,18 +33,16 @@ use crate::{
     users::VisitCounter,
 };
 
-/// What the application works with; cheap to clone, and shared by all workers.
+/// What the application works with; cheap to clone, and shared by all workers. What a worker has to itself it makes in
+/// [`app`].
 #[derive(Clone)]
 pub struct Dependencies {
     /// The configuration that it was started with.
     pub config: Data<Config>,
     /// The database.
     pub pool: Data<PgPool>,
-    /// Where the sessions are kept.
-    pub store: PgSessionStore,
     /// Whether it can serve pages.
     pub readiness: Data<Readiness>,
-    visits: Data<VisitCounter>,
     /// What a session's cookie is.
     pub cookie: Data<SessionCookie>,
     new_sessions: Data<NewSessions>,
@@ -53,27 +51,30 @@ pub struct Dependencies {
 impl Dependencies {
     /// Over the database of `pool`, whose schema may come later ([`crate::database::migrate`]).
     ///
-    /// Must be called within a Tokio runtime.
-    ///
     /// # Errors
     /// The session's secret can't be read or made.
     pub fn new(config: Config, pool: PgPool) -> anyhow::Result<Self> {
         let keys = config.session_secret.keys()?;
         Ok(Self {
-            store: PgSessionStore::new(pool.clone())
-                .idle_timeout(config.session_idle_timeout.try_into()?)
-                .max_age(config.session_max_age.try_into()?),
             cookie: Data::new(SessionCookie::new(config.cookie_secure, keys)),
-            visits: Data::new(VisitCounter::new(&pool)),
             new_sessions: Data::new(NewSessions::new(config.new_sessions_per_minute)),
             readiness: Data::default(),
             pool: Data::new(pool),
             config: Data::new(config),
         })
     }
+
+    /// Where the sessions are kept, for one worker. Must be called within its Tokio runtime.
+    pub fn store(&self) -> PgSessionStore {
+        let duration = |time| Duration::try_from(time).unwrap_or(Duration::MAX);
+        PgSessionStore::new((**self.pool).clone())
+            .idle_timeout(duration(self.config.session_idle_timeout))
+            .max_age(duration(self.config.session_max_age))
+    }
 }
 
-/// The application, for one worker.
+/// The application, for one worker. Its batchers are its own, on its own thread: an answer of the database need not wake
+/// another.
 pub fn app(
     dependencies: &Dependencies,
 ) -> App<
@@ -85,16 +86,17 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
+    let store = dependencies.store();
     // The last one wrapped is the first that a request meets: read upwards.
     App::new()
         .app_data(dependencies.config.clone())
         .app_data(dependencies.pool.clone())
-        .app_data(dependencies.visits.clone())
-        .app_data(Data::new(dependencies.store.clone()))
+        .app_data(Data::new(VisitCounter::new(&dependencies.pool)))
+        .app_data(Data::new(store.clone()))
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.new_sessions.clone())
         .app_data(dependencies.readiness.clone())
-        .configure(|routes| route_table(routes, dependencies))
+        .configure(|routes| route_table(routes, dependencies, &store))
         // Before anything works for a request that is too large, or waits for one that is too slow.
         .wrap(from_fn(request_limits))
         // Round everything that may fail, so that every failure is a page.
@@ -113,9 +115,9 @@ pub fn app(
 
 /// Every route. A resource answers 405, and names what it takes, to any other method. Only the pages carry a session, so
 /// that a static file, a health check or an unknown path never reads one.
-fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies) {
+fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies, store: &PgSessionStore) {
     let in_session = |page: Resource| {
-        page.wrap(session(dependencies)).wrap(from_fn(session_cookie)).wrap(from_fn(deadline))
+        page.wrap(session(dependencies, store)).wrap(from_fn(session_cookie)).wrap(from_fn(deadline))
     };
     routes
         .service(in_session(get_and_start("/", welcome::get)).wrap(from_fn(notice::mark_shown)))
@@ -155,10 +157,10 @@ where
 }
 
 /// actix-session, told what a session's cookie is. `session_cookie` stands before it and must agree.
-pub fn session(dependencies: &Dependencies) -> SessionMiddleware<PgSessionStore> {
+pub fn session(dependencies: &Dependencies, store: &PgSessionStore) -> SessionMiddleware<PgSessionStore> {
     let SessionCookie { name, secure, keys } = &**dependencies.cookie;
     let idle_timeout = Duration::try_from(dependencies.config.session_idle_timeout).unwrap_or(Duration::MAX);
-    SessionMiddleware::builder(dependencies.store.clone(), keys.current().clone())
+    SessionMiddleware::builder(store.clone(), keys.current().clone())
         .cookie_name((*name).to_owned())
         .cookie_secure(*secure)
         .cookie_http_only(true)

@@ -4,7 +4,15 @@
 mod proxies;
 mod secret;
 
-use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZero, NonZeroU32},
+    path::PathBuf,
+    str::FromStr,
+    thread,
+    time::Duration,
+};
 
 use sqlx::postgres::PgConnectOptions;
 
@@ -17,10 +25,13 @@ pub struct Config {
     /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. What
     /// it leaves out comes from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: PgConnectOptions,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000; each replica opens three more beside
-    /// it, for the statements that visits share. PostgreSQL's own `max_connections` (100 unless told) is for all
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000; each worker opens up to three more
+    /// beside it, for the statements that visits share. PostgreSQL's own `max_connections` (100 unless told) is for all
     /// replicas together.
     pub database_max_connections: u32,
+    /// `WORKERS` (none): threads that serve, 1 to 64. Without it, one for every second processor, 8 at most: the other
+    /// half is PostgreSQL's, and visits share statements only with those of the same worker.
+    pub workers: usize,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
     pub bind_address: SocketAddr,
     /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters, separated by commas. Cookies are
@@ -98,6 +109,7 @@ impl Config {
             read.problems.push("SESSION_IDLE_TIMEOUT: must not be longer than SESSION_MAX_AGE".into());
         }
         let database_max_connections = read.parse("DATABASE_MAX_CONNECTIONS", Some("10"), connections);
+        let workers = read.parse("WORKERS", Some(""), workers);
         let bind_address = read.parse("BIND_ADDRESS", Some("127.0.0.1:8080"), |value| {
             value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
         });
@@ -117,6 +129,7 @@ impl Config {
             Some(Self {
                 database_url: database_url?,
                 database_max_connections: database_max_connections?,
+                workers: workers?,
                 bind_address: bind_address?,
                 session_secret: match secret? {
                     Some(keys) => SecretSource::Keys(keys),
@@ -144,6 +157,7 @@ impl fmt::Debug for Config {
             .field("database_name", &url.get_database())
             .field("database_user", &url.get_username())
             .field("database_max_connections", &self.database_max_connections)
+            .field("workers", &self.workers)
             .field("bind_address", &self.bind_address)
             .field("session_secret", &self.session_secret)
             .field("session_idle_timeout", &self.session_idle_timeout)
@@ -197,6 +211,13 @@ fn database_url(value: &str) -> Result<PgConnectOptions, String> {
 
 fn connections(value: &str) -> Result<u32, String> {
     value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| "a number from 1 to 1000".into())
+}
+
+fn workers(value: &str) -> Result<usize, String> {
+    if value.is_empty() {
+        return Ok((thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 8));
+    }
+    value.parse().ok().filter(|n| (1..=64).contains(n)).ok_or_else(|| "a number from 1 to 64".into())
 }
 
 fn new_sessions_per_minute(value: &str) -> Result<Option<NonZeroU32>, String> {

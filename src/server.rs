@@ -47,7 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     let connections = Connections::default();
     let watched = connections.clone();
-    let workers = std::thread::available_parallelism()?.get();
+    let workers = config.workers;
     let server = HttpServer::new(move || app(&dependencies))
         .on_connect(move |socket, data| watched.watch(socket, data))
         .client_request_timeout(HEAD_TIMEOUT)

@@ -3,9 +3,10 @@ use super::{DATABASE_URL, config, shown};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A wrong value for every variable that can be wrong, each with a word that must not show.
-const WRONG: [(&str, &str); 9] = [
+const WRONG: [(&str, &str); 10] = [
     ("DATABASE_URL", "mysql://canary:canary@localhost/name"),
     ("DATABASE_MAX_CONNECTIONS", "canary"),
+    ("WORKERS", "canary"),
     ("BIND_ADDRESS", "canary:8080"),
     ("SESSION_SECRET", "too-short-canary"),
     ("COOKIE_SECURE", "canary"),

@@ -20,9 +20,10 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
 const SECRET: &str = "a secret of the tests and of nothing else";
 
 /// What the program reads, so that nothing of it comes from whoever runs the tests.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "DATABASE_URL",
     "DATABASE_MAX_CONNECTIONS",
+    "WORKERS",
     "BIND_ADDRESS",
     "SESSION_SECRET",
     "SESSION_SECRET_FILE",

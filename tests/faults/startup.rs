@@ -57,6 +57,7 @@ fn a_wrong_configuration_is_one_message_that_names_every_wrong_variable() {
     let mut app = App::spawn(&[
         ("DATABASE_URL", "mysql://localhost/".to_owned()),
         ("DATABASE_MAX_CONNECTIONS", "0".to_owned()),
+        ("WORKERS", "0".to_owned()),
         ("BIND_ADDRESS", "localhost".to_owned()),
         ("SESSION_SECRET", "canary".to_owned()),
         ("SESSION_IDLE_TIMEOUT", "30".to_owned()),
@@ -71,6 +72,7 @@ fn a_wrong_configuration_is_one_message_that_names_every_wrong_variable() {
     for name in [
         "DATABASE_URL",
         "DATABASE_MAX_CONNECTIONS",
+        "WORKERS",
         "BIND_ADDRESS",
         "SESSION_SECRET",
         "SESSION_IDLE_TIMEOUT",

@@ -53,16 +53,17 @@ impl LoginApp {
         let held = Data::new(Held { arrived: Semaphore::new(0), gates: Mutex::default() });
         let shared = held.clone();
         let server = HttpServer::new(move || {
+            let store = dependencies.store();
             App::new()
                 .app_data(dependencies.cookie.clone())
-                .app_data(Data::new(dependencies.store.clone()))
+                .app_data(Data::new(store.clone()))
                 .app_data(shared.clone())
                 .route("/start", web::get().to(start))
                 .route("/who", web::get().to(who))
                 .route("/rotate", web::get().to(rotate))
                 .route("/end", web::get().to(end))
                 .route("/held/{what}/{gate}", web::get().to(hold))
-                .wrap(session(&dependencies))
+                .wrap(session(&dependencies, &store))
                 .wrap(from_fn(session_cookie))
         });
         let server = server.workers(2).disable_signals().bind("127.0.0.1:0").expect("a free port");
