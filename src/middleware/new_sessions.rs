@@ -78,7 +78,7 @@ pub async fn new_sessions(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let limit = request.app_data::<Data<NewSessions>>().expect("app() registers it").clone();
-    if is_seen(request.request()) && request.get_session().entries().is_empty() {
+    if request.get_session().entries().is_empty() && is_seen(request.request()) {
         let client = ClientAddress::of(request.request()).0;
         if let Err(seconds) = limit.start(client) {
             tracing::warn!(client = %network(client), "refused a new session: too many from one network");

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderName},
+    },
 };
 use askama::Template;
 use time::{OffsetDateTime, format_description::StaticFormatDescription, macros::format_description};
@@ -56,9 +59,14 @@ fn short(id: Uuid) -> String {
 /// A prefetch or prerender, by what the browser says of it: nobody has seen the page yet, and perhaps nobody will.
 /// See [`Sec-Purpose`](https://fetch.spec.whatwg.org/#sec-purpose-header); `Purpose` and `X-Moz` are its elders.
 fn is_prefetch(request: &HttpRequest) -> bool {
-    ["sec-purpose", "purpose", "x-moz"]
+    const NAMES: [HeaderName; 3] = [
+        HeaderName::from_static("sec-purpose"),
+        HeaderName::from_static("purpose"),
+        HeaderName::from_static("x-moz"),
+    ];
+    NAMES
         .iter()
-        .filter_map(|name| request.headers().get(*name)?.to_str().ok())
+        .filter_map(|name| request.headers().get(name)?.to_str().ok())
         .any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
 }
 

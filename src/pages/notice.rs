@@ -13,9 +13,12 @@ use actix_web::{
 use super::is_seen;
 use crate::middleware::session_cookie::SessionCookie;
 
+fn name(secure: bool) -> &'static str {
+    if secure { "__Host-notice" } else { "notice" }
+}
+
 fn cookie(secure: bool) -> Cookie<'static> {
-    let name = if secure { "__Host-notice" } else { "notice" };
-    Cookie::build(name, "logged-out")
+    Cookie::build(name(secure), "logged-out")
         .path("/")
         .secure(secure)
         .http_only(true)
@@ -32,7 +35,7 @@ pub fn logged_out(secure: bool) -> Cookie<'static> {
 
 /// Whether this request comes right after a logout, and somebody is there to see its page.
 pub fn is_due(request: &HttpRequest, secure: bool) -> bool {
-    is_seen(request) && request.cookie(cookie(secure).name()).is_some()
+    request.cookie(name(secure)).is_some() && is_seen(request)
 }
 
 /// Has the browser forget the cookie once the notice was on a page. A middleware, so that this cookie comes after the
