@@ -22,9 +22,9 @@ const PAGES: i64 = 64;
 /// Users deleted by one statement.
 const BATCH: i64 = 1_000;
 
-/// A sweep pauses for so many times as long as its last statement took: it has a fifth of a processor at most, and what
+/// A sweep pauses for so many times as long as its last statement took: it has a tenth of a processor at most, and what
 /// visitors ask goes on beside it.
-const PAUSES: u32 = 4;
+const PAUSES: u32 = 9;
 
 /// Between two sweeps: drawn anew each time, so that replicas started together do not sweep together.
 pub const INTERVAL: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
