@@ -16,7 +16,10 @@ const PATHS: [&str; 2] = ["/static/app.css", "/health/live"];
 
 /// In turn, round after round.
 pub fn run(bench: &Bench<'_>) -> Result<bool> {
-    let app = app::program(bench.app, app::QUIET);
+    let mut app = app::program(bench.app, app::QUIET);
+    // As many as Actix starts unless told.
+    let workers = std::thread::available_parallelism()?.to_string();
+    app.environment.push(("WORKERS".to_owned(), workers));
     bench.database.create("app_assets")?;
     let app = app.start("app assets", bench.place, Some(&bench.database.url("app_assets")))?;
     let mut bare = rust_peers::bare(bench.place, bench.database)?;
