@@ -7,6 +7,9 @@ use std::process::ExitCode;
 
 use actix_postgres_sessions::{Config, pages::health, server, telemetry};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix_web::main]
 async fn main() -> ExitCode {
     match start().await {
