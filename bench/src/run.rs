@@ -155,6 +155,7 @@ fn compare(
         missing: cast.missing,
         sessions: plan.sessions,
         rounds: plan.rounds,
+        calm: plan.calm,
         environment: plan.environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         measurements,
     })

@@ -11,7 +11,9 @@ rates. Everyone has the same load in turn, round after round, with a checkpoint 
 the rounds, the ratios medians of the ratios within a round, the slowest answers those of all rounds. Every answer is
 checked: status 200, and in the page the count that this visitor must be shown. PostgreSQL is at its defaults but for
 `max_connections`, so that a commit is on the disk before it is answered; Redis syncs its log before each answer too.
-The peers are the visit counters of their own tutorials: they show a page of 100 bytes, and log nothing.
+The peers are the visit counters of their own tutorials: they show a page of 100 bytes, and log nothing. Everyone is at
+their defaults: the app has a worker for every second processor and brings an allocator (mimalloc), the Rust peers have a
+worker or thread for each processor and use the system's.
 Processor time is that of all processes of a server or a store, from the kernel. Round trips, statements, commits and HOT
 updates (those that touch no index) are counted in a run of their own, in which a relay reads the protocol.
 ";
@@ -32,9 +34,13 @@ pub fn page(written: &Written<'_>) -> String {
     page += METHOD;
     let _ = writeln!(
         page,
-        "\n{} sessions in each table, {} rounds.{}\n",
+        "\n{} sessions in each table, {} rounds.{}{}\n",
         results.sessions,
         results.rounds,
+        match results.calm {
+            true => " Where other programs took more than 5 % of the processors, it was measured again.",
+            false => "",
+        },
         match results.environment.is_empty() {
             true => String::new(),
             false => format!(" The app had {}.", results.environment.join(", ")),

@@ -37,6 +37,8 @@ pub struct Results {
     pub rounds: usize,
     /// What the app was told besides.
     pub environment: Vec<String>,
+    /// Whether measurements that other programs disturbed were taken again.
+    pub calm: bool,
     /// All of them.
     pub measurements: Vec<Measurement>,
     /// What a visit asks of PostgreSQL.
