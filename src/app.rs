@@ -64,8 +64,8 @@ impl Dependencies {
         })
     }
 
-    /// Where the sessions are kept, for one worker. Must be called within its Tokio runtime.
-    pub fn store(&self) -> PgSessionStore {
+    /// A store of the sessions, with batchers of its own: for one worker, within its Tokio runtime.
+    pub fn new_store(&self) -> PgSessionStore {
         let duration = |time| Duration::try_from(time).unwrap_or(Duration::MAX);
         PgSessionStore::new((**self.pool).clone())
             .idle_timeout(duration(self.config.session_idle_timeout))
@@ -86,7 +86,7 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    let store = dependencies.store();
+    let store = dependencies.new_store();
     // The last one wrapped is the first that a request meets: read upwards.
     App::new()
         .app_data(dependencies.config.clone())

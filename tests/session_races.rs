@@ -52,17 +52,32 @@ async fn a_slow_logout_ends_what_a_quicker_request_has_saved_meanwhile() {
 #[actix_web::test]
 async fn a_session_of_nobodys_that_becomes_a_users_gets_a_new_key_and_the_user_a_row() {
     let app = LoginApp::spawn().await;
-    app.release("now").await;
-    let nobodys = app.get("/held/write/now", "").await;
-    let old = nobodys.cookie("id").expect("a session cookie");
+    let nobodys = app.nobodys().await;
 
-    let started = app.get("/start", &old).await;
+    let started = app.get("/start", &nobodys).await;
 
-    let new = started.cookie("id").expect("a session cookie");
-    assert_eq!(app.get("/who", &new).await.body, started.body);
-    assert_eq!(app.get("/who", &old).await.body, "a stranger");
+    let users = started.cookie("id").expect("a new key");
+    assert_eq!(app.get("/who", &users).await.body, started.body);
     assert_eq!(app.database.number("select count(*) from sessions").await, 1);
     assert_eq!(app.database.number("select visits from users").await, 1);
+    app.database.execute("update sessions set rotated_at = now() - interval '11 seconds'").await;
+    assert_eq!(app.get("/who", &nobodys).await.body, "a stranger");
+}
+
+#[actix_web::test]
+async fn a_slow_start_of_a_users_session_does_not_revive_one_that_has_ended_meanwhile() {
+    let app = LoginApp::spawn().await;
+    let nobodys = app.nobodys().await;
+
+    let slow = app.hold("start", "slow", &nobodys).await;
+    app.get("/end", &nobodys).await;
+    app.release("slow").await;
+    let slow = slow.await.expect("an answer");
+
+    assert!(slow.set_cookies().is_empty(), "{slow:#?}");
+    assert_eq!(app.get("/who", &nobodys).await.body, "a stranger");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+    assert_eq!(app.database.number("select count(*) from users").await, 0);
 }
 
 #[actix_web::test]

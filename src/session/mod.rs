@@ -36,14 +36,14 @@ impl TypedSession {
             .flatten()
     }
 
-    /// Starts a session of `user_id`, saved with the response: a new row, and with it the user's, unless there is one,
-    /// which counts this as their first visit.
+    /// Makes this the session of `user_id`, saved with the response: under a new key, as with [`TypedSession::rotate`],
+    /// should it have been a stranger's. A user without a row in `users` gets one in the same statement, and this counts
+    /// as their first visit.
     ///
     /// # Errors
     /// None for an id: the signature is actix-session's, for values that might not serialize.
     pub fn start(&self, user_id: Uuid) -> Result<(), SessionInsertError> {
-        // Where there was a session, of nobody's, its key must not become this user's.
-        self.0.renew();
+        self.rotate()?;
         // `insert` and not `update`: in actix-session 0.11 `update` forgets to mark the session as changed.
         self.0.insert(USER_ID, user_id)
     }

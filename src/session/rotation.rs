@@ -14,6 +14,7 @@ use actix_session::{
 };
 use actix_web::cookie::time::Duration;
 use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
 
 use super::{
     SessionState,
@@ -41,8 +42,8 @@ pub(super) fn take_wish(state: &mut SessionState) -> bool {
 }
 
 impl PgSessionStore {
-    /// Writes `column` into the live session of `key` and gives it a new key, in one statement. Gives the key that the
-    /// session has now, and whether it is still alive.
+    /// Writes `column` into the live session of `key` and gives it a new key, in one statement; `user`, whom the state
+    /// names, gets a row if they have none. Gives the key that the session has now, and whether it is still alive.
     ///
     /// Of two rotations at once with the same key the first wins. The second writes its state, as any other request in
     /// flight does, and gives back the key that it came with: the session has one new key, and never becomes two.
@@ -50,21 +51,32 @@ impl PgSessionStore {
         &self,
         key: SessionKey,
         column: String,
+        user: Option<Uuid>,
         ttl: &Duration,
     ) -> sqlx::Result<(SessionKey, bool)> {
         let new_key = generate_session_key();
         let won = sqlx::query_scalar!(
             r#"
-            update sessions
-            set id = case when id = $1 then $5 else id end,
-                previous_id = case when id = $1 then id else previous_id end,
-                rotated_at = case when id = $1 then now() else rotated_at end,
-                state = $2::text::json,
-                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
-            where (id = $1 or previous_id = $1 and rotated_at > now() - $6::interval)
-            and expires_at > now()
-            and created_at + $4::interval > now()
-            returning id = $5 as "won!"
+            with rotated as (
+                update sessions
+                set id = case when id = $1 then $5 else id end,
+                    previous_id = case when id = $1 then id else previous_id end,
+                    rotated_at = case when id = $1 then now() else rotated_at end,
+                    state = $2::text::json,
+                    expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
+                where (id = $1 or previous_id = $1 and rotated_at > now() - $6::interval)
+                and expires_at > now()
+                and created_at + $4::interval > now()
+                returning id = $5 as won
+            ), new_users as (
+                insert into users (id)
+                select $7::uuid
+                from rotated
+                where $7::uuid is not null
+                on conflict (id) do nothing
+            )
+            select won as "won!"
+            from rotated
             "#,
             &SessionId::hash(key.as_ref()).0,
             column,
@@ -72,6 +84,7 @@ impl PgSessionStore {
             self.max_age as _,
             &SessionId::hash(new_key.as_ref()).0,
             GRACE as _,
+            user,
         )
         .fetch_optional(&self.pool)
         .await?;

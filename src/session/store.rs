@@ -1,6 +1,7 @@
 //! The session backend: [`PgSessionStore`] keeps the sessions of actix-session in the table `sessions`.
 //!
-//! It owns that table's rows and the rules of their lives. It does not own the cookie (the middleware's), what a session
+//! It owns that table's rows and the rules of their lives. A new session brings its user's row along, so that a first
+//! visit is one statement; that is all it knows of `users`. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
 //! One method is one statement; where every visit needs it, those who call at the same time share one ([`crate::batch`]).
@@ -167,7 +168,7 @@ impl SessionStore for PgSessionStore {
         let is_rotation = rotation::take_wish(&mut state);
         let column = encode(&state).map_err(logged(UpdateError::Serialization))?;
         let updated = match is_rotation {
-            true => self.rotate(key, column, ttl).await,
+            true => self.rotate(key, column, user_of(&state), ttl).await,
             false => self.update_row(key, column, ttl).await,
         };
         let (key, is_live) = updated.context("update a session").map_err(logged(UpdateError::Other))?;

@@ -53,7 +53,7 @@ impl LoginApp {
         let held = Data::new(Held { arrived: Semaphore::new(0), gates: Mutex::default() });
         let shared = held.clone();
         let server = HttpServer::new(move || {
-            let store = dependencies.store();
+            let store = dependencies.new_store();
             App::new()
                 .app_data(dependencies.cookie.clone())
                 .app_data(Data::new(store.clone()))
@@ -85,6 +85,12 @@ impl LoginApp {
         let page = self.get("/start", "").await;
         let cookie = page.cookie("id").expect("a session cookie");
         (page.body, cookie)
+    }
+
+    /// The cookie of a new session that holds something, but names nobody.
+    pub async fn nobodys(&self) -> String {
+        self.release("nobody").await;
+        self.get("/held/write/nobody", "").await.cookie("id").expect("a session cookie")
     }
 
     /// Sends a request that does `what` to its session, and comes back once it waits at `gate`, with the session read
@@ -140,6 +146,7 @@ async fn hold(
     held.gate(&gate).await.acquire().await.expect("open").forget();
     match what.as_str() {
         "write" => request.get_session().insert("note", "late").expect("a session"),
+        "start" => session.start(Uuid::now_v7()).expect("a session"),
         "rotate" => session.rotate().expect("a session"),
         "end" => session.end(),
         _ => {}
