@@ -39,7 +39,7 @@ impl VisitCounter {
     }
 
     /// Counts one visit of `user`, exactly, whatever else happens at the same time; gives the new count once it is
-    /// committed. The first visit creates the user.
+    /// committed. A user who is not there is created.
     ///
     /// # Errors
     /// The database's. The visit may or may not have been counted then; it is not tried again.
@@ -130,6 +130,8 @@ pub async fn delete(pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<u64> {
         ",
         ids,
     )
+    // Planned each time: a plan made while the table was small may be to read it whole.
+    .persistent(false)
     .execute(pool)
     .await?;
     Ok(deleted.rows_affected())
