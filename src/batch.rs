@@ -42,7 +42,8 @@ const LOCK_TIMEOUT_ALONE: &str = "20ms";
 const ONE_PLAN_BY_INDEX: [(&str, &str); 2] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
-/// One statement over many items.
+/// One statement over many items. It finds what it needs by an index: the batcher's connection reads no table whole, if
+/// there is any other way.
 pub trait Statement: Send + 'static {
     /// What one caller asks.
     type Item: Send + Sync + 'static;
@@ -78,7 +79,7 @@ pub enum BatchError {
 }
 
 /// The callers' end; cheap to clone. When the last one is dropped, whoever still waits is served, and the connection is
-/// closed.
+/// closed; or with the runtime, whichever ends first.
 pub struct Batcher<S: Statement> {
     queue: mpsc::Sender<Job<S>>,
 }

@@ -29,7 +29,7 @@ pub struct Config {
     /// beside it, for the statements that visits share. PostgreSQL's own `max_connections` (100 unless told) is for all
     /// replicas together.
     pub database_max_connections: u32,
-    /// `WORKERS` (none): threads that serve, 1 to 64. Without it, one for every second processor, 8 at most: the other
+    /// `WORKERS` (none): threads that serve, 1 to 64. Without it, one for every second processor, 4 at most: the other
     /// half is PostgreSQL's, and visits share statements only with those of the same worker.
     pub workers: usize,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
@@ -215,7 +215,7 @@ fn connections(value: &str) -> Result<u32, String> {
 
 fn workers(value: &str) -> Result<usize, String> {
     if value.is_empty() {
-        return Ok((thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 8));
+        return Ok((thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4));
     }
     value.parse().ok().filter(|n| (1..=64).contains(n)).ok_or_else(|| "a number from 1 to 64".into())
 }

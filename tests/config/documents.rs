@@ -107,6 +107,19 @@ fn assert_exists(name: &str) -> PathBuf {
 }
 
 #[test]
+fn migrations_are_numbered_from_1_and_the_readme_adds_the_next() {
+    let mut numbers: Vec<usize> = fs::read_dir(assert_exists("migrations"))
+        .expect("the directory")
+        .map(|entry| entry.expect("a file").file_name().to_string_lossy()[..4].parse().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    let next = numbers.len() + 1;
+
+    assert_eq!(numbers, (1..next).collect::<Vec<_>>());
+    assert!(README.contains(&format!("Its table, `migrations/{next:04}_")));
+}
+
+#[test]
 fn every_picture_of_the_readme_is_there() {
     for attribute in ["src=\"", "srcset=\""] {
         let pictures = README.split(attribute).skip(1).collect::<Vec<_>>();

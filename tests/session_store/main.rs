@@ -86,6 +86,27 @@ async fn a_save_brings_the_user_whom_the_state_names_unless_they_are_there() {
 }
 
 #[actix_web::test]
+async fn loads_at_once_of_one_session_among_others_each_get_what_they_asked_for() {
+    let store = Store::new().await;
+    let (mut keys, mut states) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        states.push(Some(state(&[("n", &n.to_string())])));
+        keys.push(store.save(states[n].as_ref().expect("a state")).await);
+    }
+    // Rotated: the first key opens it for a moment yet.
+    let rotate = "update sessions set previous_id = id, rotated_at = now(), id = sha256('new') where state->>'n' = '7'";
+    store.database.execute(rotate).await;
+    let unknown = actix_session::storage::generate_session_key();
+
+    let asked: Vec<_> = (0..100).map(|n| keys.get(n % 21)).collect();
+    let loads = asked.iter().map(|key| store.load(key.unwrap_or(&unknown)));
+    let found = futures_util::future::join_all(loads).await;
+
+    let expected: Vec<_> = (0..100).map(|n| states.get(n % 21).cloned().flatten()).collect();
+    assert_eq!(found, expected);
+}
+
+#[actix_web::test]
 async fn an_update_changes_the_state_and_keeps_key_and_start() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
