@@ -15,7 +15,9 @@ The peers are the visit counters of their own tutorials: they show a page of 100
 their defaults: the app has a worker for every second processor and brings an allocator (mimalloc), the Rust peers have a
 worker or thread for each processor and use the system's.
 Processor time is that of all processes of a server or a store, from the kernel. Round trips, statements, commits and HOT
-updates (those that touch no index) are counted in a run of their own, in which a relay reads the protocol.
+updates (those that touch no index) are counted in a run of their own, in which a relay reads the protocol; all are for
+one visit, and below 1 where visits share. Commits are all transactions, those that only read among them. Growth is that
+of the database's files and WAL what its log takes, in bytes a visit; \"app is\" says by how much the app is faster.
 ";
 
 /// The whole page.
