@@ -31,6 +31,33 @@ fn two_instances_that_start_at_once_migrate_once_and_both_serve() {
 }
 
 #[test]
+fn a_migration_that_waits_for_a_dump_fails_no_visit_and_is_tried_again() {
+    let stage = Stage::new();
+    let old = stage.app();
+    let mut visitor = old.visitor();
+    visitor.get("/");
+    // As before the migration.
+    stage.sql(
+        "delete from _sqlx_migrations where version = 4; create index sessions_expires_at_idx on sessions (expires_at)",
+    );
+    let dump = stage.holding("begin; lock table sessions in access share mode");
+
+    let new = stage.start(&[]);
+    let tries = || new.log().matches("can't migrate the database yet").count();
+    let mut visits = 1;
+    while tries() < 2 {
+        visits += 1;
+        let page = visitor.get("/");
+        assert_eq!((page.status, page.visits()), (200, visits), "{page:#?}");
+    }
+    assert!(!new.is_ready());
+    drop(dump);
+
+    new.wait_until_ready(SOON);
+    assert_eq!(visitor.get("/").visits(), visits + 1);
+}
+
+#[test]
 fn a_changed_migration_is_refused_in_one_message_and_nothing_runs_on() {
     let stage = Stage::new();
     drop(stage.app());
