@@ -66,11 +66,15 @@ impl Dependencies {
 
     /// A store of the sessions, with batchers of its own: for one worker, within its Tokio runtime.
     pub fn new_store(&self) -> PgSessionStore {
-        let duration = |time| Duration::try_from(time).unwrap_or(Duration::MAX);
         PgSessionStore::new((**self.pool).clone())
             .idle_timeout(duration(self.config.session_idle_timeout))
             .max_age(duration(self.config.session_max_age))
     }
+}
+
+/// As actix-session counts time.
+fn duration(time: std::time::Duration) -> Duration {
+    Duration::try_from(time).unwrap_or(Duration::MAX)
 }
 
 /// The application, for one worker. Its batchers are its own, on its own thread: an answer of the database need not wake
@@ -159,7 +163,7 @@ where
 /// actix-session, told what a session's cookie is. `session_cookie` stands before it and must agree.
 pub fn session(dependencies: &Dependencies, store: &PgSessionStore) -> SessionMiddleware<PgSessionStore> {
     let SessionCookie { name, secure, keys } = &**dependencies.cookie;
-    let idle_timeout = Duration::try_from(dependencies.config.session_idle_timeout).unwrap_or(Duration::MAX);
+    let idle_timeout = duration(dependencies.config.session_idle_timeout);
     SessionMiddleware::builder(store.clone(), keys.current().clone())
         .cookie_name((*name).to_owned())
         .cookie_secure(*secure)

@@ -38,6 +38,22 @@ async fn four_sweepers_at_once_delete_100_000_ended_sessions_and_touch_no_live_o
 }
 
 #[actix_web::test]
+async fn one_sweep_deletes_all_that_has_ended_however_close_it_lies() {
+    let database = TestDatabase::new().await;
+    // As many to a page as there can be.
+    database
+        .execute(
+            "insert into sessions (id, state, expires_at)
+            select sha256(n::text::bytea), '{}', now() from generate_series(1, 3000) as n",
+        )
+        .await;
+
+    let swept = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
+
+    assert_eq!(swept.sessions, 3_000);
+}
+
+#[actix_web::test]
 async fn the_user_of_an_ended_session_goes_with_it() {
     let app = TestApp::spawn().await;
     let (ended, stays) = (app.browser(), app.browser());

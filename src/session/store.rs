@@ -1,7 +1,7 @@
 //! The session backend: [`PgSessionStore`] keeps the sessions of actix-session in the table `sessions`.
 //!
-//! It owns that table's rows and the rules of their lives. A new session brings its user's row along, so that a first
-//! visit is one statement; that is all it knows of `users`. It does not own the cookie (the middleware's), what a session
+//! It owns that table's rows and the rules of their lives. A session that is new or rotated brings its user's row along, so
+//! that a first visit is one statement; that is all it knows of `users`. It does not own the cookie (the middleware's), what a session
 //! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
 //!
 //! One method is one statement; where every visit needs it, those who call at the same time share one ([`crate::batch`]).

@@ -1,11 +1,11 @@
 //! What a statement costs the database, from its own statistics.
 
-use actix_postgres_sessions::PgSessionStore;
+use actix_postgres_sessions::{PgSessionStore, session::sweep::sweep};
 use actix_session::storage::SessionStore;
 use actix_web::{cookie::time::Duration, rt};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 
-use crate::{HALF_AN_HOUR, Store, state};
+use crate::{HALF_AN_HOUR, Store, state, support::TestDatabase};
 
 /// A server process tells its statistics when it has ended.
 async fn ended(monitor: &mut PgConnection) {
@@ -60,4 +60,34 @@ async fn a_load_reads_one_row_by_its_key_whatever_the_size_of_the_table_and_move
         [0, 3 * 200, 200, 200],
         "whole reads, rows read by key, clocks moved, of them in place"
     );
+}
+
+#[actix_web::test]
+async fn a_sweep_that_began_with_a_small_table_does_not_read_a_large_one_whole_for_each_step() {
+    let database = TestDatabase::new().await;
+    let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.options.clone());
+    database.execute("alter table sessions set (autovacuum_enabled = false)").await;
+    database.execute("insert into sessions (id, state, expires_at) values (sha256('live'), '{}', now() + interval '1 hour')").await;
+    database.execute("vacuum (analyze) sessions").await;
+    // PostgreSQL keeps a plan from the sixth time on.
+    for _ in 0..10 {
+        sweep(&pool, Duration::hours(8).unsigned_abs()).await.expect("swept");
+    }
+    database
+        .execute(
+            "insert into sessions (id, state, expires_at)
+            select sha256(n::text::bytea), '{}', now() from generate_series(1, 20000) as n",
+        )
+        .await;
+    database.pool.close().await;
+    let small = cost(&mut monitor).await;
+
+    sweep(&pool, Duration::hours(8).unsigned_abs()).await.expect("swept");
+    pool.close().await;
+    ended(&mut monitor).await;
+
+    let [whole, ..] = cost(&mut monitor).await;
+    // Two for each sweep of the small table, which are told only now.
+    assert!(whole - small[0] <= 20, "{} reads of the whole table", whole - small[0]);
 }

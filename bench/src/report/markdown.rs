@@ -3,7 +3,11 @@
 use std::fmt::Write;
 
 use super::{Table, Written, complaints, summary::Row};
-use crate::{account::Account, load::Scenario, measure::Cell};
+use crate::{
+    account::Account,
+    load::Scenario,
+    measure::{Cell, DISTURBANCE},
+};
 
 const METHOD: &str = "\
 Load, server and PostgreSQL share these processors, so that what one takes the others lack: compare the ratios, not the
@@ -40,8 +44,11 @@ pub fn page(written: &Written<'_>) -> String {
         results.sessions,
         results.rounds,
         match results.calm {
-            true => " Where other programs took more than 5 % of the processors, it was measured again.",
-            false => "",
+            true => format!(
+                " Where other programs took more than {:.0} % of the processors, it was measured again.",
+                DISTURBANCE * 100.0
+            ),
+            false => String::new(),
         },
         match results.environment.is_empty() {
             true => String::new(),
