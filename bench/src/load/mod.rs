@@ -14,11 +14,14 @@ mod visitor;
 use std::{
     net::SocketAddr,
     rc::Rc,
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use tokio::{runtime, task::LocalSet, time::timeout};
+use tokio::{runtime, task::LocalSet, time::timeout_at};
+
+use crate::usage;
 
 pub use connection::{Answer, Connection};
 pub use tally::Tally;
@@ -69,8 +72,9 @@ pub struct Load {
 /// Whoever does not answer within this time after the end never will.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends the load to `address`. The returning visitors are shared out among the connections, and each keeps its own for
-/// the whole time: so everyone's next count is known. They come back with the counts that they were shown last.
+/// Sends the load to `address`, from a thread for each processor, as pgbench is told to. The returning visitors are
+/// shared out among the connections, and each keeps its own for the whole time: so everyone's next count is known. They
+/// come back with the counts that they were shown last.
 ///
 /// `watch` is told when the window opens and closes.
 ///
@@ -84,16 +88,38 @@ pub fn drive(
 ) -> Result<Tally> {
     let is_returning = matches!(load.ask, Ask::Visits(Scenario::Returning));
     ensure!(!is_returning || visitors.len() >= load.connections, "fewer visitors than connections");
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let shares = share_out(std::mem::take(visitors), load.connections);
-    let (tally, returned) = LocalSet::new().block_on(&runtime, async {
+    let crowds = share_out(shares, usage::processors().min(load.connections));
+    let begin = Instant::now() + load.warmup;
+    watch(begin, begin + load.window);
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let crowds: Vec<_> =
+            crowds.into_iter().map(|shares| scope.spawn(|| send(address, load, begin, shares))).collect();
+        crowds.into_iter().map(|crowd| crowd.join().expect("a crowd does not panic")).collect()
+    });
+    let mut all = Tally::new(begin, begin + load.window);
+    for outcome in outcomes {
+        let (tally, returned) = outcome?;
+        all.add(tally);
+        visitors.extend(returned);
+    }
+    Ok(all)
+}
+
+/// What one thread sends: each share of the visitors comes on a connection of its own.
+fn send(
+    address: SocketAddr,
+    load: Load,
+    begin: Instant,
+    shares: Vec<Vec<Visitor>>,
+) -> Result<(Tally, Vec<Visitor>)> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let tally = Rc::new(Tally::new(begin, begin + load.window));
+    let returned = LocalSet::new().block_on(&runtime, async {
         let mut connections = Vec::new();
         for share in shares {
             connections.push((Connection::open(address).await.context("the load can't connect")?, share));
         }
-        let begin = Instant::now() + load.warmup;
-        let tally = Rc::new(Tally::new(begin, begin + load.window));
-        watch(begin, begin + load.window);
         let tasks: Vec<_> = connections
             .into_iter()
             .map(|(connection, share)| {
@@ -101,25 +127,22 @@ pub fn drive(
             })
             .collect();
         let mut returned = Vec::new();
-        let deadline = load.warmup + load.window + PATIENCE;
         for task in tasks {
-            // The time is counted from the start for the first, and is over for the others.
-            match timeout(deadline.saturating_sub(tally.since_start()), task).await {
+            match timeout_at((begin + load.window + PATIENCE).into(), task).await {
                 Ok(Ok(share)) => returned.extend(share),
                 _ => tally.error("no answer"),
             }
         }
-        anyhow::Ok((tally, returned))
+        anyhow::Ok(returned)
     })?;
-    *visitors = returned;
     drop(runtime);
-    Rc::try_unwrap(tally).ok().context("every connection has ended")
+    Ok((Rc::try_unwrap(tally).ok().context("every connection has ended")?, returned))
 }
 
-fn share_out(visitors: Vec<Visitor>, connections: usize) -> Vec<Vec<Visitor>> {
-    let mut shares = vec![Vec::new(); connections];
-    for (n, visitor) in visitors.into_iter().enumerate() {
-        shares[n % connections].push(visitor);
+fn share_out<T>(things: Vec<T>, shares: usize) -> Vec<Vec<T>> {
+    let mut shared: Vec<Vec<T>> = (0..shares).map(|_| Vec::new()).collect();
+    for (n, thing) in things.into_iter().enumerate() {
+        shared[n % shares].push(thing);
     }
-    shares
+    shared
 }

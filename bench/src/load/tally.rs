@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use hdrhistogram::Histogram;
@@ -11,7 +11,6 @@ use hdrhistogram::Histogram;
 /// Counts of one measurement. Only what is answered within its window counts as throughput; errors count always.
 #[derive(Debug)]
 pub struct Tally {
-    started: Instant,
     begin: Instant,
     end: Instant,
     answers: Cell<u64>,
@@ -23,7 +22,6 @@ pub struct Tally {
 impl Tally {
     pub(super) fn new(begin: Instant, end: Instant) -> Self {
         Tally {
-            started: Instant::now(),
             begin,
             end,
             answers: Cell::default(),
@@ -33,10 +31,6 @@ impl Tally {
                 Histogram::new_with_bounds(1, 60_000_000, 3).expect("these are bounds of a histogram"),
             ),
         }
-    }
-
-    pub(super) fn since_start(&self) -> Duration {
-        self.started.elapsed()
     }
 
     pub(super) fn is_over(&self, now: Instant) -> bool {
@@ -54,6 +48,17 @@ impl Tally {
 
     pub(super) fn error(&self, what: &'static str) {
         *self.errors.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    /// Counts what another thread has counted in the same window.
+    pub(super) fn add(&mut self, other: Tally) {
+        *self.answers.get_mut() += other.answers.get();
+        *self.all_answers.get_mut() += other.all_answers.get();
+        for (what, count) in other.errors.into_inner() {
+            *self.errors.get_mut().entry(what).or_default() += count;
+        }
+        let times = self.microseconds.get_mut().add(other.microseconds.into_inner());
+        times.expect("both have the same bounds");
     }
 
     /// Right answers a second.
@@ -79,5 +84,35 @@ impl Tally {
     /// The time in milliseconds within which this share of the answers came; `1.0` for the slowest.
     pub fn quantile(&self, share: f64) -> f64 {
         self.microseconds.borrow().value_at_quantile(share) as f64 / 1000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_threads_have_counted_makes_one_tally() {
+        let begin = Instant::now();
+        let tally = || Tally::new(begin, begin + Duration::from_secs(1));
+        let within = begin + Duration::from_millis(500);
+        let (mut one, other) = (tally(), tally());
+        one.answer(within - Duration::from_millis(2), within);
+        one.error("a wrong count");
+        other.answer(within - Duration::from_millis(8), within);
+        other.answer(begin, begin + Duration::from_secs(2));
+        other.error("a wrong count");
+        other.error("no answer");
+
+        one.add(other);
+
+        assert_eq!((one.answers(), one.all_answers(), one.rate()), (2, 3, 2.0));
+        assert_eq!(
+            one.errors().into_iter().collect::<Vec<_>>(),
+            [("a wrong count".to_owned(), 2), ("no answer".to_owned(), 1)]
+        );
+        assert!((7.9..8.1).contains(&one.quantile(1.0)), "{}", one.quantile(1.0));
     }
 }
