@@ -33,7 +33,16 @@ pub struct Answer {
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, address)
+    }
+
+    /// Takes over a socket that is connected to `address`, whichever thread has opened it.
+    pub fn adopt(socket: std::net::TcpStream, address: SocketAddr) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Self::over(TcpStream::from_std(socket)?, address)
+    }
+
+    fn over(stream: TcpStream, address: SocketAddr) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Connection { stream, address, request: Vec::new(), received: Vec::with_capacity(16 * 1024) })
     }

@@ -12,7 +12,8 @@ mod tally;
 mod visitor;
 
 use std::{
-    net::SocketAddr,
+    io,
+    net::{SocketAddr, TcpStream},
     rc::Rc,
     thread,
     time::{Duration, Instant},
@@ -88,13 +89,17 @@ pub fn drive(
 ) -> Result<Tally> {
     let is_returning = matches!(load.ask, Ask::Visits(Scenario::Returning));
     ensure!(!is_returning || visitors.len() >= load.connections, "fewer visitors than connections");
+    // All are connected before the first asks: a busy server would let the last ones wait.
+    let sockets: io::Result<Vec<_>> = (0..load.connections).map(|_| TcpStream::connect(address)).collect();
+    let sockets = sockets.context("the load can't connect")?;
     let shares = share_out(std::mem::take(visitors), load.connections);
-    let crowds = share_out(shares, usage::processors().min(load.connections));
+    let connections = sockets.into_iter().zip(shares).collect();
+    let crowds = share_out(connections, usage::processors().min(load.connections));
     let begin = Instant::now() + load.warmup;
     watch(begin, begin + load.window);
     let outcomes: Vec<_> = thread::scope(|scope| {
         let crowds: Vec<_> =
-            crowds.into_iter().map(|shares| scope.spawn(|| send(address, load, begin, shares))).collect();
+            crowds.into_iter().map(|crowd| scope.spawn(|| send(address, load, begin, crowd))).collect();
         crowds.into_iter().map(|crowd| crowd.join().expect("a crowd does not panic")).collect()
     });
     let mut all = Tally::new(begin, begin + load.window);
@@ -111,21 +116,17 @@ fn send(
     address: SocketAddr,
     load: Load,
     begin: Instant,
-    shares: Vec<Vec<Visitor>>,
+    crowd: Vec<(TcpStream, Vec<Visitor>)>,
 ) -> Result<(Tally, Vec<Visitor>)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let tally = Rc::new(Tally::new(begin, begin + load.window));
     let returned = LocalSet::new().block_on(&runtime, async {
-        let mut connections = Vec::new();
-        for share in shares {
-            connections.push((Connection::open(address).await.context("the load can't connect")?, share));
+        let mut tasks = Vec::new();
+        for (socket, share) in crowd {
+            let connection = Connection::adopt(socket, address)?;
+            let visits = visitor::keep_coming(connection, share, load.ask, Rc::clone(&tally));
+            tasks.push(tokio::task::spawn_local(visits));
         }
-        let tasks: Vec<_> = connections
-            .into_iter()
-            .map(|(connection, share)| {
-                tokio::task::spawn_local(visitor::keep_coming(connection, share, load.ask, Rc::clone(&tally)))
-            })
-            .collect();
         let mut returned = Vec::new();
         for task in tasks {
             match timeout_at((begin + load.window + PATIENCE).into(), task).await {
