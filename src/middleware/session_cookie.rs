@@ -5,7 +5,7 @@
 //! after a change of secret it sends an old one. Here every cookie of our name is tried with every key; the one that
 //! opens goes on, under the current key, and the others are dropped.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     Error, HttpMessage,
@@ -98,7 +98,10 @@ fn drop_repeated(headers: &mut HeaderMap, config: &SessionCookie, key: &str) {
     let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
     let repeats = |value: &HeaderValue| {
         let cookie = value.to_str().ok().and_then(|text| Cookie::parse_encoded(text.to_owned()).ok());
-        cookie.filter(|c| c.name() == config.name).and_then(|c| config.open(c)).is_some_and(|o| o.key == key)
+        cookie
+            .filter(|c| c.name() == config.name)
+            .and_then(|c| config.open(c.value()))
+            .is_some_and(|(k, _)| k == key)
     };
     for value in set.into_iter().filter(|value| !repeats(value)) {
         headers.append(header::SET_COOKIE, value);
@@ -117,34 +120,29 @@ fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
 impl SessionCookie {
     /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
     pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
-        let sent = headers
-            .remove(header::COOKIE)
-            .map(|value| value.as_bytes().to_vec())
-            .collect::<Vec<_>>()
-            .join(&b';');
+        let sent: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
         let mut opened = None;
         let mut rejected = 0;
-        let mut kept = Vec::new();
+        let mut kept = Vec::<Cow<'_, str>>::new();
+        let pairs = sent.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
         // One byte that is not UTF-8 would make actix-web drop every cookie of the request.
-        for pair in sent.split(|&byte| byte == b';').filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok())
-        {
+        for pair in pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
             match Cookie::parse_encoded(pair) {
                 Ok(cookie) if cookie.name() == self.name => {
                     // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
                     let exact = pair.starts_with(self.name);
-                    match self.open(cookie).filter(|_| exact && opened.is_none()) {
-                        Some(found) => {
+                    match self.open(cookie.value()).filter(|_| exact && opened.is_none()) {
+                        Some((key, secret)) => {
                             // actix-session knows the current secret alone.
-                            let current =
-                                if found.secret == 0 { pair.to_owned() } else { self.pair(&found.key) };
+                            let current = if secret == 0 { pair.into() } else { self.pair(&key).into() };
                             kept.insert(0, current);
-                            opened = Some(Opened { value: value_of(pair), ..found });
+                            opened = Some(Opened { key, value: value_of(pair), secret });
                         }
                         None => rejected += 1,
                     }
                 }
                 _ if pair.is_empty() => {}
-                _ => kept.push(pair.to_owned()),
+                _ => kept.push(pair.into()),
             }
         }
         if rejected > 0 {
@@ -158,13 +156,12 @@ impl SessionCookie {
         opened
     }
 
-    fn open(&self, cookie: Cookie<'_>) -> Option<Opened> {
-        let value = cookie.value().to_owned();
-        let mut jar = CookieJar::new();
-        jar.add_original(cookie.into_owned());
+    /// The session's key, from a cookie's value, and which of the secrets has opened it.
+    fn open(&self, value: &str) -> Option<(String, usize)> {
+        let jar = CookieJar::new();
         self.keys.all().iter().enumerate().find_map(|(secret, key)| {
-            let cookie = jar.private(key).get(self.name)?;
-            Some(Opened { key: cookie.value().to_owned(), value: value.clone(), secret })
+            let cookie = jar.private(key).decrypt(Cookie::new(self.name, value.to_owned()))?;
+            Some((cookie.value().to_owned(), secret))
         })
     }
 
