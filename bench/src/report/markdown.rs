@@ -11,10 +11,11 @@ use crate::{
 
 const METHOD: &str = "\
 Load, server and PostgreSQL share these processors, so that what one takes the others lack: compare the ratios, not the
-rates. Everyone has the same load in turn, round after round, with a checkpoint before each; the figures are medians of
-the rounds, the ratios medians of the ratios within a round, the slowest answers those of all rounds. Every answer is
-checked: status 200, and in the page the count that this visitor must be shown. PostgreSQL is at its defaults but for
-`max_connections`, so that a commit is on the disk before it is answered; Redis syncs its log before each answer too.
+rates. The load comes from a thread for each processor. Everyone has the same load in turn, round after round, with a
+checkpoint before each; the figures are medians of the rounds, the ratios medians of the ratios within a round, the
+slowest answers those of all rounds. Every answer is checked: status 200, and in the page the count that this visitor
+must be shown. PostgreSQL is at its defaults but for `max_connections`, so that a commit is on the disk before it is
+answered; Redis syncs its log before each answer too.
 The peers are the visit counters of their own tutorials: they show a page of 100 bytes, and log nothing. Everyone is at
 their defaults: the app has a worker for every second processor and brings an allocator (mimalloc), the Rust peers have a
 worker or thread for each processor and use the system's.
