@@ -2,7 +2,7 @@
 //!
 //! It is what [DataLoader](https://github.com/graphql/dataloader) does for reads, and what group commit does inside a
 //! database for writes: one round trip and one commit for many. No timer is involved. A lone caller's statement goes out
-//! at once; under load, batches grow by themselves to what arrives during one statement.
+//! at once; under load, batches grow by themselves to what arrives during one statement, and of a crowd half goes out.
 //!
 //! The module knows nothing of what is asked; [`Statement`] does. Each [`Batcher`] has one connection of its own, outside
 //! any pool, and makes a new one when that breaks.
@@ -20,6 +20,10 @@ use crate::database;
 
 /// Items in one statement at most. Larger batches gain little, and everyone waits for the whole.
 const BATCH: usize = 128;
+
+/// So many are never divided. Of more, one statement takes half: while PostgreSQL is at the other half, this program is
+/// at the answers to the first. With all in one, the two would take turns, each idle while the other works.
+const UNDIVIDED: usize = 32;
 
 /// Callers that may wait for one batcher, at most; who comes then is refused at once.
 const QUEUE: usize = 4096;
@@ -132,13 +136,22 @@ struct Worker<S> {
     connection: Option<(PgConnection, Instant)>,
 }
 
+/// How many of those who wait go out together.
+fn share(waiting: usize) -> usize {
+    (waiting / 2).clamp(UNDIVIDED, BATCH).min(waiting)
+}
+
 /// Who waits for the items of a batch, in their order; each leaves when answered.
 type Waiting<S> = VecDeque<oneshot::Sender<Result<<S as Statement>::Output, BatchError>>>;
 
 impl<S: Statement + Sync> Worker<S> {
     async fn work(mut self, mut queue: mpsc::Receiver<Job<S>>) {
         let mut jobs = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        while let Some(first) = queue.recv().await {
+            jobs.push(first);
+            // These are there already: taking them waits for nobody.
+            let others = share(1 + queue.len()) - 1;
+            queue.recv_many(&mut jobs, others).await;
             let (items, mut waiting): (Vec<_>, Waiting<S>) =
                 jobs.drain(..).filter(|job| !job.reply.is_closed()).map(|job| (job.item, job.reply)).unzip();
             // Cut short in the middle of a statement, by time or by a panic, the connection is not put back.

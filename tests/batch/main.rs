@@ -84,15 +84,33 @@ async fn callers_who_come_during_a_statement_share_the_next_and_its_commit() {
     let numbers = Numbers::new().await;
     let (lock, held) = numbers.hold().await;
 
-    let calls: Vec<_> = (1..=50).map(|n| numbers.call(n)).collect();
+    let calls: Vec<_> = (1..=30).map(|n| numbers.call(n)).collect();
     numbers.release(lock).await;
     let doubles: Vec<i64> =
         join_all(calls).await.into_iter().map(|call| call.expect("ran").expect("doubled")).collect();
 
-    assert_eq!(doubles, (1..=50).map(|n| 2 * n).collect::<Vec<_>>(), "each caller gets its own");
+    assert_eq!(doubles, (1..=30).map(|n| 2 * n).collect::<Vec<_>>(), "each caller gets its own");
     held.await.expect("ran").expect("doubled");
     let commits = "select count(distinct transaction::text) from numbers";
     assert_eq!(numbers.database.number(commits).await, 2);
+}
+
+#[actix_web::test]
+async fn of_a_crowd_half_goes_out_while_the_other_half_waits() {
+    let numbers = Numbers::new().await;
+    let (lock, held) = numbers.hold().await;
+
+    let calls: Vec<_> = (1..=400).map(|n| numbers.call(n)).collect();
+    numbers.release(lock).await;
+    for call in join_all(calls).await {
+        call.expect("ran").expect("doubled");
+    }
+
+    held.await.expect("ran").expect("doubled");
+    let sizes = "select count(*) from numbers group by transaction order by transaction::text::bigint";
+    let sizes: Vec<i64> = sqlx::query_scalar(sizes).fetch_all(&numbers.database.pool).await.expect("rows");
+    // Never more than 128, and what is left is not cut into crumbs.
+    assert_eq!(sizes, [1, 128, 128, 72, 36, 32, 4]);
 }
 
 #[actix_web::test]
