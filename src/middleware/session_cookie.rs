@@ -120,6 +120,9 @@ fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
 impl SessionCookie {
     /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
     pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
+        if let Some(opened) = self.alone(headers) {
+            return Some(opened);
+        }
         let sent: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
         let mut opened = None;
         let mut rejected = 0;
@@ -154,6 +157,18 @@ impl SessionCookie {
             headers.insert(header::COOKIE, value);
         }
         opened
+    }
+
+    /// The usual case, with nothing to sort out: one cookie alone, ours, under the current secret. The header stays as it is.
+    fn alone(&self, headers: &HeaderMap) -> Option<Opened> {
+        let mut lines = headers.get_all(header::COOKIE);
+        let (line, None) = (lines.next()?.to_str().ok()?, lines.next()) else { return None };
+        if line.contains(';') || !line.starts_with(self.name) {
+            return None;
+        }
+        let cookie = Cookie::parse_encoded(line).ok().filter(|cookie| cookie.name() == self.name)?;
+        let (key, secret) = self.open(cookie.value())?;
+        (secret == 0).then(|| Opened { key, value: value_of(line), secret })
     }
 
     /// The session's key, from a cookie's value, and which of the secrets has opened it.

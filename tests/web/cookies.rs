@@ -1,7 +1,10 @@
 //! What arrives under the session cookie's name, and beside it.
 
-use actix_postgres_sessions::config::SecretKeys;
-use actix_web::cookie::{Cookie, CookieJar};
+use actix_postgres_sessions::{config::SecretKeys, middleware::session_cookie::SessionCookie};
+use actix_web::{
+    cookie::{Cookie, CookieJar},
+    http::header::{self, HeaderMap},
+};
 use reqwest::{Method, header::HeaderValue};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -52,6 +55,21 @@ async fn of_two_cookies_of_our_name_the_one_that_opens_is_the_session() {
 
     assert_eq!((one_line.user(), two_lines.user()), (first.user(), first.user()));
     assert!(one_line.set_cookies().is_empty(), "{one_line:#?}");
+}
+
+#[test]
+fn no_second_cookie_of_our_name_stays_in_the_request() {
+    let ours = SessionCookie::new(false, OLD.parse().expect("a secret"));
+    let cookie = seal(OLD, "id", &"k".repeat(64));
+    for lines in [&[&*format!("{cookie}; id=junk")][..], &[&cookie, "id=junk"]] {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::COOKIE, line.parse().expect("a header value"));
+        }
+
+        assert!(ours.sort_out(&mut headers).is_some(), "{lines:?}");
+        assert_eq!(headers.get_all(header::COOKIE).collect::<Vec<_>>(), [&*cookie], "{lines:?}");
+    }
 }
 
 #[actix_web::test]
