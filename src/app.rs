@@ -127,9 +127,12 @@ fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies, sto
         .service(in_session(get_and_start("/", welcome::get)).wrap(from_fn(notice::mark_shown)))
         .service(in_session(get("/visits", visits::get)))
         .service(in_session(get("/logout", logout::get).route(post(logout::post))))
-        .service(get("/static/{file}", assets::get))
         .service(get("/health/live", health::live))
         .service(get("/health/ready", health::ready));
+    // A route for each: a pattern is a regular expression, tried on every request that comes so far down the table.
+    for path in assets::paths() {
+        routes.service(get(path, assets::get));
+    }
 }
 
 /// GET, and HEAD wherever GET is.

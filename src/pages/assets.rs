@@ -11,7 +11,7 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, AcceptEncoding, ETag, Encoding, EntityTag, Header, IfNoneMatch},
-    web::{Bytes, Path},
+    web::Bytes,
 };
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ pub struct Assets {
 }
 
 struct File {
-    name: &'static str,
+    path: &'static str,
     content_type: &'static str,
     body: Bytes,
     gzip: Bytes,
@@ -33,15 +33,14 @@ struct File {
 
 static FILES: LazyLock<[File; 3]> = LazyLock::new(|| {
     [
-        File::new("app.css", "text/css; charset=utf-8", include_bytes!("../../static/app.css")),
-        File::new("app.js", "text/javascript; charset=utf-8", include_bytes!("../../static/app.js")),
-        File::new("favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
+        File::new("/static/app.css", "text/css; charset=utf-8", include_bytes!("../../static/app.css")),
+        File::new("/static/app.js", "text/javascript; charset=utf-8", include_bytes!("../../static/app.js")),
+        File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ]
 });
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
-    let [stylesheet, script, favicon] =
-        FILES.each_ref().map(|file| format!("/static/{}?v={}", file.name, file.hash));
+    let [stylesheet, script, favicon] = FILES.each_ref().map(|file| format!("{}?v={}", file.path, file.hash));
     Assets { stylesheet, script, favicon }
 });
 
@@ -52,10 +51,10 @@ impl Assets {
 }
 
 impl File {
-    fn new(name: &'static str, content_type: &'static str, body: &'static [u8]) -> Self {
+    fn new(path: &'static str, content_type: &'static str, body: &'static [u8]) -> Self {
         let hash = Sha256::digest(body)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let gzip = gzip(body).expect("memory takes every write").into();
-        Self { name, content_type, body: Bytes::from_static(body), gzip, hash }
+        Self { path, content_type, body: Bytes::from_static(body), gzip, hash }
     }
 }
 
@@ -65,9 +64,14 @@ fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// One file, compressed if the browser takes that; 304 if it has it; 404 for any other name.
-pub async fn get(request: HttpRequest, name: Path<String>) -> HttpResponse {
-    let Some(file) = FILES.iter().find(|file| file.name == *name) else {
+/// Where the files are: each is a route of its own.
+pub fn paths() -> [&'static str; 3] {
+    FILES.each_ref().map(|file| file.path)
+}
+
+/// The file of one of these [`paths`], compressed if the browser takes that; 304 if it has it.
+pub async fn get(request: HttpRequest) -> HttpResponse {
+    let Some(file) = FILES.iter().find(|file| file.path == request.path()) else {
         return HttpResponse::NotFound().finish();
     };
     let compressed = takes_gzip(&request);
