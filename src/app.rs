@@ -124,7 +124,11 @@ fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies, sto
         page.wrap(session(dependencies, store)).wrap(from_fn(session_cookie)).wrap(from_fn(deadline))
     };
     routes
-        .service(in_session(get_and_start("/", welcome::get)).wrap(from_fn(notice::mark_shown)))
+        .service(
+            in_session(get_and_start("/", welcome::get))
+                .wrap(from_fn(notice::mark_shown))
+                .wrap(from_fn(welcome::log_visit)),
+        )
         .service(in_session(get("/visits", visits::get)))
         .service(in_session(get("/logout", logout::get).route(post(logout::post))))
         .service(get("/health/live", health::live))

@@ -1,6 +1,12 @@
 //! `GET /`: who you are, and how often you came. The page that starts a session and counts a visit.
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web::Data,
+};
 use askama::Template;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -20,6 +26,12 @@ struct Welcome {
     here: &'static str,
     visitor: Option<Visitor>,
     logged_out: bool,
+}
+
+/// What has been counted for a request. In its extensions.
+struct Counted {
+    user_id: Uuid,
+    visits: i64,
 }
 
 struct Visitor {
@@ -42,7 +54,7 @@ pub async fn get(
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
     let visitor = if is_seen(&request) {
-        Some(visit(&session, &visits).await?)
+        Some(visit(&request, &session, &visits).await?)
     } else {
         known(&session, &pool).await?
     };
@@ -50,7 +62,11 @@ pub async fn get(
     page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })
 }
 
-async fn visit(session: &TypedSession, visits: &VisitCounter) -> Result<Visitor, Error> {
+async fn visit(
+    request: &HttpRequest,
+    session: &TypedSession,
+    visits: &VisitCounter,
+) -> Result<Visitor, Error> {
     let known = session.user_id();
     let (user_id, visits) = match known {
         Some(user_id) => (user_id, visits.record(user_id).await?),
@@ -61,8 +77,24 @@ async fn visit(session: &TypedSession, visits: &VisitCounter) -> Result<Visitor,
             (user_id, 1)
         }
     };
-    tracing::info!("User {user_id} has visited the page {visits} times");
+    request.extensions_mut().insert(Counted { user_id, visits });
     Ok(Visitor::new(user_id, visits, known.is_none()))
+}
+
+/// Logs a visit when it is certain. Stands round the session's middleware, because a first visit is counted by the
+/// session that is saved on the way out, which may fail.
+///
+/// # Errors
+/// Those of the request.
+pub async fn log_visit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let response = next.call(request).await?;
+    if let Some(Counted { user_id, visits }) = response.request().extensions().get() {
+        tracing::info!("User {user_id} has visited the page {visits} times");
+    }
+    Ok(response)
 }
 
 async fn known(session: &TypedSession, pool: &PgPool) -> Result<Option<Visitor>, Error> {

@@ -146,6 +146,12 @@ impl Page {
         self.element("user")
     }
 
+    /// Of an error page.
+    pub fn request_id(&self) -> &str {
+        let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a request id");
+        &id[..36]
+    }
+
     pub fn visits(&self) -> i64 {
         self.element("visits").parse().expect("a number")
     }

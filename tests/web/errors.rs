@@ -9,8 +9,7 @@ async fn an_unknown_path_is_a_page_with_the_request_id() {
     let page = Page::of(app.request(Method::GET, "/nothing/here")).await;
 
     assert_eq!((page.status.as_u16(), page.header("content-type")), (404, "text/html; charset=utf-8"));
-    let (_, id) = page.body.split_once(r#"<code class="all">"#).expect("a request id");
-    let id = &id[..36];
+    let id = page.request_id();
     assert!(!log::lines_with(id).is_empty(), "{id} is in the log");
 }
 

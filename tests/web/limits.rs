@@ -30,8 +30,7 @@ async fn one_session_too_many_is_a_429_page_that_says_when_to_come_back() {
     assert!(page.body.contains("<html") && page.set_cookies().is_empty(), "{page:#?}");
     assert!(page.header("content-security-policy").contains("default-src 'none'"), "{page:#?}");
     assert_eq!(app.database.number(ROWS).await, 6, "the refused visit left nothing");
-    let (_, id) = page.body.split_once(r#"<code class="all">"#).expect("a request id");
-    let refused = log::lines_of(&id[..36]);
+    let refused = log::lines_of(page.request_id());
     assert!(
         refused.iter().any(|line| line["client"] == "127.0.0.1" && line["level"] == "WARN"),
         "{refused:#?}"

@@ -34,11 +34,22 @@ async fn a_failing_store_is_in_the_log_with_its_cause_and_the_request_id() {
 
     let page = app.get_with("/", &cookie).await;
 
-    let (_, id) = page.body.split_once(r#"<code class="all">"#).expect("a request id");
     let failures: Vec<Value> =
-        log::lines_of(&id[..36]).into_iter().filter(|line| line["level"] == "ERROR").collect();
+        log::lines_of(page.request_id()).into_iter().filter(|line| line["level"] == "ERROR").collect();
     let [failure] = &failures[..] else { panic!("once, at the boundary: {failures:#?}") };
     assert!(failure["error"].as_str().is_some_and(|error| error.contains("sessions")), "{failure}");
+}
+
+#[actix_web::test]
+async fn a_first_visit_that_could_not_be_saved_is_not_in_the_log() {
+    let app = TestApp::spawn().await;
+    app.database.execute("alter table sessions rename to elsewhere").await;
+
+    let page = Page::of(app.request(Method::GET, "/")).await;
+
+    let lines = log::lines_of(page.request_id());
+    let says_so = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("has visited"));
+    assert!(page.status == 503 && !lines.is_empty() && !lines.iter().any(says_so), "{lines:#?}");
 }
 
 #[actix_web::test]
