@@ -21,8 +21,8 @@ use crate::database;
 /// Items in one statement at most. Larger batches gain little, and everyone waits for the whole.
 const BATCH: usize = 128;
 
-/// So many are never divided. Of more, one statement takes half: while PostgreSQL is at the other half, this program is
-/// at the answers to the first. With all in one, the two would take turns, each idle while the other works.
+/// Of those who wait one statement takes half, but no fewer than these: while PostgreSQL is at the other half, this program
+/// is at the answers to the first. With all in one, the two would take turns, each idle while the other works.
 const UNDIVIDED: usize = 32;
 
 /// Callers that may wait for one batcher, at most; who comes then is refused at once.
@@ -36,9 +36,10 @@ const DEADLINE: Duration = Duration::from_millis(1_600);
 /// only after a second (`deadlock_timeout`).
 const LOCK_TIMEOUT: &str = "500ms";
 
-/// How long a single item waits for it, once a batch has. Longer than another replica's commit takes, and short, because
-/// many items may want the same row, one after the other.
-const LOCK_TIMEOUT_ALONE: &str = "20ms";
+/// How long the others wait for it, once a batch has in vain: its items, each alone, and the next batches, until one finds
+/// nothing locked. Longer than another replica's commit takes, and short, because many may want the same row, one after
+/// the other.
+const LOCK_TIMEOUT_AFTER: &str = "20ms";
 
 /// One plan for each statement, made once; a plan for each batch would cost several times what a small batch does. And a
 /// plan by index: one made while a table was small would read it whole, however it grows, until PostgreSQL's next look at
@@ -99,7 +100,7 @@ impl<S: Statement + Sync> Batcher<S> {
     pub fn spawn(options: &PgConnectOptions, statement: S) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let options = options.clone().options([("lock_timeout", LOCK_TIMEOUT)]).options(ONE_PLAN_BY_INDEX);
-        tokio::spawn(Worker { options, statement, connection: None }.work(jobs));
+        tokio::spawn(Worker { options, statement, connection: None, met_a_lock: false }.work(jobs));
         Self { queue }
     }
 
@@ -134,6 +135,8 @@ struct Worker<S> {
     options: PgConnectOptions,
     statement: S,
     connection: Option<(PgConnection, Instant)>,
+    /// Whether the connection has the shorter time for locks.
+    met_a_lock: bool,
 }
 
 /// How many of those who wait go out together.
@@ -179,7 +182,10 @@ impl<S: Statement + Sync> Worker<S> {
             outcome = self.attempt(items).await;
         }
         match outcome {
-            Ok(outputs) => outputs.into_iter().for_each(|output| reply(waiting, Ok(output))),
+            Ok(outputs) => {
+                outputs.into_iter().for_each(|output| reply(waiting, Ok(output)));
+                self.set_met_a_lock(false).await;
+            }
             Err(error) if is_refusal(&error) && items.len() > 1 => {
                 self.one_by_one(items, waiting, &error).await
             }
@@ -191,26 +197,27 @@ impl<S: Statement + Sync> Worker<S> {
     /// long, a deadlock with another replica. Alone, each item but the bad one gets what it asks, and its answer as soon
     /// as it is there.
     async fn one_by_one(&mut self, items: &[S::Item], waiting: &mut Waiting<S>, refusal: &sqlx::Error) {
-        let is_locked = class(refusal).as_deref() == Some("55");
-        if is_locked {
-            self.set_lock_timeout(LOCK_TIMEOUT_ALONE).await;
+        if class(refusal).as_deref() == Some("55") {
+            self.set_met_a_lock(true).await;
         }
         for item in items {
             let outputs = self.attempt(std::slice::from_ref(item)).await;
             let output = outputs.map(|mut outputs| outputs.pop().expect("an output for each item"));
             reply(waiting, output.map_err(|error| BatchError::Database(Arc::new(error))));
         }
-        if is_locked {
-            self.set_lock_timeout(LOCK_TIMEOUT).await;
-        }
     }
 
-    async fn set_lock_timeout(&mut self, time: &'static str) {
+    async fn set_met_a_lock(&mut self, met: bool) {
+        if self.met_a_lock == met {
+            return;
+        }
         // A connection that can't take it is given up; the next one starts with the usual time.
         if let Some((mut connection, used)) = self.connection.take() {
+            let time = if met { LOCK_TIMEOUT_AFTER } else { LOCK_TIMEOUT };
             let set = sqlx::query_scalar!("select set_config('lock_timeout', $1, false)", time);
             if set.fetch_one(&mut connection).await.is_ok() {
                 self.connection = Some((connection, used));
+                self.met_a_lock = met;
             }
         }
     }
@@ -235,6 +242,7 @@ impl<S: Statement + Sync> Worker<S> {
         {
             return Ok(connection);
         }
+        self.met_a_lock = false;
         PgConnection::connect_with(&self.options).await
     }
 }

@@ -109,7 +109,7 @@ async fn of_a_crowd_half_goes_out_while_the_other_half_waits() {
     held.await.expect("ran").expect("doubled");
     let sizes = "select count(*) from numbers group by transaction order by transaction::text::bigint";
     let sizes: Vec<i64> = sqlx::query_scalar(sizes).fetch_all(&numbers.database.pool).await.expect("rows");
-    // Never more than 128, and what is left is not cut into crumbs.
+    // Never more than 128, and never a half below 32.
     assert_eq!(sizes, [1, 128, 128, 72, 36, 32, 4]);
 }
 

@@ -20,14 +20,36 @@ async fn a_row_locked_for_long_delays_the_others_and_fails_alone() {
     let select = sqlx::query("select from users where id = $1 for update").bind(locked);
     lock.execute(select).await.expect("a lock");
 
-    // Twenty visits of the locked user and twenty of another, in turn and in one batch.
-    let calls = (0..40).map(|n| visits.record(if n % 2 == 0 { locked } else { free }));
+    // Sixteen visits of the locked user and sixteen of another, in turn and in one batch.
+    let calls = (0..32).map(|n| visits.record(if n % 2 == 0 { locked } else { free }));
     let (stuck, counted): (Vec<_>, Vec<_>) =
         join_all(calls).await.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
 
     assert!(stuck.iter().all(|(_, result)| matches!(result, Err(BatchError::Database(_)))), "{stuck:?}");
     let counts: Vec<i64> = counted.into_iter().map(|(_, result)| result.expect("counted")).collect();
-    assert_eq!(counts, (1..=20).collect::<Vec<_>>());
+    assert_eq!(counts, (1..=16).collect::<Vec<_>>());
+    lock.rollback().await.expect("released");
+    assert_eq!(visits.record(locked).await.expect("counted"), 2, "none of the refused visits was counted");
+}
+
+#[actix_web::test]
+async fn only_the_first_batch_of_a_crowd_waits_long_for_a_locked_row() {
+    let database = TestDatabase::new().await;
+    let visits = VisitCounter::new(&database.pool);
+    let (locked, free) = (Uuid::now_v7(), Uuid::now_v7());
+    visits.record(locked).await.expect("counted");
+    let mut lock = database.pool.begin().await.expect("a transaction");
+    let select = sqlx::query("select from users where id = $1 for update").bind(locked);
+    lock.execute(select).await.expect("a lock");
+
+    // Five batches, with a visit of the locked user in each: were all to wait as long, the last would be out of time.
+    let calls = (0..256).map(|n| visits.record(if n % 32 == 0 { locked } else { free }));
+    let outcomes = join_all(calls).await;
+
+    let counted = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
+    assert!(counted.copied().eq(1..=248), "{outcomes:?}");
+    let refused = |outcome: &&_| matches!(outcome, Err(BatchError::Database(_)));
+    assert_eq!(outcomes.iter().filter(refused).count(), 8, "{outcomes:?}");
     lock.rollback().await.expect("released");
     assert_eq!(visits.record(locked).await.expect("counted"), 2, "none of the refused visits was counted");
 }
