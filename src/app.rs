@@ -127,13 +127,14 @@ fn route_table(routes: &mut web::ServiceConfig, dependencies: &Dependencies, sto
         .service(
             in_session(get_and_start("/", welcome::get))
                 .wrap(from_fn(notice::mark_shown))
+                // Round the session, which is saved on the way out: a visit that could not be counted is not logged.
                 .wrap(from_fn(welcome::log_visit)),
         )
         .service(in_session(get("/visits", visits::get)))
         .service(in_session(get("/logout", logout::get).route(post(logout::post))))
         .service(get("/health/live", health::live))
         .service(get("/health/ready", health::ready));
-    // A route for each: a pattern is a regular expression, tried on every request that comes so far down the table.
+    // `/static/…`, a route for each file: a pattern would be a regular expression, tried on all that comes so far down.
     for path in assets::paths() {
         routes.service(get(path, assets::get));
     }

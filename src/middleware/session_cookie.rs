@@ -10,7 +10,7 @@ use std::{borrow::Cow, sync::Arc};
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
-    cookie::{Cookie, CookieJar, SameSite},
+    cookie::{Cookie, CookieJar, Key, SameSite},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
@@ -118,7 +118,8 @@ fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
 }
 
 impl SessionCookie {
-    /// Writes the `Cookie` header anew: the session's cookie first, then the neighbours that are text. Gives what opened.
+    /// Writes the `Cookie` header anew, unless the session's cookie is alone in it: that cookie first, then the neighbours
+    /// that are text. Gives what opened.
     pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
         if let Some(opened) = self.alone(headers) {
             return Some(opened);
@@ -159,25 +160,27 @@ impl SessionCookie {
         opened
     }
 
-    /// The usual case, with nothing to sort out: one cookie alone, ours, under the current secret. The header stays as it is.
+    /// The usual case, with nothing to sort out: one cookie and no other, ours, under the current secret.
     fn alone(&self, headers: &HeaderMap) -> Option<Opened> {
         let mut lines = headers.get_all(header::COOKIE);
         let (line, None) = (lines.next()?.to_str().ok()?, lines.next()) else { return None };
-        if line.contains(';') || !line.starts_with(self.name) {
+        let value = line.strip_prefix(self.name)?.strip_prefix('=')?;
+        if value.contains(';') {
             return None;
         }
-        let cookie = Cookie::parse_encoded(line).ok().filter(|cookie| cookie.name() == self.name)?;
-        let (key, secret) = self.open(cookie.value())?;
-        (secret == 0).then(|| Opened { key, value: value_of(line), secret })
+        let key = self.open_with(self.keys.current(), Cookie::parse_encoded(line).ok()?.value())?;
+        Some(Opened { key, value: value.to_owned(), secret: 0 })
     }
 
     /// The session's key, from a cookie's value, and which of the secrets has opened it.
     fn open(&self, value: &str) -> Option<(String, usize)> {
-        let jar = CookieJar::new();
-        self.keys.all().iter().enumerate().find_map(|(secret, key)| {
-            let cookie = jar.private(key).decrypt(Cookie::new(self.name, value.to_owned()))?;
-            Some((cookie.value().to_owned(), secret))
-        })
+        let mut keys = self.keys.all().iter().enumerate();
+        keys.find_map(|(secret, key)| Some((self.open_with(key, value)?, secret)))
+    }
+
+    fn open_with(&self, key: &Key, value: &str) -> Option<String> {
+        let cookie = CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()))?;
+        Some(cookie.value().to_owned())
     }
 
     /// The cookie of a session, encrypted under the current secret.

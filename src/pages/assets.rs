@@ -71,7 +71,8 @@ pub fn paths() -> [&'static str; 3] {
 
 /// The file of one of these [`paths`], compressed if the browser takes that; 304 if it has it.
 pub async fn get(request: HttpRequest) -> HttpResponse {
-    let Some(file) = FILES.iter().find(|file| file.path == request.path()) else {
+    // The path that was matched: `app%2Ecss` is `app.css`.
+    let Some(file) = FILES.iter().find(|file| file.path == request.match_info().as_str()) else {
         return HttpResponse::NotFound().finish();
     };
     let compressed = takes_gzip(&request);

@@ -81,8 +81,8 @@ async fn visit(
     Ok(Visitor::new(user_id, visits, known.is_none()))
 }
 
-/// Logs a visit when it is certain. Stands round the session's middleware, because a first visit is counted by the
-/// session that is saved on the way out, which may fail.
+/// Logs a visit that was counted. Stands round the session's middleware: a first visit is counted by the session that is
+/// saved on the way out, which may fail.
 ///
 /// # Errors
 /// Those of the request.

@@ -51,6 +51,15 @@ async fn a_file_is_compressed_where_the_browser_takes_that() {
 }
 
 #[actix_web::test]
+async fn an_address_written_with_escapes_is_the_same_file() {
+    let app = TestApp::spawn().await;
+
+    let page = Page::of(app.request(Method::GET, "/static/app%2Ecss")).await;
+
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/css; charset=utf-8"));
+}
+
+#[actix_web::test]
 async fn any_other_name_is_a_404_page() {
     let app = TestApp::spawn().await;
 

@@ -59,8 +59,8 @@ async fn of_two_cookies_of_our_name_the_one_that_opens_is_the_session() {
 
 #[test]
 fn no_second_cookie_of_our_name_stays_in_the_request() {
-    let ours = SessionCookie::new(false, OLD.parse().expect("a secret"));
-    let cookie = seal(OLD, "id", &"k".repeat(64));
+    let ours = SessionCookie::new(false, NEW.parse().expect("a secret"));
+    let cookie = seal(NEW, "id", &"k".repeat(64));
     for lines in [&[&*format!("{cookie}; id=junk")][..], &[&cookie, "id=junk"]] {
         let mut headers = HeaderMap::new();
         for line in lines {
