@@ -1,4 +1,4 @@
-//! Logging: one line a request, and every line of a request carries its id.
+//! Logging: a line for each request that is news, and every line of a request carries its id.
 
 use std::{
     io::{self, IsTerminal},

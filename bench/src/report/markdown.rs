@@ -29,9 +29,13 @@ of the database's files and WAL what its log takes, in bytes a visit; \"app is\"
 pub fn page(written: &Written<'_>) -> String {
     let results = written.results;
     let mut page = String::from("# Visits a second\n\n");
+    let (option, time) = match results.calm {
+        true => (" --calm", "10 minutes, or 5 without `--calm`, which waits for a quiet machine"),
+        false => ("", "5 minutes"),
+    };
     let _ = writeln!(
         page,
-        "Made by `cargo bench-visits` on {}, at {}. Anyone can: it takes about 5 minutes.\n",
+        "Made by `cargo bench-visits{option}` on {}, at {}. Anyone can: it takes about {time}.\n",
         written.date, written.commit
     );
     page += "<picture>\n<source media=\"(prefers-color-scheme: dark)\" srcset=\"chart-dark.svg\">\n";
@@ -46,7 +50,7 @@ pub fn page(written: &Written<'_>) -> String {
         results.rounds,
         match results.calm {
             true => format!(
-                " Where other programs took more than {:.0} % of the processors, it was measured again.",
+                " Where other programs took more than {:.0} % of the processors, it was measured again, up to 20 times.",
                 DISTURBANCE * 100.0
             ),
             false => String::new(),

@@ -52,7 +52,8 @@ fn figures(written: &Written<'_>) -> String {
     );
     let _ = write!(
         text,
-        "{table}\n{} sessions in each table; load, server and PostgreSQL share {} processors ({}), so compare the ratios.\n\
+        "{table}\n{} sessions in each table; load, server and PostgreSQL share {} processors ({}), so compare the ratios\n\
+         (each is the median of those within a round).\n\
          Who is who, every other figure and how they were taken: [bench/results/RESULTS.md](bench/results/RESULTS.md).\n\
          `cargo bench-visits` takes them anew, on your machine, in about 5 minutes.\n",
         results.sessions,
