@@ -98,6 +98,8 @@ impl LoginApp {
     pub async fn hold(&self, what: &str, gate: &str, cookie: &str) -> rt::task::JoinHandle<Page> {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
         let request = client.get(format!("{}/held/{what}/{gate}", self.url)).header("cookie", cookie);
+        // Of requests that went through without being waited for.
+        self.held.arrived.forget_permits(Semaphore::MAX_PERMITS);
         let answer = rt::spawn(Page::of(request));
         self.held.arrived.acquire().await.expect("open").forget();
         answer
