@@ -5,20 +5,30 @@ use actix_postgres_sessions::{
     users::VisitCounter,
 };
 use futures_util::future::join_all;
-use sqlx::{Executor, PgConnection};
+use sqlx::{Executor, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::support::TestDatabase;
+
+/// Counts a visit of `user`, and locks the row until this is dropped.
+async fn lock_after_a_visit(
+    database: &TestDatabase,
+    visits: &VisitCounter,
+    user: Uuid,
+) -> Transaction<'static, Postgres> {
+    visits.record(user).await.expect("counted");
+    let mut lock = database.pool.begin().await.expect("a transaction");
+    let select = sqlx::query("select from users where id = $1 for update").bind(user);
+    lock.execute(select).await.expect("a lock");
+    lock
+}
 
 #[actix_web::test]
 async fn a_row_locked_for_long_delays_the_others_and_fails_alone() {
     let database = TestDatabase::new().await;
     let visits = VisitCounter::new(&database.pool);
     let (locked, free) = (Uuid::now_v7(), Uuid::now_v7());
-    visits.record(locked).await.expect("counted");
-    let mut lock = database.pool.begin().await.expect("a transaction");
-    let select = sqlx::query("select from users where id = $1 for update").bind(locked);
-    lock.execute(select).await.expect("a lock");
+    let lock = lock_after_a_visit(&database, &visits, locked).await;
 
     // Sixteen visits of the locked user and sixteen of another, in turn and in one batch.
     let calls = (0..32).map(|n| visits.record(if n % 2 == 0 { locked } else { free }));
@@ -37,10 +47,7 @@ async fn only_the_first_batch_of_a_crowd_waits_long_for_a_locked_row() {
     let database = TestDatabase::new().await;
     let visits = VisitCounter::new(&database.pool);
     let (locked, free) = (Uuid::now_v7(), Uuid::now_v7());
-    visits.record(locked).await.expect("counted");
-    let mut lock = database.pool.begin().await.expect("a transaction");
-    let select = sqlx::query("select from users where id = $1 for update").bind(locked);
-    lock.execute(select).await.expect("a lock");
+    let lock = lock_after_a_visit(&database, &visits, locked).await;
 
     // Five batches, with a visit of the locked user in each: were all to wait as long, the last would be out of time.
     let calls = (0..256).map(|n| visits.record(if n % 32 == 0 { locked } else { free }));
