@@ -1,36 +1,32 @@
-//! Starting programs that end with us.
+//! Programs that end with this process.
 
-use std::{
-    os::unix::process::CommandExt,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// A program that gets SIGTERM, and SIGKILL should it not heed that, when this is dropped or when
-/// this process ends, in whatever way. So do the programs that it started in its process group.
+/// A program that ends when this is dropped, and when this process ends in any way, SIGKILL included.
 ///
-/// It does not get the terminal's Ctrl-C, so that we choose the order in which things end.
+/// A small shell script keeps it. The program and what it started get SIGTERM, and SIGKILL 30 seconds later.
+/// Ctrl-C in the terminal doesn't reach them, so that the owner decides the order in which programs end.
 #[derive(Debug)]
 pub struct Kept {
-    /// Its closing ends the program.
+    /// Closing it ends the program.
     pipe: Option<ChildStdin>,
     script: Child,
 }
 
 impl Kept {
-    /// Starts the program with its arguments, environment and directory; its standard input is empty.
-    ///
-    /// # Errors
-    /// Where there is no shell to keep it.
+    /// Starts the program with its arguments, environment and directory. Its standard input is empty.
     pub fn spawn(program: &Command) -> Result<Self> {
+        Self::spawn_with(program, "TERM", Stdio::inherit())
+    }
+
+    /// Does the same with another signal for the end, such as `INT`, and another standard output.
+    pub fn spawn_with(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
-        shell
-            .arg("-c")
-            .arg(include_str!("kept.sh"))
-            .arg("kept")
-            .arg(program.get_program())
-            .args(program.get_args());
+        shell.args(["-c", include_str!("kept.sh"), "kept", signal]);
+        shell.arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => shell.env(name, value),
@@ -40,31 +36,22 @@ impl Kept {
         if let Some(directory) = program.get_current_dir() {
             shell.current_dir(directory);
         }
-        let mut script = shell
-            .stdin(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {:?}", program.get_program()))?;
+        shell.stdin(Stdio::piped()).stdout(output).process_group(0);
+        let mut script = shell.spawn().context("can't start /bin/sh")?;
         Ok(Kept { pipe: script.stdin.take(), script })
     }
 
-    /// The process id of the script that keeps the program, whose child the program is.
+    /// The process ID of the script. The program is one of its children.
     pub fn pid(&self) -> u32 {
         self.script.id()
     }
 
-    /// How the program ended, once it has.
-    ///
-    /// # Errors
-    /// None that can be met: the script is our own child.
+    /// Returns the program's exit status, or `None` while it runs.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.script.try_wait()?)
     }
 
-    /// Ends the program, and waits for that.
-    ///
-    /// # Errors
-    /// None that can be met: the script is our own child.
+    /// Ends the program and waits for it.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         drop(self.pipe.take());
         Ok(self.script.wait()?)
@@ -73,7 +60,6 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // There is nobody to tell.
         let _ = self.stop();
     }
 }

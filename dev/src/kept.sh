@@ -1,38 +1,30 @@
-# Runs a program and ends it when standard input, a pipe, closes: that happens in whatever way the
-# process at its other end ends. The arguments are the program and its own arguments.
+# Runs a program, and ends it when standard input closes: a pipe from the program's owner, which closes even if
+# the owner is killed. The arguments are a signal's name, the program, and the program's own arguments.
 
-# Signals to the whole group are meant for the program and those it started. (Not ignored: the program
-# would inherit that.)
-trap : HUP INT TERM
+signal=$1
+shift
 
-exec 3<&0 </dev/null
-"$@" 3<&- &
-program=$!
+# Signals to the process group are for the program, so this shell survives them.
+trap : HUP INT QUIT TERM
+
+exec 3<&0 4>&2 </dev/null 2>/dev/null
 
 {
-    trap : HUP INT TERM
+    trap : HUP INT QUIT TERM
     read -r _ <&3
-    kill -s TERM 0
-    trap - TERM
-    # Longer than the app takes to let its last requests end.
+    kill -s "$signal" 0
+    kill -s CONT 0
     sleep 30
     kill -s KILL 0
-} >/dev/null 2>&1 &
-watch=$!
-exec 3<&-
+} >/dev/null 4>&- &
+watcher=$!
 
-# Silent, because some shells report here how the program ended.
-wait "$program" 2>/dev/null
+# In the foreground: in the background it would ignore SIGINT.
+(exec "$@" 2>&4 3<&- 4>&-)
 status=$?
-# A signal to this script interrupts a wait.
-while kill -s 0 "$program" 2>/dev/null; do
-    wait "$program" 2>/dev/null
-    status=$?
-done
 
-kill -s KILL "$watch"
-wait "$watch" 2>/dev/null
-# What the program started, and the sleep above.
+# End the watcher and whatever the program left running.
+kill -s KILL "$watcher"
 trap '' TERM
 kill -s TERM 0
 exit "$status"

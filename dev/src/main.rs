@@ -1,4 +1,4 @@
-//! `cargo dev`: the app and its database in one command, without any setting up.
+//! `cargo dev`: runs the app with a private PostgreSQL, and other commands for developers.
 
 #![forbid(unsafe_code)]
 
@@ -6,16 +6,13 @@ mod cli;
 
 use std::{env, process::ExitCode};
 
-use anyhow::Result;
-
 const USAGE: &str = "\
-cargo dev                    run the app, with a private PostgreSQL kept in .postgres/
-cargo dev prepare            renew .sqlx, against which builds check the queries
-cargo dev prepare --check    only say whether .sqlx is fresh, by the exit code
-cargo dev psql [arguments]   open a shell on the database of `cargo dev`
-cargo dev screenshots        make the README's pictures anew, with Chromium
-cargo dev fetch              download PostgreSQL, where none is installed
-cargo dev help               show this
+cargo dev                       run the app, with a private PostgreSQL in .postgres/
+cargo dev psql [arguments]      open a shell on that database
+cargo dev prepare [--check]     renew .sqlx, or only check it: builds verify the SQL against it
+cargo dev browser [arguments]   run the browser tests, as `cargo test` with these arguments
+cargo dev screenshots           take the README's pictures again
+cargo dev help                  show this
 ";
 
 fn main() -> ExitCode {
@@ -23,11 +20,11 @@ fn main() -> ExitCode {
     let words = arguments.iter().map(String::as_str).collect::<Vec<_>>();
     let outcome = match *words.as_slice() {
         [] => cli::run::run(),
+        ["psql", ref arguments @ ..] => cli::psql(arguments),
         ["prepare"] => cli::prepare::renew(),
         ["prepare", "--check"] => cli::prepare::check(),
-        ["psql", ref arguments @ ..] => cli::psql::psql(arguments),
-        ["screenshots"] => cli::screenshots::make(),
-        ["fetch"] => cli::fetch::fetch(),
+        ["browser", ref arguments @ ..] => cli::browser::test(arguments),
+        ["screenshots"] => cli::browser::screenshots(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())
@@ -37,15 +34,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    exit_code(outcome)
-}
-
-fn exit_code(outcome: Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cargo dev: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = outcome {
+        eprintln!("cargo dev: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

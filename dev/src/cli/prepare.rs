@@ -1,136 +1,48 @@
-//! `cargo dev prepare`: the data in `.sqlx`, against which builds without a database check the queries.
-//!
-//! The same as `cargo sqlx prepare`, without sqlx-cli: the macros of sqlx write that data themselves
-//! when they are given a live database and `SQLX_OFFLINE_DIR`.
+//! `cargo dev prepare`: writes `.sqlx`, against which builds without a database check the SQL.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
-    thread,
-    time::{Duration, SystemTime},
-};
+use std::fs::{self, File};
+use std::{path::PathBuf, process::Command, time::SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
-use dev::{Kept, Postgres};
+use anyhow::{Context, Result, ensure};
+use dev::Postgres;
 
-use super::{APP, cargo, end_requested, project};
+use super::{cargo, project};
 
-/// File names and contents.
-type Queries = BTreeMap<String, Vec<u8>>;
-
-/// Makes `.sqlx` what the queries in the source need, no more and no less.
+/// Renews `.sqlx`, as `cargo sqlx prepare` would.
 pub fn renew() -> Result<()> {
-    let fresh = describe_queries()?;
-    let place = project().join(".sqlx");
-    let old = read(&place)?;
-    fs::create_dir_all(&place)?;
-    for name in old.keys().filter(|name| !fresh.contains_key(*name)) {
-        fs::remove_file(place.join(name))?;
-    }
-    for (name, data) in &fresh {
-        if old.get(name) != Some(data) {
-            fs::write(place.join(name), data)?;
-        }
-    }
-    eprintln!(".sqlx holds {} queries", fresh.len());
-    Ok(())
+    let (fresh, committed) = (describe_queries()?, project().join(".sqlx"));
+    let _ = fs::remove_dir_all(&committed);
+    fs::rename(fresh, committed).context("can't write .sqlx")
 }
 
-/// Fails where [`renew`] would change anything.
+/// Fails if [`renew`] would change anything.
 pub fn check() -> Result<()> {
-    let fresh = describe_queries()?;
-    let old = read(&project().join(".sqlx"))?;
-    let mut differing = fresh
-        .iter()
-        .filter(|(name, data)| old.get(*name) != Some(data))
-        .map(|(name, _)| name)
-        .chain(old.keys().filter(|name| !fresh.contains_key(*name)))
-        .map(String::as_str)
-        .collect::<Vec<_>>();
-    differing.sort_unstable();
-    ensure!(
-        differing.is_empty(),
-        ".sqlx is not fresh: run `cargo dev prepare` and commit the outcome. Missing, changed or stale:\n  {}",
-        differing.join("\n  ")
-    );
-    eprintln!(".sqlx is fresh ({} queries)", fresh.len());
+    let mut diff = Command::new("diff");
+    diff.args(["--recursive", "--brief", ".sqlx"]).arg(describe_queries()?).current_dir(project());
+    let is_fresh = diff.status().context("can't run diff")?.success();
+    ensure!(is_fresh, ".sqlx is out of date: run `cargo dev prepare` and commit the result");
     Ok(())
 }
 
-/// Compiles the app with a migrated database behind the macros.
-fn describe_queries() -> Result<Queries> {
-    let end = end_requested()?;
+/// Compiles the app against a migrated database. Returns the directory to which sqlx's macros write.
+fn describe_queries() -> Result<PathBuf> {
     let postgres = Postgres::temporary()?;
-    for migration in migrations()? {
-        apply(&postgres, &migration)?;
-    }
-    let place = project().join("target/sqlx-prepare");
-    if place.exists() {
-        fs::remove_dir_all(&place)?;
-    }
-    fs::create_dir_all(&place)?;
-    // What cargo takes for fresh it does not compile, and everything of the app depends on its library.
+    let migrations = fs::read_dir(project().join("migrations")).context("can't read migrations/")?;
+    let mut migrations = migrations.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    migrations.sort();
+    let mut psql = postgres.client("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
+    psql.args(migrations.iter().flat_map(|file| ["--file".as_ref(), file.as_os_str()]));
+    ensure!(psql.status().context("can't run psql: is it installed?")?.success(), "a migration failed");
+
+    let fresh = project().join("target/sqlx-prepare");
+    let _ = fs::remove_dir_all(&fresh);
+    fs::create_dir_all(&fresh)?;
+    // Cargo compiles only what has changed.
     File::options().append(true).open(project().join("src/lib.rs"))?.set_modified(SystemTime::now())?;
-    let mut compile = cargo();
-    compile
-        .args(["check", "--all-targets", "--package", APP])
-        .env("DATABASE_URL", postgres.url("postgres"))
-        .env("SQLX_OFFLINE", "false")
-        .env("SQLX_OFFLINE_DIR", &place);
-    let mut compile = Kept::spawn(&compile)?;
-    loop {
-        if let Some(status) = compile.try_wait()? {
-            ensure!(status.success(), "the app does not compile");
-            return read(&place);
-        }
-        ensure!(!end.load(Ordering::Relaxed), "interrupted");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// In the order of their numbers, as sqlx applies them.
-fn migrations() -> Result<Vec<PathBuf>> {
-    let place = project().join("migrations");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&place).context("cannot read migrations/")? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let number = name.split('_').next().and_then(|n| n.parse::<i64>().ok());
-        if let Some(number) = number.filter(|_| name.ends_with(".sql") && !name.ends_with(".down.sql")) {
-            found.push((number, path));
-        }
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
-}
-
-fn apply(postgres: &Postgres, migration: &Path) -> Result<()> {
-    let output = postgres
-        .client("psql")
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"])
-        .arg("--file")
-        .arg(migration)
-        .output()
-        .context("cannot run psql")?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
-}
-
-fn read(place: &Path) -> Result<Queries> {
-    let mut queries = Queries::new();
-    if !place.exists() {
-        return Ok(queries);
-    }
-    for entry in fs::read_dir(place)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            queries.insert(name.into_owned(), fs::read(&path)?);
-        }
-    }
-    Ok(queries)
+    let mut check = cargo();
+    check.args(["check", "--all-targets"]).env("DATABASE_URL", postgres.url("postgres"));
+    check.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &fresh);
+    ensure!(check.status().context("can't run cargo")?.success(), "the app doesn't compile");
+    Ok(fresh)
 }

@@ -1,132 +1,65 @@
-//! `cargo dev`: the app with a database of its own.
+//! `cargo dev`: runs the app with a private PostgreSQL.
 
-use std::{
-    env,
-    io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
-    process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, process::Stdio, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use dev::{Kept, Postgres, postgres::is_in_use};
+use dev::{Kept, Postgres};
+use signal_hook::{consts, flag};
 
-use super::{APP, cargo, database, database_home, end_requested, project};
+use super::{cargo, project};
 
-/// What differs from the app's own defaults, and holds unless the environment or `.env` says otherwise.
-const DEFAULTS: [(&str, &str); 4] = [
-    ("BIND_ADDRESS", "127.0.0.1:8080"),
-    // Some browsers refuse Secure cookies over plain http, even on localhost.
-    ("COOKIE_SECURE", "false"),
-    ("SESSION_SECRET_FILE", ".session-secret"),
-    ("LOG_FORMAT", "pretty"),
-];
-
-/// Runs the app until it ends or somebody asks us to end.
+/// Runs the app until it ends, or until Ctrl-C.
 pub fn run() -> Result<()> {
-    load_dotenv()?;
-    let address = bind_address();
-    // Asked here as well as below, because that one has most likely taken our port too.
-    if is_in_use(&database_home()) {
-        bail!(runs_already());
+    match dotenvy::from_path(project().join(".env")) {
+        Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
+        _ => {}
     }
-    refuse_taken_port(&address)?;
-    let end = end_requested()?;
-    let Ok(postgres) = database()? else {
-        bail!(runs_already());
-    };
-    eprintln!("PostgreSQL runs, with its data in .postgres/ (`cargo dev psql` opens a shell on it)");
-    let mut app = Kept::spawn(&app(&postgres))?;
+    let end = Arc::new(AtomicBool::new(false));
+    for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
+        // The second Ctrl-C doesn't wait for an orderly end.
+        flag::register_conditional_shutdown(signal, 1, Arc::clone(&end))?;
+        flag::register(signal, Arc::clone(&end))?;
+    }
+    let postgres = Postgres::start(&project().join(".postgres"), &[])?;
+    // The app's own default.
+    let address = env::var("BIND_ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    if TcpListener::bind(&address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
+        bail!("{address} is in use: choose another, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`");
+    }
+    let mut app = cargo();
+    app.arg("run").env("DATABASE_URL", postgres.url("postgres"));
+    if env::var_os("COOKIE_SECURE").is_none() {
+        // Some browsers refuse Secure cookies over plain http, even on localhost.
+        app.env("COOKIE_SECURE", "false");
+    }
+    // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
+    let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
     let outcome = follow(&mut app, &address, &end);
-    // The app first: its last requests still want the database.
+    // Before the database, which the app's last requests need.
     app.stop()?;
-    drop(postgres);
     outcome
 }
 
-fn runs_already() -> String {
-    format!(
-        "the database in {} is in use, most likely by another `cargo dev`: end that first",
-        database_home().display()
-    )
-}
-
-/// The app would read it as well, but what is in it counts already for the defaults.
-fn load_dotenv() -> Result<()> {
-    match dotenvy::from_path(project().join(".env")) {
-        Err(error) if !error.not_found() => Err(error).context("cannot read .env"),
-        _ => Ok(()),
-    }
-}
-
-fn bind_address() -> String {
-    env::var("BIND_ADDRESS").unwrap_or_else(|_| DEFAULTS[0].1.to_owned())
-}
-
-/// Said before anything is started or built. An address that makes no sense is the app's to refuse.
-fn refuse_taken_port(address: &str) -> Result<()> {
-    match TcpListener::bind(address) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
-            "{address} is taken: end what listens there, or choose another, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`"
-        ),
-        _ => Ok(()),
-    }
-}
-
-fn app(postgres: &Postgres) -> Command {
-    let mut app = cargo();
-    app.args(["run", "--package", APP]);
-    for (name, value) in DEFAULTS {
-        let secret_is_given = name == "SESSION_SECRET_FILE" && env::var_os("SESSION_SECRET").is_some();
-        if env::var_os(name).is_none() && !secret_is_given {
-            app.env(name, value);
-        }
-    }
-    app.env("DATABASE_URL", postgres.url("postgres"));
-    app
-}
-
 fn follow(app: &mut Kept, address: &str, end: &AtomicBool) -> Result<()> {
-    let mut announced = false;
+    let mut listens = false;
     while !end.load(Ordering::Relaxed) {
         if let Some(status) = app.try_wait()? {
+            if status.code() == Some(1) {
+                eprintln!("If the schema is of an older edition, delete .postgres/ to start afresh.");
+            }
             bail!("the app ended with {status}");
         }
-        if !announced
-            && let Some(visitor) = visitor_address(address)
-            && is_ready(visitor)
-        {
-            announced = true;
-            eprintln!("\n    The app is ready: http://{visitor}/    (Ctrl-C ends it)\n");
+        // A connection without a request isn't logged.
+        if !listens && TcpStream::connect(address).is_ok() {
+            listens = true;
+            eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
+            eprintln!("  cargo dev psql           look into the database, in another terminal");
+            eprintln!("  Ctrl-C                   stop\n");
         }
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-/// Where a browser on this machine finds a server that listens on `address`.
-fn visitor_address(address: &str) -> Option<SocketAddr> {
-    let mut found = address.to_socket_addrs().ok()?.next()?;
-    if found.ip().is_unspecified() {
-        found.set_ip(match found.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    Some(found)
-}
-
-fn is_ready(address: SocketAddr) -> bool {
-    let status = || -> std::io::Result<[u8; 12]> {
-        let patience = Duration::from_secs(2);
-        let mut stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        write!(stream, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(status)
-    };
-    status().is_ok_and(|status| &status == b"HTTP/1.1 200")
 }

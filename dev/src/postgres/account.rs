@@ -1,95 +1,30 @@
-//! The account under which PostgreSQL runs: it refuses to run as root.
+//! The account that runs PostgreSQL, which refuses to run as root.
 
-use std::{
-    env, fs,
-    os::unix::{fs::MetadataExt, process::CommandExt},
-    path::Path,
-    process::Command,
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-/// Who runs the server.
-#[derive(Debug)]
-pub(super) enum Account {
-    /// We ourselves, an ordinary user.
-    Own,
-    /// Another one, because we are root.
-    Other { uid: u32, gid: u32 },
-}
-
-impl Account {
-    /// Whoever owns the data that is there; else `postgres`, else `nobody`.
-    pub(super) fn of_server(home: Option<&Path>) -> Result<Self> {
-        if id(&["-u"]) != Some(0) {
-            return Ok(Account::Own);
-        }
-        let owner = home.and_then(|home| fs::metadata(home.join("data")).ok());
-        if let Some(owner) = owner.filter(|owner| owner.uid() != 0) {
-            return Ok(Account::Other { uid: owner.uid(), gid: owner.gid() });
-        }
-        ["postgres", "nobody"]
-            .into_iter()
-            .find_map(|name| {
-                Some(Account::Other {
-                    uid: id(&["-u", name])?,
-                    gid: id(&["-g", name])?,
-                })
-            })
-            .context("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`: run this as an ordinary user")
+/// Returns a shell for the server in `home`.
+///
+/// For root it's a shell of the data's owner, of `postgres` or of `nobody`, which may enter closed directories:
+/// the project may be in `/root`.
+pub(super) fn shell(home: &Path) -> Result<Command> {
+    if id(&["-u"]) != Some(0) {
+        return Ok(Command::new("/bin/sh"));
     }
-
-    /// Gives a directory to this account.
-    pub(super) fn adopt(&self, directory: &Path) -> Result<()> {
-        if let Account::Other { uid, gid } = *self {
-            std::os::unix::fs::chown(directory, Some(uid), Some(gid))
-                .with_context(|| format!("cannot change the owner of {}", directory.display()))?;
-        }
-        Ok(())
-    }
-
-    /// A shell that runs as this account and can reach the programs and the server's home.
-    pub(super) fn shell(&self, bin: &Path, home: Option<&Path>) -> Result<Command> {
-        let Account::Other { uid, gid } = *self else {
-            return Ok(Command::new("/bin/sh"));
-        };
-        let place_is_open = match home {
-            Some(home) => is_open(home, uid),
-            None => is_open(&env::temp_dir(), uid) && anyone_may_write(&env::temp_dir()),
-        };
-        if place_is_open && is_open(bin, uid) {
-            let mut shell = Command::new("/bin/sh");
-            shell.uid(uid).gid(gid);
-            return Ok(shell);
-        }
-        // A clone in /root, say. The one privilege that gets through closed directories is kept.
-        ensure!(
-            Command::new("setpriv").arg("--version").output().is_ok(),
-            "root's PostgreSQL runs as user {uid}, who cannot get to {}: install `setpriv` (util-linux), or run this as an ordinary user",
-            home.unwrap_or(bin).display()
-        );
-        let mut shell = Command::new("setpriv");
-        shell
-            .arg(format!("--reuid={uid}"))
-            .arg(format!("--regid={gid}"))
-            .args(["--clear-groups", "--inh-caps=+dac_override"])
-            .args(["--ambient-caps=+dac_override", "/bin/sh"]);
-        Ok(shell)
-    }
-}
-
-/// Whether this user can pass through every directory down to `path`.
-fn is_open(path: &Path, uid: u32) -> bool {
-    path.ancestors().all(|directory| {
-        fs::metadata(directory).is_ok_and(|found| {
-            let passage = if found.uid() == uid { 0o100 } else { 0o001 };
-            found.mode() & passage != 0
-        })
-    })
-}
-
-fn anyone_may_write(directory: &Path) -> bool {
-    fs::metadata(directory).is_ok_and(|found| found.mode() & 0o002 != 0)
+    let owner = fs::metadata(home.join("data")).map(|data| (data.uid(), data.gid())).ok();
+    let named = |name: &&str| Some((id(&["-u", name])?, id(&["-g", name])?));
+    let (uid, gid) = owner
+        .or_else(|| ["postgres", "nobody"].iter().find_map(named))
+        .context("PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody`")?;
+    let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
+    ensure!(has_setpriv, "PostgreSQL refuses to run as root: install `setpriv` (util-linux)");
+    let mut shell = Command::new("setpriv");
+    shell.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+    // Without the last option, access(2) ignores the privilege.
+    shell.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]);
+    shell.arg("/bin/sh");
+    Ok(shell)
 }
 
 fn id(arguments: &[&str]) -> Option<u32> {

@@ -1,60 +1,114 @@
-//! The directory of a server whose data is kept: one process at a time has it; and its log.
+//! The directory of one server: its data, its log and its password.
 
-use std::{
-    fs::{self, DirBuilder, File, TryLockError},
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{io::Read, os::fd::OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
-use super::{account::Account, address::Address, data_dir::DataDir};
+use super::address::{Address, InUse};
+use crate::process;
 
-/// Whether another process keeps a server in `home`.
-pub fn is_in_use(home: &Path) -> bool {
-    File::open(home.join("lock")).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
-}
+/// Removes a directory when standard input closes. Tries again while PostgreSQL's last processes still write.
+const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
 
-/// Another process keeps a server in the same directory.
+/// A directory that no other process uses.
 #[derive(Debug)]
-pub struct InUse {
-    /// Where that server is, once it is ready.
-    pub address: Option<Address>,
+pub(super) struct Home {
+    pub(super) path: PathBuf,
+    /// A locked file or a pipe, which the server's keeper also holds. The directory is locked, or isn't removed,
+    /// until both this process and the server have ended. Dropped before `remover`.
+    pub(super) guard: OwnedFd,
+    pub(super) remover: Option<Remover>,
 }
 
-impl std::fmt::Display for InUse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the database of this directory is in use")
+/// The shell that removes a temporary directory.
+#[derive(Debug)]
+pub(super) struct Remover(Child);
+
+impl Drop for Remover {
+    fn drop(&mut self) {
+        let _ = self.0.wait();
     }
 }
 
-impl std::error::Error for InUse {}
+impl Home {
+    /// Makes a directory that is removed after its server has ended.
+    pub(super) fn temporary() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("postgres-{}", random()?));
+        // Starts before there is a directory, so that none is left if this process is killed here.
+        let mut remover = Command::new("/bin/sh");
+        remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
+        let mut remover = remover.spawn().context("can't start /bin/sh")?;
+        let guard = remover.stdin.take().context("standard input is a pipe")?.into();
+        let home = Home { path, guard, remover: Some(Remover(remover)) };
+        DirBuilder::new().mode(0o700).create(&home.path).context("can't create a temporary directory")?;
+        home.prepare()
+    }
 
-/// Makes the home of a server, if need be, and locks it for us.
-pub(super) fn take(home: &Path) -> Result<(PathBuf, File)> {
-    let problem = || format!("cannot keep a database in {}", home.display());
-    let account = Account::of_server(Some(home))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(home).with_context(problem)?;
-    let home = fs::canonicalize(home).with_context(problem)?;
-    account.adopt(&home)?;
-    let lock_path = home.join("lock");
-    let lock = File::create(&lock_path).with_context(problem)?;
-    account.adopt(&lock_path)?;
-    match lock.try_lock() {
-        Ok(()) => Ok((home, lock)),
-        Err(TryLockError::Error(error)) => Err(error).with_context(problem),
-        Err(TryLockError::WouldBlock) => {
-            let port = DataDir::new(&home).port();
-            let address = port.and_then(|port| Address::new(&home, port).ok());
-            Err(InUse { address }.into())
+    /// Locks a directory, which is made if it doesn't exist.
+    pub(super) fn lock(path: &Path) -> Result<Self> {
+        let problem = || format!("can't keep a database in {}", path.display());
+        fs::create_dir_all(path).with_context(problem)?;
+        let path = path.canonicalize().with_context(problem)?;
+        let lock = File::create(path.join("lock")).with_context(problem)?;
+        match lock.try_lock() {
+            Ok(()) => Home { path, guard: lock.into(), remover: None }.prepare(),
+            Err(TryLockError::WouldBlock) => Err(anyhow!(InUse)),
+            Err(TryLockError::Error(error)) => Err(error).with_context(problem),
         }
     }
+
+    fn prepare(self) -> Result<Self> {
+        // The password and the data are for one account only.
+        fs::set_permissions(&self.path, Permissions::from_mode(0o700))?;
+        fs::write(self.path.join("log"), "")?;
+        if !self.path.join("data").exists() {
+            fs::write(self.path.join("password"), random()?)?;
+        }
+        Ok(self)
+    }
+
+    /// Returns whether this process is a server that accepts connections to the data here.
+    pub(super) fn is_ready(&self, pid: u32) -> bool {
+        pid_file(&self.path).is_some_and(|file| file[0] == pid.to_string() && file[7] == "ready")
+    }
+
+    /// Returns the server that uses the data although its keeper was killed.
+    pub(super) fn orphan(&self) -> Option<u32> {
+        let pid = pid_file(&self.path)?.swap_remove(0);
+        let command = format!("/postgres -D {} ", self.path.join("data").display());
+        process::ps(&["-ww", "-o", "args=", "-p", &pid]).contains(&command).then(|| pid.parse().ok())?
+    }
+
+    /// Returns the end of the server's log.
+    pub(super) fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.path.join("log")).unwrap_or_default();
+        let lines = log.lines().collect::<Vec<_>>();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
 }
 
-/// The end of the server's log.
-pub(super) fn last_words(home: &Path) -> String {
-    let log = fs::read(home.join("log")).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines = log.lines().collect::<Vec<_>>();
-    lines[lines.len().saturating_sub(8)..].join("\n")
+/// Returns how to connect to the server that runs in `home`, if there is one.
+pub fn running(home: &Path) -> Option<Address> {
+    let file = pid_file(home).filter(|file| file[7] == "ready")?;
+    let password = fs::read_to_string(home.join("password")).ok()?;
+    Some(Address { port: file[3].parse().ok()?, password })
+}
+
+/// Returns PostgreSQL's description of the running server, a line each: process ID, data, start time, port,
+/// socket, address, shared memory, status.
+fn pid_file(home: &Path) -> Option<Vec<String>> {
+    let text = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
+    let lines = text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    (lines.len() >= 8).then_some(lines)
+}
+
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,130 +1,69 @@
 //! Finding PostgreSQL's programs.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
+use std::{cmp::Reverse, env, fs, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-/// What to do where there is no PostgreSQL.
-const HOW_TO_GET_ONE: &str = "found no PostgreSQL. Get one in any of these ways:
-  Debian, Ubuntu   apt install postgresql
-  Fedora           dnf install postgresql-server postgresql-contrib
-  macOS            brew install postgresql@18
-  a download       cargo dev fetch
-or use a server that you have: set DATABASE_URL, then `cargo test` and `cargo run`.";
+use super::download;
 
-/// The lowest major version that the app is written for.
-const OLDEST: u32 = 15;
+/// Where Debian, Gentoo, Fedora, Alpine, source code, Homebrew and Postgres.app put their versions.
+const PLACES: &str = "/usr/lib/postgresql /usr/lib64/postgresql /usr /usr/libexec /usr/local /usr/local/opt \
+    /opt/homebrew/opt /home/linuxbrew/.linuxbrew/opt /Applications/Postgres.app/Contents/Versions";
 
-/// A directory with `postgres`, `initdb` and the rest.
+/// A directory with `postgres`, `initdb` and the like.
 #[derive(Debug, Clone)]
 pub struct Installation {
-    bin: PathBuf,
+    pub(super) bin: PathBuf,
     major: u32,
 }
 
 impl Installation {
-    /// The one that the person chose by `PG_CONFIG` or `PATH`, else the newest in the usual places.
+    /// Finds PostgreSQL 15 or newer: the first on `PATH`, else the newest in the usual places, else a download.
     ///
-    /// # Errors
-    /// Where there is none: the message says how to get one.
+    /// `DEV_POSTGRES=download` ignores what is installed. If all fails, the error says how to get PostgreSQL.
     pub fn find() -> Result<Self> {
-        candidates().next().context(HOW_TO_GET_ONE)
+        installed().next().map_or_else(download::get, Ok)
     }
 
-    /// One of this major version: only that can read a data directory made by it.
-    ///
-    /// # Errors
-    /// Where there is none.
-    pub fn find_version(major: u32) -> Result<Self> {
-        candidates()
-            .find(|found| found.major == major)
-            .with_context(|| format!("found no PostgreSQL {major}"))
-    }
-
-    /// The path of one of its programs, such as `psql`.
+    /// Returns the path of a program, such as `psql`. One that is missing here is looked up in `PATH`.
     pub fn bin(&self, program: &str) -> PathBuf {
-        self.bin.join(program)
+        let path = self.bin.join(program);
+        if path.exists() { path } else { program.into() }
     }
 
-    /// The directory of its programs.
-    pub fn bin_dir(&self) -> &Path {
-        &self.bin
-    }
-
-    /// 15, 16, …
-    pub fn major(&self) -> u32 {
-        self.major
-    }
-
-    /// Whether the server can load this library, such as `pg_stat_statements`.
+    /// Returns whether the server can load a library, such as `pg_stat_statements`.
     pub fn has_library(&self, name: &str) -> bool {
-        let Some(directory) = pg_config(&self.bin("pg_config"), "--pkglibdir") else {
-            return false;
+        let exists = |place| {
+            ["so", "dylib"].iter().any(|kind| self.bin.join(format!("{place}/{name}.{kind}")).exists())
         };
-        ["so", "dylib"].iter().any(|extension| directory.join(name).with_extension(extension).exists())
+        ["../lib", "../lib/postgresql", "../lib64/pgsql"].into_iter().any(exists)
     }
 
-    fn at(bin: PathBuf) -> Option<Self> {
-        // The directory of the programs themselves, where links to some of them stand in another.
-        let initdb = fs::canonicalize(bin.join("initdb")).ok()?;
-        let bin = initdb.parent()?.to_owned();
-        let output = Command::new(bin.join("postgres")).arg("--version").output();
-        let text = String::from_utf8(output.ok()?.stdout).ok()?;
-        // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1); 19beta1 before a release.
+    /// Returns the installation with this directory of programs, if they run and are new enough.
+    pub(super) fn at(bin: &Path) -> Option<Self> {
+        // Some directories have links to a few of the programs only.
+        let bin = fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned();
+        let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        // Such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` or `postgres (PostgreSQL) 19beta1`.
         let version = text.split_whitespace().nth(2)?;
-        let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
-        let major = digits.parse().ok()?;
-        (major >= OLDEST).then_some(Installation { bin, major })
+        let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+        (major >= 15).then_some(Installation { bin, major })
     }
 }
 
-fn candidates() -> impl Iterator<Item = Installation> {
-    let configured = env::var_os("PG_CONFIG").and_then(|program| bin_dir_of(Path::new(&program)));
-    let from_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-    configured
-        .into_iter()
-        .chain(from_path)
-        .chain(bin_dir_of(Path::new("pg_config")))
-        .filter_map(Installation::at)
-        .chain(usual_places())
+fn installed() -> impl Iterator<Item = Installation> {
+    let is_ignored = env::var_os("DEV_POSTGRES").is_some_and(|value| value == "download");
+    let path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
+    let found = path.into_iter().filter_map(|bin| Installation::at(&bin)).chain(usual_places());
+    found.filter(move |_| !is_ignored)
 }
 
 fn usual_places() -> Vec<Installation> {
-    let home = env::home_dir().unwrap_or_default();
-    let families = [
-        PathBuf::from("/usr/lib/postgresql"), // Debian, Alpine, Gentoo
-        PathBuf::from("/usr/lib64/postgresql"),
-        PathBuf::from("/usr"), // /usr/pgsql-17/bin: the PostgreSQL project's own RPMs
-        PathBuf::from("/usr/local"), // /usr/local/pgsql/bin: built from source
-        PathBuf::from("/opt/homebrew/opt"),
-        PathBuf::from("/usr/local/opt"), // Homebrew on Intel
-        PathBuf::from("/home/linuxbrew/.linuxbrew/opt"),
-        PathBuf::from("/Applications/Postgres.app/Contents/Versions"),
-        PathBuf::from("/Library/PostgreSQL"),
-        home.join(".theseus/postgresql"), // where `cargo dev fetch` puts it
-    ];
-    let mut found = families.iter().flat_map(|family| versions_in(family)).collect::<Vec<_>>();
-    found.sort_by_key(|installation| std::cmp::Reverse(installation.major));
+    let versions = PLACES.split(' ').filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+    let mut found =
+        versions.filter_map(|version| Installation::at(&version.path().join("bin"))).collect::<Vec<_>>();
+    found.sort_by_key(|installation| Reverse(installation.major));
     found
-}
-
-fn versions_in(family: &Path) -> Vec<Installation> {
-    let Ok(entries) = fs::read_dir(family) else {
-        return Vec::new();
-    };
-    entries.filter_map(|entry| Installation::at(entry.ok()?.path().join("bin"))).collect()
-}
-
-fn bin_dir_of(program: &Path) -> Option<PathBuf> {
-    pg_config(program, "--bindir")
-}
-
-fn pg_config(program: &Path, question: &str) -> Option<PathBuf> {
-    let output = Command::new(program).arg(question).output().ok()?;
-    let answer = String::from_utf8(output.stdout).ok()?;
-    (!answer.trim().is_empty()).then(|| PathBuf::from(answer.trim()))
 }

@@ -1,143 +1,126 @@
-//! A PostgreSQL of our own: found among the installed ones, started, and ended with us.
+//! A private PostgreSQL server that ends with this process.
 //!
-//! It listens on 127.0.0.1 alone, at a port that the kernel chose, and asks for a random password, so
-//! that nobody else on the machine walks in. A small shell script keeps it (`supervisor.sh`): when we
-//! end, in whatever way, SIGKILL included, so does the server.
+//! It listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
 
 mod account;
 mod address;
-mod data_dir;
+mod download;
 mod home;
 mod installation;
-mod supervisor;
 
-use std::{
-    fs::File,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, net::TcpListener, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use address::Address;
-pub use home::{InUse, is_in_use};
+use self::home::Home;
+use crate::{Kept, process};
+
+pub use address::{Address, InUse};
+pub use home::running;
 pub use installation::Installation;
 
-use crate::process;
-use data_dir::DataDir;
-use home::last_words;
-use supervisor::Supervisor;
+/// The settings of temporary servers. Their data needn't survive a power cut, but it survives
+/// [`Postgres::kill9`], because the operating system has it.
+const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal --max_wal_senders=0 \
+    --shared_buffers=64MB --max_connections=200 --jit=off";
 
-/// Recovery after a crash may take this long on a slow disk.
-const LONGEST_START: Duration = Duration::from_secs(60);
-
-/// Nothing in a temporary server has to survive a power cut. But what is committed survives
-/// [`Postgres::kill9`]: it has been given to the operating system, which lives on.
-const TEMPORARY: [(&str, &str); 7] = [
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("wal_level", "minimal"),
-    ("max_wal_senders", "0"),
-    ("shared_buffers", "64MB"),
-    ("max_connections", "200"),
-    ("jit", "off"),
-];
-
-/// A running PostgreSQL server, which ends when this is dropped, or when this process ends.
+/// A running PostgreSQL server. It ends when this is dropped, and when this process ends in any way.
 #[derive(Debug)]
 pub struct Postgres {
-    // Dropped first, so that the server ends first.
-    supervisor: Supervisor,
-    installation: Installation,
-    home: PathBuf,
-    address: Address,
+    /// `None` while it's stopped. Dropped before its directory.
+    server: Option<Kept>,
     pid: u32,
+    address: Address,
+    home: Home,
+    installation: Installation,
+    arguments: Vec<String>,
 }
 
 impl Postgres {
-    /// A new server with nothing in it, tuned for tests, whose files go when it ends.
+    /// Starts an empty server that is tuned for tests. Its files are removed when it ends.
     ///
     /// # Errors
-    /// Where no PostgreSQL is installed, or it does not start.
+    /// Returns an error if no PostgreSQL is installed and none can be downloaded, or if it doesn't start.
     pub fn temporary() -> Result<Self> {
         Self::temporary_with(&[])
     }
 
-    /// The same, with settings of your own, such as `("max_connections", "10")`.
-    ///
-    /// # Errors
-    /// As for [`Postgres::temporary`].
+    /// Starts a temporary server with settings such as `("max_connections", "10")`.
     pub fn temporary_with(settings: &[(&str, &str)]) -> Result<Self> {
-        let installation = Installation::find()?;
-        let mut all = TEMPORARY.to_vec();
-        if installation.has_library("pg_stat_statements") {
-            all.push(("shared_preload_libraries", "pg_stat_statements"));
-        }
-        all.extend(settings);
-        Self::launch(installation, None, &all, None)
+        Self::launch(Installation::find()?, Home::temporary()?, settings)
     }
 
-    /// A server whose data is kept in `home` (in its directory `data`, beside a log and the password),
-    /// and made there if there is none.
+    /// Starts a server whose data is kept in `home`, which is made if it doesn't exist.
     ///
     /// # Errors
-    /// [`InUse`] where another process keeps a server there; else as for [`Postgres::temporary`].
+    /// Returns [`InUse`] if another process runs a server there, else the errors of [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        let installation = match DataDir::new(home).major() {
-            None => Installation::find()?,
-            Some(major) => Installation::find_version(major).with_context(|| {
-                format!(
-                    "the data in {} is of PostgreSQL {major}: install that, or remove the directory to begin anew",
-                    home.display()
-                )
-            })?,
-        };
-        let (home, lock) = home::take(home)?;
-        Self::launch(installation, Some(&home), settings, Some(lock))
+        Self::launch(Installation::find()?, Home::lock(home)?, settings)
     }
 
-    fn launch(
-        installation: Installation,
-        home: Option<&Path>,
-        settings: &[(&str, &str)],
-        lock: Option<File>,
-    ) -> Result<Self> {
-        let own = [("listen_addresses", "127.0.0.1"), ("unix_socket_directories", "")];
-        let options = own
-            .iter()
-            .chain(settings)
-            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
-            .collect::<Vec<_>>();
-        let (mut supervisor, home) = Supervisor::start(installation.bin_dir(), home, &options, lock)?;
-        if !supervisor.init()? {
-            bail!("cannot make a database in {}:\n{}", home.display(), last_words(&home));
+    fn launch(installation: Installation, home: Home, settings: &[(&str, &str)]) -> Result<Self> {
+        if let Some(orphan) = home.orphan() {
+            process::signal("INT", &[orphan])?;
+            wait_until(|| !process::is_running(orphan))?;
         }
-        let mut postgres =
-            Postgres { supervisor, installation, address: Address::new(&home, 0)?, home, pid: 0 };
-        postgres.clear_the_way()?;
-        postgres.start_on_a_free_port()?;
-        Ok(postgres)
+        let always = ["--listen_addresses=127.0.0.1", "--unix_socket_directories="];
+        let mut arguments = always.map(str::to_owned).to_vec();
+        if home.remover.is_some() {
+            arguments.extend(TEMPORARY.split(' ').map(str::to_owned));
+            if installation.has_library("pg_stat_statements") {
+                arguments.push("--shared_preload_libraries=pg_stat_statements".to_owned());
+            }
+        }
+        arguments.extend(settings.iter().map(|(name, value)| format!("--{name}={value}")));
+        let address = Address { port: 0, password: fs::read_to_string(home.path.join("password"))? };
+        let mut postgres = Postgres { server: None, pid: 0, address, home, installation, arguments };
+        for _ in 0..5 {
+            postgres.address.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            match postgres.start_server() {
+                // Another process was faster.
+                Err(_) if postgres.home.last_words().contains("Address already in use") => {}
+                outcome => return outcome.map(|()| postgres),
+            }
+        }
+        bail!("there is no free port for PostgreSQL")
     }
 
-    /// A URL for this database of the server, with the password in it.
+    /// Starts the server, and waits until it accepts connections.
+    fn start_server(&mut self) -> Result<()> {
+        let home = &self.home;
+        let end = if home.remover.is_some() { "QUIT" } else { "INT" };
+        let mut command = account::shell(&home.path)?;
+        command.args(["-c", include_str!("start.sh"), "postgres"]);
+        command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
+        // The account may be unable to enter the current directory.
+        command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
+        let mut server = Kept::spawn_with(&command, end, home.guard.try_clone()?.into())?;
+        let keeper = server.pid();
+        let ready = || process::children(keeper).into_iter().find(|&pid| home.is_ready(pid));
+        wait_until(|| ready().is_some() || !matches!(server.try_wait(), Ok(None)))?;
+        let problem = || format!("PostgreSQL doesn't start. The end of its log:\n{}", home.last_words());
+        (self.pid, self.server) = (ready().with_context(problem)?, Some(server));
+        Ok(())
+    }
+
+    /// Returns the URL of a database, with the password in it.
     pub fn url(&self, database: &str) -> String {
         self.address.url(database)
     }
 
-    /// A program of this PostgreSQL, such as `psql`, set up to connect to the database `postgres`.
+    /// Returns a program of PostgreSQL, such as `psql`, set up for the database `postgres`.
     pub fn client(&self, program: &str) -> Command {
         self.address.client(self.bin(program))
     }
 
-    /// The path of a program of this PostgreSQL, such as `psql`.
+    /// Returns the path of a program of PostgreSQL, such as `psql`.
     pub fn bin(&self, program: &str) -> PathBuf {
         self.installation.bin(program)
     }
 
-    /// The process id of the server (the postmaster); of the last one, while it is stopped.
+    /// The process ID of the server, or of the last one while it's stopped.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -147,88 +130,46 @@ impl Postgres {
         self.address.port
     }
 
-    /// The directory of its data, log and password.
+    /// The directory of the data, the log and the password.
     pub fn home(&self) -> &Path {
-        &self.home
+        &self.home.path
     }
 
-    /// Ends the server in an orderly way: connections are cut, and everything is written.
-    ///
-    /// # Errors
-    /// If its supervisor was killed.
+    /// Stops the server in an orderly way: connections are closed, and everything is written.
     pub fn stop(&mut self) -> Result<()> {
-        self.supervisor.end_server("INT")
+        self.end("INT", &[self.pid])
     }
 
     /// Kills the server and all its processes, as a crash of the machine would.
-    ///
-    /// # Errors
-    /// If its supervisor was killed.
     pub fn kill9(&mut self) -> Result<()> {
-        // Stopped first: it can start no more processes, nor tidy up after those that die.
-        let Some(pid) = self.supervisor.signal_server("STOP")? else {
-            return Ok(());
-        };
-        let children = process::children(pid);
-        self.supervisor.signal("KILL", &children)?;
-        self.supervisor.end_server("KILL")?;
-        wait_until(|| !children.iter().any(|&child| process::is_running(child)))
+        // A stopped process starts no others.
+        process::signal("STOP", &[self.pid])?;
+        let mut all = process::children(self.pid);
+        all.push(self.pid);
+        self.end("KILL", &all)
     }
 
-    /// Starts the server again, with the same data, at the same port; ends it before, if it runs.
-    ///
-    /// # Errors
-    /// If it does not start: the message has the end of its log.
+    /// Starts the server again with the same data and port, after stopping it if it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.start_server()
     }
 
-    /// Sees to servers that ended, or should have, without telling anybody.
-    fn clear_the_way(&mut self) -> Result<()> {
-        let data = DataDir::new(&self.home);
-        if let Some(orphan) = data.orphan() {
-            self.supervisor.signal("INT", &[orphan])?;
-            wait_until(|| !process::is_running(orphan))?;
+    fn end(&mut self, signal: &str, pids: &[u32]) -> Result<()> {
+        if self.server.is_some() && process::is_running(self.pid) {
+            process::signal(signal, pids)?;
+            wait_until(|| !pids.iter().any(|&pid| process::is_running(pid)))?;
         }
-        data.forget_reused_pid()
-    }
-
-    fn start_on_a_free_port(&mut self) -> Result<()> {
-        let mut attempts = 5;
-        loop {
-            // Between this and the server's start another process may take the port.
-            let probe = TcpListener::bind(("127.0.0.1", 0))?;
-            self.address.port = probe.local_addr()?.port();
-            drop(probe);
-            attempts -= 1;
-            match self.start_server() {
-                Err(_) if attempts > 0 && last_words(&self.home).contains("in use") => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn start_server(&mut self) -> Result<()> {
-        self.pid = self.supervisor.start_server(self.address.port)?;
-        let data = DataDir::new(&self.home);
-        let begin = Instant::now();
-        while !data.is_ready(self.pid) {
-            ensure!(
-                process::is_running(self.pid) && begin.elapsed() < LONGEST_START,
-                "PostgreSQL does not start. Its last words:\n{}",
-                last_words(&self.home)
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
+        self.server = None;
         Ok(())
     }
 }
 
-fn wait_until(done: impl Fn() -> bool) -> Result<()> {
+fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !done() {
-        ensure!(begin.elapsed() < LONGEST_START, "processes of PostgreSQL do not end");
+        // Long enough for a recovery after a crash, on a slow disk.
+        ensure!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL takes longer than a minute");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -1,0 +1,145 @@
+//! The private PostgreSQL keeps its data, lets only its owner in, and leaves nothing behind.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, net::TcpStream, path::Path, path::PathBuf, thread};
+
+use dev::postgres::{InUse, running};
+use dev::{Kept, Postgres, process::is_running, test_database_server};
+
+#[test]
+fn nobody_gets_in_without_the_password() {
+    let postgres = Postgres::temporary().unwrap();
+
+    let mut psql = postgres.client("psql");
+    let output = psql.args(["--no-password", "-c", "select 1"]).env_remove("PGPASSWORD").output().unwrap();
+
+    assert!(!output.status.success(), "{output:?}");
+}
+
+#[test]
+fn given_settings_win_over_the_defaults() {
+    let postgres = Postgres::temporary_with(&[("max_connections", "17")]).unwrap();
+
+    assert_eq!(ask(&postgres, "show max_connections"), "17");
+    assert_eq!(ask(&postgres, "show fsync"), "off");
+}
+
+#[test]
+fn a_killed_server_comes_back_with_its_data() {
+    let mut postgres = Postgres::temporary().unwrap();
+    ask(&postgres, "create table kept ()");
+    let (pid, url) = (postgres.pid(), postgres.url("postgres"));
+
+    postgres.kill9().unwrap();
+    assert!(!is_running(pid));
+    postgres.restart().unwrap();
+
+    assert_eq!(postgres.url("postgres"), url);
+    assert_eq!(ask(&postgres, "select count(*) from kept"), "0");
+}
+
+#[test]
+fn kept_data_is_there_at_the_second_start() {
+    let home = home("second-start");
+    let postgres = Postgres::start(&home, &[]).unwrap();
+    ask(&postgres, "create table kept ()");
+    drop(postgres);
+
+    let postgres = Postgres::start(&home, &[]).unwrap();
+
+    assert_eq!(ask(&postgres, "select count(*) from kept"), "0");
+}
+
+#[test]
+fn a_second_server_in_the_same_place_is_refused() {
+    let home = home("in-use");
+    let postgres = Postgres::start(&home, &[]).unwrap();
+
+    let refused = Postgres::start(&home, &[]).unwrap_err();
+
+    assert!(refused.is::<InUse>(), "{refused:?}");
+    assert_eq!(running(&home).unwrap().url("postgres"), postgres.url("postgres"));
+}
+
+#[test]
+fn a_server_whose_keeper_was_killed_makes_way_for_the_next() {
+    let home = home("orphan");
+    let postgres = Postgres::start(&home, &[]).unwrap();
+    let orphan = postgres.pid();
+    let kill = format!("kill -s KILL $(ps -o ppid= -p {orphan})");
+    Command::new("sh").args(["-c", &kill]).status().unwrap();
+    drop(postgres);
+
+    let postgres = Postgres::start(&home, &[]).unwrap();
+
+    assert_eq!(ask(&postgres, "select 1"), "1");
+    assert!(!is_running(orphan));
+}
+
+fn ask(postgres: &Postgres, sql: &str) -> String {
+    let output = postgres.client("psql").args(["-XqtA", "-c", sql]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// An empty directory, which is left for a look until the next run.
+fn home(name: &str) -> PathBuf {
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&home);
+    home
+}
+
+#[test]
+fn nothing_is_left_behind_however_the_owner_ends() {
+    assert_leaves_nothing("return", None);
+    assert_leaves_nothing("panic", None);
+    for signal in ["INT", "TERM", "KILL"] {
+        assert_leaves_nothing("wait", Some(signal));
+    }
+}
+
+#[test]
+#[ignore = "the process that the other tests start"]
+fn owner() {
+    let program = "sleep 60 & echo; echo owns $$ $!; wait";
+    let _kept = Kept::spawn(Command::new("sh").args(["-c", program])).unwrap();
+    let postgres = Postgres::temporary().unwrap();
+    let shared = test_database_server().admin_url();
+    println!("\nowns {} {} {shared}", postgres.pid(), postgres.home().display());
+    match env::var("OWNER").unwrap().as_str() {
+        "return" => {}
+        "panic" => panic!("on purpose"),
+        _ => thread::sleep(Duration::from_secs(60)),
+    }
+}
+
+fn assert_leaves_nothing(end: &str, signal: Option<&str>) {
+    let mut owner = Command::new(env::current_exe().unwrap());
+    owner.args(["--exact", "owner", "--ignored", "--nocapture"]).env("OWNER", end).env_remove("DATABASE_URL");
+    let mut owner = owner.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let owned = lines.filter_map(|line| Some(line.strip_prefix("owns ")?.to_owned())).take(2);
+    let owned = owned.collect::<Vec<_>>().join(" ");
+    assert_eq!(owned.split(' ').count(), 5, "{owned}");
+    if let Some(signal) = signal {
+        assert!(owned.split(' ').all(exists), "{owned}");
+        Command::new("sh").args(["-c", &format!("kill -s {signal} {}", owner.id())]).status().unwrap();
+    }
+    owner.wait().unwrap();
+    let begin = Instant::now();
+    while owned.split(' ').any(exists) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{owned}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether a process, a directory or a server is there.
+fn exists(thing: &str) -> bool {
+    match (thing.parse(), thing.split_once('@')) {
+        (Ok(pid), _) => is_running(pid),
+        (_, Some((_, address))) => TcpStream::connect(address.trim_end_matches("/postgres")).is_ok(),
+        _ => Path::new(thing).exists(),
+    }
+}
