@@ -1,22 +1,34 @@
--- One row for each session that a browser may still come back to.
+-- One row for each session. Written by PgSessionStore (src/session/).
 create table sessions (
-    -- The key itself is only in the visitor's cookie: whoever reads this table, or a dump of it, can open no session.
+    -- The SHA-256 of the session key. The key itself is only in the browser's cookie, so a leaked dump of this table
+    -- gives nobody a session.
     id bytea not null,
-    -- json, not jsonb: jsonb refuses U+0000 and rewrites numbers, and a store has to give back what it was given.
+    -- json, not jsonb: jsonb rejects \u0000 and rewrites numbers, but a store must return exactly what it was given.
     state json not null,
+    -- The account that logged in with this session, if any. Used to list and end all sessions of an account.
+    owner uuid,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
+    -- The hour in which the session expires, for the sweep. It is a column of its own because PostgreSQL updates a row in
+    -- place (HOT) only if no indexed column changes, and expires_at changes up to once a minute.
+    expires_hour timestamp not null generated always as (date_trunc('hour', expires_at at time zone 'UTC')) stored,
     constraint sessions_pkey primary key (id),
-    constraint sessions_id_sha256 check (octet_length(id) = 32),
-    -- The store refuses such a state first; this holds for every other writer too.
+    constraint sessions_id_is_sha256 check (octet_length(id) = 32),
+    -- The store enforces the same limit (MAX_STATE_BYTES). This one holds for every other writer.
     constraint sessions_state_size check (octet_length(state::text) <= 65536)
-);
+)
+-- Free space on each page for the updated versions of its rows.
+with (fillfactor = 90);
 
-comment on table sessions is 'Sessions of the web application, written by PgSessionStore';
-comment on column sessions.id is 'SHA-256 of the session key, never the key itself';
-comment on column sessions.state is 'What the session holds, as a JSON object: state->>''user_id'' is the visitor';
-comment on column sessions.created_at is 'Start of the session; its absolute lifetime counts from here';
-comment on column sessions.expires_at is 'End of the session unless it is used before; moves at most once a minute';
+create index sessions_expires_hour_idx on sessions (expires_hour);
 
--- For the sweep, which deletes what ended first.
-create index sessions_expires_at_idx on sessions (expires_at);
+-- Anonymous sessions have no owner and cost this index nothing.
+create index sessions_owner_idx on sessions (owner) where owner is not null;
+
+comment on table sessions is 'Sessions of the web application';
+comment on column sessions.id is 'SHA-256 of the session key';
+comment on column sessions.state is 'What the session holds: a JSON object';
+comment on column sessions.owner is 'Account that logged in; null for an anonymous session';
+comment on column sessions.created_at is 'Start of the session; its maximum lifetime counts from here';
+comment on column sessions.expires_at is 'The session is invalid from this time on; moves at most once a minute';
+comment on column sessions.expires_hour is 'Hour of expires_at, in UTC; the sweep deletes by it';

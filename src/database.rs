@@ -1,4 +1,4 @@
-//! The pool of connections, and the schema.
+//! The connection pool and the schema.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -10,53 +10,48 @@ use sqlx::{
 
 use crate::config::Config;
 
-/// The schema, from `migrations/`, compiled into the program.
+/// The schema: `migrations/`, compiled into the program.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long a request waits for a connection, and then for a statement or a lock, before it is answered 503. Below
-/// [`crate::middleware::deadline::DEADLINE`], so that it is PostgreSQL that ends a slow statement, and not we who
-/// abandon it.
+/// Time limit for a connection from the pool, and for each statement. It is shorter than
+/// [`crate::middleware::deadline::PAGE_DEADLINE`], so that PostgreSQL itself ends a slow statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// A connection idle for so long may have been cut by a firewall or a restart, and is tried before it is used.
-pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is checked before use: a firewall or a restart may have closed it.
+const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a connection has to answer when it is tried. Of one whose packets get lost we would hear nothing for a
-/// quarter of an hour.
-const PING_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time limit of that check. If packets are lost, TCP alone would wait for about 15 minutes.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long the migrator waits for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A pool that connects when it is first used, so that the application starts without its database.
+/// Creates the pool. It connects at the first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
+    let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
+    // No promise depends on these: they end what an abandoned request has left behind.
+    let options = options(config).options([("statement_timeout", &timeout), ("lock_timeout", &timeout)]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(STATEMENT_TIMEOUT)
-        // By default every acquire pings, without a time limit, which also doubles the round trips of a visit.
+        // sqlx would check each connection before and after each use, without a time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < PING_AFTER || answers(connection).await) })
+            Box::pin(async move { Ok(meta.idle_for < CHECK_AFTER || is_alive(connection).await) })
         })
-        // sqlx pings what comes back, again without a limit: a connection that does not answer would be missing in the
-        // pool until TCP gives it up. A request cut off by its deadline leaves such a one.
-        .after_release(|connection, _| Box::pin(async move { Ok(answers(connection).await) }))
-        .connect_lazy_with(request_options(config))
+        .after_release(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }))
+        .connect_lazy_with(options)
 }
 
-/// Whether a connection still works, asked of the server.
-pub(crate) async fn answers(connection: &mut PgConnection) -> bool {
-    matches!(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
+async fn is_alive(connection: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }
 
-/// Brings the schema up to date, on a connection of its own: a second instance that starts at the same time waits on
-/// the migrator's lock, for longer than a request's statement may take.
+/// Brings the schema up to date. It uses a connection of its own, without the statement timeout: a second instance that
+/// starts at the same time waits for the first.
 ///
 /// # Errors
-/// The database is away, or a migration that has been applied is not the one compiled in.
+/// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     let options = options(config);
-    let connect = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+    let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
     let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
@@ -64,10 +59,5 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
 }
 
 fn options(config: &Config) -> PgConnectOptions {
-    config.database_url.clone().application_name(env!("CARGO_PKG_NAME"))
-}
-
-fn request_options(config: &Config) -> PgConnectOptions {
-    let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    options(config).options([("statement_timeout", &timeout), ("lock_timeout", &timeout)])
+    config.database_url.0.clone().application_name(env!("CARGO_PKG_NAME"))
 }

@@ -1,4 +1,4 @@
-//! What a handler may fail with. The visitor sees a page that says what to do, never the cause; the log has the cause.
+//! The errors of a handler. The visitor sees a page that says what to do, and the log has the cause.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,51 +7,30 @@ use actix_web::{
     http::{StatusCode, header},
 };
 
-use crate::batch::BatchError;
-
-/// A failed request. Turned into a response without a body, which [`crate::middleware::error_pages`] fills: one place
-/// makes every error page.
+/// A failed request. It becomes a response without a body, and [`crate::middleware::error_pages`] adds the page.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database did not answer, or not in time, or not with what it should: 503, try again.
+    /// The client has started too many sessions: 429.
+    #[error("too many new sessions")]
+    TooManySessions {
+        /// Seconds after which it may start another one.
+        retry_after: u64,
+    },
+    /// The database can't be reached, didn't answer in time, or refused a statement: 503.
     #[error("the database failed")]
-    Database(#[source] BatchError),
-    /// The page took too long, which the database's silence alone can explain: 503, try again.
-    #[error("no answer within {0:?}")]
-    Overdue(Duration),
-    /// All else that should not happen: 500, opaque.
-    #[error("something unexpected")]
+    Database(#[from] batcher::Error),
+    /// The session can't be loaded or saved. The store has logged the cause: 503.
+    #[error("the session store failed")]
+    SessionStore,
+    /// The page took longer than its deadline: 503.
+    #[error("no response within {0:?}")]
+    Timeout(Duration),
+    /// A template can't be rendered: 500.
+    #[error("can't render the page")]
+    Template(#[from] askama::Error),
+    /// Anything else: 500.
+    #[error("unexpected error")]
     Internal(#[from] anyhow::Error),
-}
-
-/// Seconds after which a client may try again when the database is away.
-pub const RETRY_AFTER_SECONDS: u32 = 5;
-
-impl ResponseError for Error {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Database(_) | Self::Overdue(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
-        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
-        }
-        response.finish()
-    }
-}
-
-impl From<BatchError> for Error {
-    fn from(error: BatchError) -> Self {
-        match error {
-            // Our own fault, not the database's.
-            BatchError::Panicked => Self::Internal(error.into()),
-            error => Self::Database(error),
-        }
-    }
 }
 
 impl From<sqlx::Error> for Error {
@@ -60,14 +39,25 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-impl From<askama::Error> for Error {
-    fn from(error: askama::Error) -> Self {
-        Self::Internal(anyhow::Error::new(error).context("render a page"))
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::TooManySessions { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Database(_) | Self::SessionStore | Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Template(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
-}
 
-impl From<actix_session::SessionInsertError> for Error {
-    fn from(error: actix_session::SessionInsertError) -> Self {
-        Self::Internal(anyhow::Error::new(error).context("write to the session"))
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        let retry_after = match self {
+            Self::TooManySessions { retry_after } => Some(*retry_after),
+            _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => Some(5),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        response.finish()
     }
 }

@@ -1,11 +1,10 @@
-//! The program: `actix-postgres-sessions` serves, `actix-postgres-sessions healthcheck` asks one that serves whether it
-//! is ready.
+//! The program: serves, or asks a running instance whether it is ready (`healthcheck`).
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-use actix_postgres_sessions::{Config, pages::health, server, telemetry};
+use app::{Config, pages::health, server, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -15,7 +14,7 @@ async fn main() -> ExitCode {
     match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("actix-postgres-sessions: {error:#}");
+            eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
             ExitCode::FAILURE
         }
     }
@@ -28,7 +27,7 @@ async fn start() -> anyhow::Result<()> {
             telemetry::init(&config);
             server::run(config).await
         }
-        Some("healthcheck") => health::check(config.bind_address).await,
-        Some(_) => anyhow::bail!("takes no argument, or `healthcheck`"),
+        Some("healthcheck") => health::check(config.bind_address),
+        Some(_) => anyhow::bail!("the only argument is `healthcheck`"),
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `docker compose up` promises, tried on a project and a port of its own: about a minute after the build.
-# Needs Docker, either Compose, and curl. Prints a line for each promise; the first that is broken ends it.
+# Checks what `docker compose up` promises, in a project and on a port of its own. Takes about a minute after the build.
+# Needs Docker, Compose and curl. Prints a line for each promise, and ends at the first that is broken.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +30,7 @@ is() { # is PROMISE EXPECTED ACTUAL
 ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url/health/ready" -o /dev/null 2>/dev/null; }
 status() { curl -s -o /dev/null -w '%{http_code}' "$url$1"; }
 
-health() { # of a container, once its first check is over
+health() { # waits for a container's first health check
   for _ in $(seq 30); do
     case $(inspect "$1" '{{.State.Health.Status}}') in starting) sleep 1 ;; *) break ;; esac
   done
@@ -42,11 +42,11 @@ visit() { # the count that the page shows
   curl -fsS -b "$jar" -c "$jar" "$url/" | sed -nE 's/.*id="visits">([0-9]+).*/\1/p'
 }
 
-beside() { # beside CONTAINER COMMAND...: the app's image has no shell, so a command of the database's looks at it
+beside() { # beside CONTAINER COMMAND...: runs a command of the database's image, because the app's has no shell
   docker run --rm --network none --pid "container:$1" --volumes-from "$1:ro" --entrypoint "$2" postgres:18 "${@:3}"
 }
 
-secrets() { # a hash of both, to tell whether they are others
+secrets() { # a hash of both secrets
   beside "$app" sha256sum /var/lib/actix-postgres-sessions/session-secret /run/database/pgpass | sha256sum
 }
 
@@ -58,7 +58,7 @@ is "a second visit counts two" 2 "$(visit)"
 app=$(container app) postgres=$(container postgres)
 is "the app's health check passes" healthy "$(health "$app")"
 is "the database's health check passes" healthy "$(health "$postgres")"
-is "the log is JSON, an object a line" { "$(docker logs "$app" 2>&1 | sed 's/^\(.\).*/\1/' | sort -u)"
+is "the log is JSON, one object per line" { "$(docker logs "$app" 2>&1 | sed 's/^\(.\).*/\1/' | sort -u)"
 
 is "the app is not root, has no capability and gains none" \
   "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \
@@ -68,9 +68,9 @@ is "the app is published on this machine alone" 127.0.0.1 \
   "$(inspect "$app" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
 is "the database is not published" "" \
   "$(inspect "$postgres" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
-is "the session secret is for its owner only" "600 65532" \
+is "only its owner can read the session secret" "600 65532" \
   "$(beside "$app" stat -c '%a %u' /var/lib/actix-postgres-sessions/session-secret)"
-is "the database password is for the app only" "400 65532" "$(beside "$app" stat -c '%a %u' /run/database/pgpass)"
+is "only the app can read the database password" "400 65532" "$(beside "$app" stat -c '%a %u' /run/database/pgpass)"
 is "the app is no superuser of its database" f \
   "$(docker exec "$postgres" psql -U postgres -Atc "select rolsuper from pg_roles where rolname = 'app'")"
 made=$(secrets)
@@ -93,7 +93,7 @@ docker restart "$app" >/dev/null
 curl -fsS --retry 20 --retry-delay 1 --retry-all-errors "$url/health/live" -o /dev/null 2>/dev/null
 is "without its database the app is not ready" 503 "$(status /health/ready)"
 docker start "$postgres" >/dev/null
-is "a database that comes late is waited for" 5 "$(visit)"
+is "the app waits for its database" 5 "$(visit)"
 
 SECONDS=0
 docker stop "$app" >/dev/null
@@ -102,7 +102,7 @@ is "the app stops within ten seconds" 1 "$((SECONDS < 10))"
 
 compose down --volumes
 compose up --detach
-is "down --volumes forgets the session" 1 "$(visit)"
+is "down --volumes deletes the session" 1 "$(visit)"
 app=$(container app)
 remade=$(secrets)
-is "down --volumes forgets the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
+is "down --volumes deletes the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"

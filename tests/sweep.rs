@@ -1,25 +1,23 @@
-//! The sweep: what ended goes, what lives stays.
+//! The sweep deletes expired rows and nothing else.
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::time::Duration;
 
-use actix_postgres_sessions::session::sweep::{Swept, run, sweep};
 use actix_web::rt;
+use app::sweep::{Swept, run, sweep};
 use futures_util::future::join_all;
-use support::{TestApp, TestDatabase, log};
-use tokio_util::sync::CancellationToken;
+use support::{TestApp, TestDatabase, eventually, log};
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 60 * 60);
 
 #[actix_web::test]
-async fn four_sweepers_at_once_delete_100_000_ended_sessions_and_touch_no_live_one() {
+async fn four_sweeps_at_once_delete_100_000_expired_sessions_and_no_live_one() {
     let database = TestDatabase::new().await;
     database
         .execute(
             "insert into sessions (id, state, expires_at)
-            select sha256(n::text::bytea), '{}', now() + case when n % 11 = 0 then 1 else -1 end * interval '10 minutes'
+            select sha256(n::text::bytea), '{}', now() + case when n % 11 = 0 then 1 else -61 end * interval '1 minute'
             from generate_series(1, 110000) as n",
         )
         .await;
@@ -38,52 +36,60 @@ async fn four_sweepers_at_once_delete_100_000_ended_sessions_and_touch_no_live_o
 }
 
 #[actix_web::test]
-async fn one_sweep_deletes_all_that_has_ended_however_close_it_lies() {
-    let database = TestDatabase::new().await;
-    // As many to a page as there can be.
-    database
-        .execute(
-            "insert into sessions (id, state, expires_at)
-            select sha256(n::text::bytea), '{}', now() from generate_series(1, 3000) as n",
-        )
-        .await;
-
-    let swept = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
-
-    assert_eq!(swept.sessions, 3_000);
-}
-
-#[actix_web::test]
-async fn the_user_of_an_ended_session_goes_with_it() {
+async fn a_session_that_expired_within_this_hour_is_invalid_and_is_swept_in_the_next() {
     let app = TestApp::spawn().await;
-    let (ended, stays) = (app.browser(), app.browser());
-    let user = ended.get("/").await.user().to_owned();
-    stays.get("/").await;
-    sqlx::query("update sessions set expires_at = now() where state->>'user_id' = $1")
-        .bind(&user)
-        .execute(&app.database.pool)
-        .await
-        .expect("ended");
+    let (browser, other) = (app.browser(), app.browser());
+    let user = browser.get("/").await.user().to_owned();
+    other.get("/").await;
+    let expire = async |at: &str| {
+        let expire = format!("update sessions set expires_at = {at} where state->>'user_id' = $1");
+        let expire = sqlx::query(sqlx::AssertSqlSafe(expire)).bind(&user);
+        expire.execute(&app.database.pool).await.expect("expired");
+    };
 
-    let swept = sweep(&app.database.pool, EIGHT_HOURS).await.expect("swept");
+    expire("greatest(date_trunc('hour', now()), now() - interval '1 second')").await;
+    let early = sweep(&app.database.pool, EIGHT_HOURS).await.expect("swept");
+    assert_ne!(browser.get("/").await.user(), user);
+    expire("date_trunc('hour', now()) - interval '1 second'").await;
+    let late = sweep(&app.database.pool, EIGHT_HOURS).await.expect("swept");
 
-    assert_eq!(swept, Swept { sessions: 1, users: 1 });
-    assert_eq!(stays.get("/").await.visits(), 2);
+    assert_eq!((early.sessions, late.sessions), (0, 1));
+    assert_eq!(other.get("/").await.visits(), 2);
 }
 
 #[actix_web::test]
-async fn a_user_who_logged_out_goes_when_no_session_can_bring_them_back() {
+async fn a_visitor_is_deleted_when_no_session_can_refer_to_them() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     browser.get("/").await;
-    browser.post("/logout").await;
+    browser.get("/").await;
     let database = &app.database;
 
+    database.execute("update visitors set created_at = now() - interval '8 hours 59 minutes'").await;
     let early = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
-    database.execute("update users set first_visit_at = now() - interval '9 hours 1 minute'").await;
+    database.execute("update visitors set created_at = now() - interval '9 hours 1 minute'").await;
     let late = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
 
-    assert_eq!((early.users, late.users), (0, 1));
+    assert_eq!((early, late), (Swept::default(), Swept { sessions: 0, visitors: 1 }));
+}
+
+#[actix_web::test]
+async fn a_row_that_another_transaction_holds_does_not_stop_the_sweep() {
+    let database = TestDatabase::new().await;
+    database
+        .execute(
+            "insert into sessions (id, state, expires_at)
+            select sha256(n::text::bytea), '{}', now() - interval '2 hours' from generate_series(1, 10) as n",
+        )
+        .await;
+    let mut holder = database.pool.begin().await.expect("a transaction");
+    let lock = "select 1 from sessions where id = sha256('1') for update";
+    sqlx::query(lock).execute(&mut *holder).await.expect("a lock");
+
+    let swept = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
+
+    assert_eq!(swept.sessions, 9);
+    holder.rollback().await.expect("released");
 }
 
 #[actix_web::test]
@@ -91,7 +97,7 @@ async fn an_unreadable_state_does_not_stop_the_sweep() {
     let database = TestDatabase::new().await;
     for state in ["3", "{\"user_id\": \"\\u0000\"}", "{\"user_id\": 7}"] {
         sqlx::query(
-            "insert into sessions (id, state, expires_at) values (sha256(convert_to($1, 'UTF8')), $1::text::json, now())",
+            "insert into sessions (id, state, expires_at) values (sha256(convert_to($1, 'UTF8')), $1::text::json, now() - interval '2 hours')",
         )
         .bind(state)
         .execute(&database.pool)
@@ -103,29 +109,25 @@ async fn an_unreadable_state_does_not_stop_the_sweep() {
 }
 
 #[actix_web::test]
-async fn the_sweep_goes_on_by_itself_through_an_outage_and_says_what_it_did() {
+async fn the_sweep_continues_after_an_outage_and_logs_what_it_did() {
     log::capture();
     let database = TestDatabase::new().await;
     database.execute("alter table sessions rename to elsewhere").await;
-    let (stop, at_once) = (CancellationToken::new(), Duration::ZERO..Duration::from_millis(1));
-    let sweeping = rt::spawn(run(database.pool.clone(), EIGHT_HOURS, at_once, stop.clone()));
+    let at_once = Duration::ZERO..Duration::from_millis(1);
+    let sweeping = rt::spawn(run(database.pool.clone(), EIGHT_HOURS, at_once));
 
-    while log::lines_with("the sweep failed; it will be tried again").is_empty() {
-        rt::task::yield_now().await;
-    }
-    // A number of its own, by which to know its line in the log.
+    let failed = async || !log::lines_with("the sweep failed; trying again later").is_empty();
+    eventually("a failed sweep", failed).await;
+    // An unusual number, to find the line in the log.
     database
         .execute(
             "insert into elsewhere (id, state, expires_at)
-            select sha256(n::text::bytea), '{}', now() from generate_series(1, 777) as n",
+            select sha256(n::text::bytea), '{}', now() - interval '2 hours' from generate_series(1, 777) as n",
         )
         .await;
     database.execute("alter table elsewhere rename to sessions").await;
-    while log::lines_with(r#""sessions":777"#).is_empty() {
-        rt::task::yield_now().await;
-    }
-    stop.cancel();
+    eventually("a sweep", async || !log::lines_with(r#""sessions":777"#).is_empty()).await;
+    sweeping.abort();
 
-    sweeping.await.expect("it stops when it is told to");
     assert_eq!(database.number("select count(*) from sessions").await, 0);
 }

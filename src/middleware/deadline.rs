@@ -1,31 +1,29 @@
-//! The longest that a page may take. PostgreSQL ends a statement that takes too long (`statement_timeout`), but one that
-//! can't be reached any more says nothing, and TCP waits for it for a quarter of an hour.
+//! The longest time that a page may take. A database that can't be reached doesn't answer at all, and TCP alone would wait
+//! for about 15 minutes.
 
 use std::time::Duration;
 
 use actix_web::{
+    Error,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
 };
 
-use crate::Error;
+use crate::error;
 
-/// All of a page: the session, the wait for a connection, the statements. Longer than each of them may take
-/// ([`crate::database`], [`crate::batch`]), so that it only decides when nobody answers.
-pub const DEADLINE: Duration = Duration::from_millis(1_800);
+/// Time limit of an ordinary page, its session included. It is longer than the limits of [`crate::database`] and
+/// [`batcher::DEADLINE`], so that an error usually names its cause.
+pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 
-/// Answers 503 when there is no page by the [`DEADLINE`]. What was under way may have been done or not, as with every
-/// lost connection; [`crate::database::pool`] sees to the connection that it leaves.
-///
-/// # Errors
-/// Those of the request.
+/// Answers 503 if the page isn't ready within `limit`. Its statements may or may not have taken effect.
 pub async fn deadline(
+    limit: Duration,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    match tokio::time::timeout(DEADLINE, next.call(request)).await {
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match tokio::time::timeout(limit, next.call(request)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Error::Overdue(DEADLINE).into()),
+        Err(_) => Err(error::Error::Timeout(limit).into()),
     }
 }

@@ -1,12 +1,31 @@
-//! What a request passes on its way to a page and a response on its way back, one file each. [`crate::app()`] puts them in
-//! order.
+//! The layers between a request and a page. [`crate::app`] lists them in the order in which a request meets them.
 
-pub mod cross_origin;
+pub mod connection;
 pub mod deadline;
 pub mod error_pages;
-pub mod new_sessions;
+pub mod origin;
 pub mod request_limits;
+pub mod request_log;
 pub mod security_headers;
 pub mod session_cookie;
-pub mod stopping;
-pub mod trusted_proxies;
+
+use actix_web::{
+    Error,
+    dev::{ResponseHead, ServiceResponse},
+};
+
+/// Changes the head of a response, even if it is still an error: an inner layer's error becomes a response only after it
+/// has passed all layers.
+fn change_head<B>(
+    mut outcome: Result<ServiceResponse<B>, Error>,
+    change: impl Fn(&mut ResponseHead) + 'static,
+) -> Result<ServiceResponse<B>, Error> {
+    match &mut outcome {
+        Ok(response) => change(response.response_mut().head_mut()),
+        Err(error) => error.add_response_mapper(move |mut response| {
+            change(response.head_mut());
+            response
+        }),
+    }
+    outcome
+}

@@ -1,8 +1,5 @@
-//! Tells the browser what it may do with our answers: on every response, errors included.
-//!
-//! The values follow the [OWASP HTTP headers cheat sheet][owasp].
-//!
-//! [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
+//! Security headers for every response, error pages included. The values follow [OWASP's cheat
+//! sheet](https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html).
 
 use actix_web::{
     Error,
@@ -13,11 +10,11 @@ use actix_web::{
     web::Data,
 };
 
+use super::change_head;
 use crate::Config;
 
-/// Pages use one stylesheet, one script and one icon, all from here, and forms that post here; nothing is inline, so
-/// that text that finds its way into a page can't become code. Nothing connects either, but an audit by Lighthouse, which
-/// reads `/robots.txt` under the policy of the page.
+/// Pages load styles, scripts and images from this app only, and forms post to it. Nothing is inline, so text that ends up
+/// in a page by mistake can't run as code. `connect-src` is for audits by Lighthouse, which fetches `/robots.txt`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -34,32 +31,18 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     ),
 ];
 
-/// Two years, as the preload list asks; subdomains are theirs to decide.
+/// Two years, which the preload list of browsers requires. Subdomains are left out: they may belong to other apps.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000";
 
-/// Adds the headers to whatever comes back. An answer that does not say how long it may be kept is not kept at all: it
-/// may depend on a session.
-///
-/// # Errors
-/// Those of the request, with the headers on the response that they become.
+/// Adds the headers to every response. A response that doesn't say how long it may be cached is not cached at all, because
+/// it may depend on a session.
 pub async fn security_headers(
+    config: Data<Config>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let secure = request.app_data::<Data<Config>>().is_none_or(|config| config.cookie_secure);
-    match next.call(request).await {
-        Ok(mut response) => {
-            apply(response.headers_mut(), secure);
-            Ok(response)
-        }
-        Err(mut error) => {
-            error.add_response_mapper(move |mut response| {
-                apply(response.headers_mut(), secure);
-                response
-            });
-            Err(error)
-        }
-    }
+    let secure = config.cookie_secure;
+    change_head(next.call(request).await, move |head| apply(&mut head.headers, secure))
 }
 
 fn apply(headers: &mut HeaderMap, secure: bool) {

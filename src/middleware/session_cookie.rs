@@ -1,16 +1,19 @@
-//! Brings order into the cookies before actix-session looks at them.
+//! The session cookie: its name and attributes, and which of the cookies that a browser sends is the session's.
 //!
-//! actix-session takes the first cookie of its name and knows one key. A browser may send several (another path, another
-//! application on localhost, an attacker's from a neighbouring subdomain), next to cookies that are not even text, and
-//! after a change of secret it sends an old one. Here every cookie of our name is tried with every key; the one that
-//! opens goes on, under the current key, and the others are dropped.
+//! actix-session takes the first cookie of its name and knows one secret. But a browser may send several cookies of one
+//! name, bytes that are no text, and cookies that were encrypted under an old secret. This layer tries every cookie of the
+//! name with every secret. The first valid one goes on to actix-session, and the others are dropped.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
+use actix_session::{
+    SessionMiddleware,
+    config::{BrowserSession, CookieContentSecurity},
+};
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
-    cookie::{Cookie, CookieJar, Key, SameSite},
+    cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
@@ -22,196 +25,150 @@ use crate::{
     session::{PgSessionStore, SessionId},
 };
 
-/// What the middleware, and the page that shows the cookie, know of it.
+/// The session cookie of this deployment.
 #[derive(Clone, Debug)]
 pub struct SessionCookie {
-    /// `__Host-id`, or `id` where it may go over plain http. The [prefix][rfc] makes the browser itself refuse a cookie
-    /// of that name that is not `Secure`, or that another host has set.
+    /// `__Host-id`, or `id` over plain HTTP. Browsers accept the [prefix][rfc] only on a `Secure` cookie that this very
+    /// host has set.
     ///
     /// [rfc]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
     pub name: &'static str,
-    /// Whether it goes over https alone.
+    /// Whether browsers send it over HTTPS only.
     pub secure: bool,
-    /// The keys that it may be encrypted under.
-    pub keys: SecretKeys,
+    keys: SecretKeys,
 }
 
-impl SessionCookie {
-    /// The cookie of a deployment: `secure` is [`crate::Config::cookie_secure`].
-    pub fn new(secure: bool, keys: SecretKeys) -> Self {
-        let name = if secure { "__Host-id" } else { "id" };
-        Self { name, secure, keys }
+/// The valid session cookie that the browser sent, in the extensions of a request.
+#[derive(Clone)]
+pub struct PresentedCookie {
+    /// The value as the browser sent it, encrypted.
+    pub value: String,
+    /// The session's key.
+    key: String,
+}
+
+impl PresentedCookie {
+    /// Returns the id of the cookie's row, which may be gone.
+    pub fn session_id(&self) -> Option<SessionId> {
+        SessionId::of(&self.key)
     }
 }
 
-/// The cookie with which this request came in, where one of ours opened. In the request's extensions.
-#[derive(Clone, Debug)]
-pub struct PresentedCookie {
-    /// The value as the browser sent it: encrypted, opaque.
-    pub value: String,
-    /// The row that it opens, if that is still there.
-    pub session: Option<SessionId>,
-}
-
-/// Leaves at most one cookie of our name in the request: one that opens. Nothing before it may ask the request for its
-/// cookies: actix-web parses them once. Sends a cookie of an old secret back under the
-/// current one.
-///
-/// # Errors
-/// Those of the request.
+/// Leaves at most one session cookie in the request, a valid one. No layer before this one may ask the request for its
+/// cookies, because actix-web parses them only once.
 pub async fn session_cookie(
+    cookie: Data<SessionCookie>,
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let config = Arc::clone(request.app_data::<Data<SessionCookie>>().expect("app() registers it"));
-    let Some(opened) = config.sort_out(request.headers_mut()) else {
-        return next.call(request).await;
-    };
-    let presented = PresentedCookie { value: opened.value, session: SessionId::of(&opened.key) };
-    request.extensions_mut().insert(presented);
-
-    let store = Arc::clone(request.app_data::<Data<PgSessionStore>>().expect("app() registers it"));
+    let presented = cookie.select(request.headers_mut());
+    let key = presented.as_ref().map(|presented| presented.key.clone());
+    presented.map(|presented| request.extensions_mut().insert(presented));
     let mut response = next.call(request).await?;
-    drop_repeated(response.headers_mut(), &config, &opened.key);
-    let says_nothing = !response.headers().get_all(header::SET_COOKIE).any(|set| is_named(set, config.name));
-    // Once a browser and a change of secret, one statement more: a key that a rotation has replaced meanwhile, or a
-    // logout ended, must not come back over the newer one.
-    if opened.secret != 0 && says_nothing && store.is_current(&opened.key).await {
-        response.headers_mut().append(header::SET_COOKIE, config.set(&opened.key));
+    if let Some(key) = key {
+        cookie.remove_repeated(response.headers_mut(), &key);
     }
     Ok(response)
 }
 
-/// A cookie of ours, decrypted.
-pub struct Opened {
-    /// The session's key.
-    pub key: String,
-    /// The cookie's value, as it was sent.
-    pub value: String,
-    /// Which of the secrets opened it; 0 is the current one.
-    pub secret: usize,
-}
-
-/// Takes out a `Set-Cookie` that gives the browser the key that it came with: it may have a newer one by now, from an
-/// answer that overtook this one, and must not lose it.
-fn drop_repeated(headers: &mut HeaderMap, config: &SessionCookie, key: &str) {
-    let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
-    let repeats = |value: &HeaderValue| {
-        let cookie = value.to_str().ok().and_then(|text| Cookie::parse_encoded(text.to_owned()).ok());
-        cookie
-            .filter(|c| c.name() == config.name)
-            .and_then(|c| config.open(c.value()))
-            .is_some_and(|(k, _)| k == key)
-    };
-    for value in set.into_iter().filter(|value| !repeats(value)) {
-        headers.append(header::SET_COOKIE, value);
-    }
-}
-
-/// As the browser has it, percent signs and all.
-fn value_of(pair: &str) -> String {
-    pair.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default()
-}
-
-fn is_named(set_cookie: &HeaderValue, name: &str) -> bool {
-    set_cookie.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
-}
-
 impl SessionCookie {
-    /// Writes the `Cookie` header anew, unless the session's cookie is alone in it: that cookie first, then the neighbours
-    /// that are text. Gives what opened.
-    pub fn sort_out(&self, headers: &mut HeaderMap) -> Option<Opened> {
-        if let Some(opened) = self.alone(headers) {
-            return Some(opened);
-        }
-        let sent: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
-        let mut opened = None;
-        let mut rejected = 0;
+    /// Creates the cookie. `secure` is [`crate::Config::cookie_secure`].
+    pub fn new(secure: bool, keys: SecretKeys) -> Self {
+        let name = if secure { "__Host-id" } else { "id" };
+        Self { name, secure, keys }
+    }
+
+    /// Returns actix-session's middleware for this cookie. The cookie has no `Max-Age`: the database decides when a session
+    /// ends, and the browser drops the cookie when it is closed.
+    pub fn middleware(
+        &self,
+        store: PgSessionStore,
+        idle_timeout: Duration,
+    ) -> SessionMiddleware<PgSessionStore> {
+        SessionMiddleware::builder(store, self.keys.current().clone())
+            .cookie_name(self.name.to_owned())
+            .cookie_secure(self.secure)
+            .cookie_http_only(true)
+            .cookie_same_site(SameSite::Lax)
+            .cookie_path("/".to_owned())
+            .cookie_content_security(CookieContentSecurity::Private)
+            // The store resets the idle timer itself, so no `update_ttl` is needed.
+            .session_lifecycle(BrowserSession::default().state_ttl(idle_timeout))
+            .build()
+    }
+
+    /// Returns the cookie that makes a browser delete its session cookie.
+    pub fn removal(&self) -> Cookie<'static> {
+        let cookie = Cookie::build(self.name, "").path("/").secure(self.secure).http_only(true);
+        let mut cookie = cookie.same_site(SameSite::Lax).finish();
+        cookie.make_removal();
+        cookie
+    }
+
+    /// Rewrites the `Cookie` header: the first valid session cookie comes first, followed by the other cookies. Returns the
+    /// session cookie.
+    pub fn select(&self, headers: &mut HeaderMap) -> Option<PresentedCookie> {
+        let lines: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
+        let (mut presented, mut rejected) = (None, 0);
         let mut kept = Vec::<Cow<'_, str>>::new();
-        let pairs = sent.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        // One byte that is not UTF-8 would make actix-web drop every cookie of the request.
+        let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        // A single byte that is not UTF-8 would make actix-web drop all cookies.
         for pair in pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
-            match Cookie::parse_encoded(pair) {
-                Ok(cookie) if cookie.name() == self.name => {
-                    // `__%48ost-id` is our name too once it is decoded, but not to the browser, which lets anyone set it.
-                    let exact = pair.starts_with(self.name);
-                    match self.open(cookie.value()).filter(|_| exact && opened.is_none()) {
-                        Some((key, secret)) => {
-                            // actix-session knows the current secret alone.
-                            let current = if secret == 0 { pair.into() } else { self.pair(&key).into() };
-                            kept.insert(0, current);
-                            opened = Some(Opened { key, value: value_of(pair), secret });
-                        }
-                        None => rejected += 1,
-                    }
+            if pair.is_empty() {
+                continue;
+            }
+            let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
+            let Some(cookie) = cookie else {
+                kept.push(pair.into());
+                continue;
+            };
+            // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
+            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
+            match value.zip(self.decrypt(cookie.value())).filter(|_| presented.is_none()) {
+                Some((value, (key, is_current))) => {
+                    kept.insert(0, if is_current { pair.into() } else { self.encrypt(&key).into() });
+                    presented = Some(PresentedCookie { value: value.to_owned(), key });
                 }
-                _ if pair.is_empty() => {}
-                _ => kept.push(pair.into()),
+                None => rejected += 1,
             }
         }
         if rejected > 0 {
-            tracing::debug!(rejected, "session cookies that are not ours");
+            tracing::debug!(rejected, "ignored invalid session cookies");
         }
-        if let Ok(value) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
+        if let Ok(line) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
             && !kept.is_empty()
         {
-            headers.insert(header::COOKIE, value);
+            headers.insert(header::COOKIE, line);
         }
-        opened
+        presented
     }
 
-    /// The usual case, with nothing to sort out: one cookie and no other, ours, under the current secret.
-    fn alone(&self, headers: &HeaderMap) -> Option<Opened> {
-        let mut lines = headers.get_all(header::COOKIE);
-        let (line, None) = (lines.next()?.to_str().ok()?, lines.next()) else { return None };
-        let value = line.strip_prefix(self.name)?.strip_prefix('=')?;
-        if value.contains(';') {
-            return None;
+    /// Removes a `Set-Cookie` that repeats the key of the request. The browser may have received a newer key meanwhile,
+    /// from a response that overtook this one.
+    fn remove_repeated(&self, headers: &mut HeaderMap, key: &str) {
+        let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+        let repeats = |value: &HeaderValue| {
+            let cookie = value.to_str().ok().and_then(|text| Cookie::parse_encoded(text.to_owned()).ok());
+            let cookie = cookie.filter(|cookie| cookie.name() == self.name);
+            cookie.and_then(|cookie| self.decrypt(cookie.value())).is_some_and(|(set, _)| set == key)
+        };
+        for value in set.into_iter().filter(|value| !repeats(value)) {
+            headers.append(header::SET_COOKIE, value);
         }
-        let key = self.open_with(self.keys.current(), Cookie::parse_encoded(line).ok()?.value())?;
-        Some(Opened { key, value: value.to_owned(), secret: 0 })
     }
 
-    /// The session's key, from a cookie's value, and which of the secrets has opened it.
-    fn open(&self, value: &str) -> Option<(String, usize)> {
+    /// Returns the session's key in a cookie's value, and whether the value was encrypted under the current secret.
+    fn decrypt(&self, value: &str) -> Option<(String, bool)> {
+        let with =
+            |key: &Key| CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()));
         let mut keys = self.keys.all().iter().enumerate();
-        keys.find_map(|(secret, key)| Some((self.open_with(key, value)?, secret)))
+        keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
     }
 
-    fn open_with(&self, key: &Key, value: &str) -> Option<String> {
-        let cookie = CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()))?;
-        Some(cookie.value().to_owned())
-    }
-
-    /// The cookie of a session, encrypted under the current secret.
-    fn seal(&self, key: &str) -> Cookie<'static> {
+    /// Returns `name=value`, encrypted under the current secret.
+    fn encrypt(&self, key: &str) -> String {
         let mut jar = CookieJar::new();
-        jar.private_mut(self.keys.current()).add(self.bare(key.to_owned()));
-        jar.get(self.name).expect("it was just added").clone()
-    }
-
-    fn bare(&self, value: String) -> Cookie<'static> {
-        Cookie::build(self.name, value)
-            .path("/")
-            .secure(self.secure)
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .finish()
-    }
-
-    fn pair(&self, key: &str) -> String {
-        self.seal(key).stripped().encoded().to_string()
-    }
-
-    fn set(&self, key: &str) -> HeaderValue {
-        let cookie = self.seal(key).encoded().to_string();
-        HeaderValue::from_str(&cookie).expect("an encoded cookie is a header value")
-    }
-
-    /// The cookie that makes a browser forget the session's.
-    pub fn removal(&self) -> Cookie<'static> {
-        let mut cookie = self.bare(String::new());
-        cookie.make_removal();
-        cookie
+        jar.private_mut(self.keys.current()).add(Cookie::new(self.name, key.to_owned()));
+        jar.get(self.name).map(|cookie| cookie.encoded().to_string()).unwrap_or_default()
     }
 }

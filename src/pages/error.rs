@@ -1,20 +1,19 @@
-//! The page of everything that went wrong: what happened, what to do, and the request's id for whoever asks for help.
+//! The error page: what happened, what to do, and the request's id for the log.
 
 use actix_web::http::{StatusCode, header::HeaderValue};
 use askama::Template;
 use tracing_actix_web::RequestId;
 
-use super::assets::Assets;
+use super::Layout;
 
-/// What pages are.
+/// The content type of pages.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// One error, in words for the visitor.
+/// An error in words for the visitor.
 #[derive(Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {
-    assets: &'static Assets,
-    here: &'static str,
+    layout: Layout,
     status: u16,
     title: String,
     what: &'static str,
@@ -23,12 +22,12 @@ pub struct ErrorPage {
 }
 
 impl ErrorPage {
-    /// The page for `status`, in answer to the request `request_id`.
+    /// Creates the page for `status`.
     pub fn new(status: StatusCode, request_id: Option<RequestId>) -> Self {
         let (what, advice) = explain(status);
         Self {
-            assets: Assets::get(),
-            here: "",
+            // The page may be for a request whose session was never read.
+            layout: Layout { path: String::new(), has_session: false, flash: None },
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             what,
@@ -37,7 +36,7 @@ impl ErrorPage {
         }
     }
 
-    /// The page as HTML; where even that fails, the status in plain words.
+    /// Renders the page. If that fails, returns the status as text.
     pub fn to_html(&self) -> String {
         self.render().unwrap_or_else(|error| {
             tracing::error!(%error, "the error page can't be rendered");
@@ -49,27 +48,25 @@ impl ErrorPage {
 fn explain(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         403 => (
-            "This request did not come from one of our own pages, so nothing was changed.",
-            "If you meant it, use the button on our own page.",
+            "This request didn't come from one of our pages, so nothing was changed.",
+            "If you meant to do this, use the button on our page.",
         ),
-        404 => ("There is no page at this address.", "Check the address, or start from the welcome page."),
-        405 => ("This page can't be used in that way.", "Open it from the welcome page."),
-        408 => (
-            "The request took too long to arrive, and was given up.",
-            "Check your connection, and try again.",
-        ),
-        413 | 414 | 431 => {
-            ("The request is larger than this application takes.", "Shorten it, and try again.")
-        }
+        404 => ("There is no page at this address.", "Check the address, or start at the welcome page."),
+        405 => ("This page doesn't support this kind of request.", "Open it from the welcome page."),
+        408 => ("The request took too long to arrive.", "Check your connection and try again."),
+        413 | 414 | 431 => ("The request is too large.", "Shorten it and try again."),
         429 => (
-            "Too many new sessions come from your network.",
-            "Wait a minute, and try again. If cookies are off, switch them on: without one, every visit starts a new session.",
+            "Your network has started too many new sessions.",
+            "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each visit starts a new session.",
         ),
         503 => (
-            "The database does not answer at the moment. Your session is not lost.",
-            "Wait a few seconds, and try again.",
+            "The server is too busy or can't reach its database.",
+            "Wait a few seconds and try again. The last action may or may not have been carried out.",
         ),
-        400..=499 => ("The request could not be understood.", "Start from the welcome page."),
-        _ => ("Something went wrong on our side.", "Try again. If it stays, tell us the request id below."),
+        400..=499 => ("The request is invalid.", "Check what you entered, or start at the welcome page."),
+        _ => (
+            "Something went wrong on our side.",
+            "Try again. If it happens again, send us the request ID below.",
+        ),
     }
 }

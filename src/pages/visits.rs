@@ -1,63 +1,44 @@
-//! `GET /visits`: your count, and your session from the cookie to the rows, so that a learner sees how it works. Counts
-//! nothing and starts nothing.
+//! `GET /visits`: the visit count, and the visitor's own session from the cookie to the rows. Counts nothing and starts
+//! nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::header::{Accept, ContentType, Header},
+    web::Data,
+};
 use askama::Template;
+use serde_json::json;
 use sqlx::{PgPool, postgres::types::PgInterval};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Moment, assets::Assets, in_words, page, short};
+use super::{Layout, page, short};
 use crate::{
     Config, Error,
     middleware::session_cookie::{PresentedCookie, SessionCookie},
-    session::{GRACE, SessionId, TypedSession},
+    session::{SessionId, TypedSession},
 };
 
 #[derive(Template)]
 #[template(path = "visits.html")]
 struct Visits {
-    assets: &'static Assets,
-    here: &'static str,
+    layout: Layout,
     session: Option<SessionView>,
 }
 
 struct SessionView {
-    user_id: String,
-    short_id: String,
-    visits: i64,
-    first_visit: Moment,
-    last_visit: Moment,
-    created: Moment,
-    expires: Moment,
-    ends: Moment,
-    time_left: String,
-    seconds_left: i64,
-    idle_seconds: u64,
-    idle_timeout: String,
-    max_age: String,
-    cookie: CookieView,
-    row: RowView,
+    user_id: Uuid,
+    cookie: Arc<SessionCookie>,
+    cookie_value: String,
+    id: SessionId,
+    row: Row,
+    config: Arc<Config>,
 }
 
-struct CookieView {
-    name: &'static str,
-    value_start: String,
-    bytes: usize,
-    attributes: Vec<&'static str>,
-}
-
-struct RowView {
-    id_start: String,
-    state: String,
-}
-
-/// Your own session, or an invitation to start one.
-///
-/// # Errors
-/// The database's.
+/// Shows the session of this browser, or an invitation to start one. With `Accept: application/json`, returns the count and
+/// the two times at which the session can end.
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
@@ -65,95 +46,67 @@ pub async fn get(
     config: Data<Config>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let presented = request.extensions().get::<PresentedCookie>().cloned();
-    let view = match (session.user_id(), presented) {
-        (Some(user_id), Some(PresentedCookie { value, session: Some(id) })) => {
-            let details = details(&pool, id, user_id, config.session_max_age).await?;
-            let cookie = CookieView::new(&cookie, &value);
-            details.map(|details| SessionView::new(user_id, id, details, cookie, &config))
-        }
-        _ => None,
-    };
-    page(&Visits { assets: Assets::get(), here: "visits", session: view })
+    let presented = request.extensions().get::<PresentedCookie>().map(|c| (c.value.clone(), c.session_id()));
+    let mut view = None;
+    if let (Some(user_id), Some((cookie_value, Some(id)))) = (session.user_id(), presented) {
+        let row = find(&pool, id, user_id, config.session_max_age).await?;
+        let (cookie, config) = (cookie.into_inner(), config.into_inner());
+        view = row.map(|row| SessionView { user_id, cookie, cookie_value, id, row, config });
+    }
+    if Accept::parse(&request).is_ok_and(|accept| accept.preference() == ContentType::json().0) {
+        let session = view.map(|SessionView { user_id, row, .. }| {
+            let (expires_at, ends_at) = (iso(&row.expires_at), iso(&row.ends_at));
+            json!({ "user_id": user_id, "visits": row.visits, "expires_at": expires_at, "ends_at": ends_at })
+        });
+        return Ok(HttpResponse::Ok().json(session));
+    }
+    let layout = Layout::new(&request, !session.is_empty());
+    page(&request, &Visits { layout, session: view })
 }
 
-struct Details {
+struct Row {
     state: String,
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
     ends_at: OffsetDateTime,
     seconds_left: i64,
     visits: i64,
-    first_visit_at: OffsetDateTime,
     last_visit_at: OffsetDateTime,
 }
 
-async fn details(
-    pool: &PgPool,
-    id: SessionId,
-    user_id: Uuid,
-    max_age: Duration,
-) -> sqlx::Result<Option<Details>> {
+/// Finds a session and its visitor. After the first visit, the session's row is all there is.
+async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, max_age: Duration) -> sqlx::Result<Option<Row>> {
+    let max_age = PgInterval::try_from(max_age).map_err(sqlx::Error::Encode)?;
     sqlx::query_as!(
-        Details,
+        Row,
         r#"
         select
-            sessions.state::text as "state!",
+            state::text as "state!",
             sessions.created_at,
-            least(sessions.expires_at, sessions.created_at + $3::interval) as "expires_at!",
+            least(expires_at, sessions.created_at + $3::interval) as "expires_at!",
             sessions.created_at + $3::interval as "ends_at!",
-            floor(extract(epoch from
-                least(sessions.expires_at, sessions.created_at + $3::interval) - now()))::bigint as "seconds_left!",
-            users.visits,
-            users.first_visit_at,
-            users.last_visit_at
+            greatest(0, extract(epoch from least(expires_at, sessions.created_at + $3::interval) - now()))::bigint
+                as "seconds_left!",
+            coalesce(visits, 1) as "visits!",
+            coalesce(last_visit_at, sessions.created_at) as "last_visit_at!"
         from sessions
-        join users on users.id = $2
-        where sessions.id = $1 or sessions.previous_id = $1 and sessions.rotated_at > now() - $4::interval
+        left join visitors on visitors.id = $2
+        where sessions.id = $1
         "#,
         &id.0,
         user_id,
-        PgInterval::try_from(max_age).expect("the configuration allows whole seconds, up to 400 days") as _,
-        GRACE as _,
+        max_age as _,
     )
     .fetch_optional(pool)
     .await
 }
 
-impl SessionView {
-    fn new(user_id: Uuid, id: SessionId, details: Details, cookie: CookieView, config: &Config) -> Self {
-        let seconds_left = details.seconds_left.max(0);
-        Self {
-            user_id: user_id.to_string(),
-            short_id: short(user_id),
-            visits: details.visits,
-            first_visit: details.first_visit_at.into(),
-            last_visit: details.last_visit_at.into(),
-            created: details.created_at.into(),
-            expires: details.expires_at.into(),
-            ends: details.ends_at.into(),
-            time_left: in_words(Duration::from_secs(seconds_left.unsigned_abs())),
-            seconds_left,
-            idle_seconds: config.session_idle_timeout.as_secs(),
-            idle_timeout: in_words(config.session_idle_timeout),
-            max_age: in_words(config.session_max_age),
-            cookie,
-            row: RowView { id_start: id.start(), state: details.state },
-        }
-    }
+/// Formats a time in UTC, to the second, for the `datetime` attribute and for JSON.
+fn iso(at: &OffsetDateTime) -> String {
+    humantime::format_rfc3339_seconds((*at).into()).to_string()
 }
 
-impl CookieView {
-    fn new(cookie: &SessionCookie, value: &str) -> Self {
-        let mut attributes = vec!["HttpOnly", "SameSite=Lax", "Path=/"];
-        if cookie.secure {
-            attributes.push("Secure");
-        }
-        Self {
-            name: cookie.name,
-            value_start: value.chars().take(12).collect(),
-            bytes: value.len(),
-            attributes,
-        }
-    }
+/// Formats a time for the reader.
+fn text(at: &OffsetDateTime) -> String {
+    iso(at).replace('T', ", ").replace('Z', " UTC")
 }

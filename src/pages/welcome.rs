@@ -1,112 +1,63 @@
-//! `GET /`: who you are, and how often you came. The page that starts a session and counts a visit.
+//! `GET /`: the welcome page. It starts a session for a new visitor and counts a visit.
 
-use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{assets::Assets, is_seen, notice, page, short};
+use super::{Layout, is_seen, page, short};
 use crate::{
     Error,
-    middleware::session_cookie::SessionCookie,
+    middleware::request_log::log_after_success,
     session::TypedSession,
-    users::{self, VisitCounter},
+    session_limit::SessionLimit,
+    visitors::{self, VisitCounter},
 };
 
 #[derive(Template)]
 #[template(path = "welcome.html")]
 struct Welcome {
-    assets: &'static Assets,
-    here: &'static str,
+    layout: Layout,
     visitor: Option<Visitor>,
-    logged_out: bool,
-}
-
-/// What has been counted for a request. In its extensions.
-struct Counted {
-    user_id: Uuid,
-    visits: i64,
 }
 
 struct Visitor {
-    user_id: String,
-    short_id: String,
+    user_id: Uuid,
     visits: i64,
     is_new: bool,
 }
 
-/// Records one visit and says so. A new visitor gets a user and a session; whoever only looks ahead (HEAD, a prefetch)
-/// gets the page, and nothing is counted or started.
-///
-/// # Errors
-/// The database's.
+/// Counts one visit and shows the count. HEAD requests and prefetches count nothing and start no session.
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
+    counter: Data<VisitCounter>,
+    limit: Data<SessionLimit>,
     pool: Data<PgPool>,
-    visits: Data<VisitCounter>,
-    cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let visitor = if is_seen(&request) {
-        Some(visit(&request, &session, &visits).await?)
-    } else {
-        known(&session, &pool).await?
-    };
-    let logged_out = notice::is_due(&request, cookie.secure);
-    page(&Welcome { assets: Assets::get(), here: "welcome", visitor, logged_out })
-}
-
-async fn visit(
-    request: &HttpRequest,
-    session: &TypedSession,
-    visits: &VisitCounter,
-) -> Result<Visitor, Error> {
-    let known = session.user_id();
-    let (user_id, visits) = match known {
-        Some(user_id) => (user_id, visits.record(user_id).await?),
-        None => {
-            let user_id = Uuid::now_v7();
-            // The row that the session's save gives a new user counts their first visit.
-            session.start(user_id)?;
-            (user_id, 1)
+    let is_seen = is_seen(&request);
+    let visitor = match session.user_id() {
+        Some(user_id) if is_seen => {
+            Some(Visitor { user_id, visits: counter.count(user_id).await?, is_new: false })
         }
+        Some(user_id) => {
+            Some(Visitor { user_id, visits: visitors::visits(&pool, user_id).await?, is_new: false })
+        }
+        None if is_seen => {
+            limit.check(&request)?;
+            let user_id = Uuid::now_v7();
+            // The session's row, which is saved with the response, is the first visit.
+            session.start(user_id);
+            Some(Visitor { user_id, visits: 1, is_new: true })
+        }
+        None => None,
     };
-    request.extensions_mut().insert(Counted { user_id, visits });
-    Ok(Visitor::new(user_id, visits, known.is_none()))
-}
-
-/// Logs a visit that was counted. Stands round the session's middleware: a first visit is counted by the session that is
-/// saved on the way out, which may fail.
-///
-/// # Errors
-/// Those of the request.
-pub async fn log_visit(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let response = next.call(request).await?;
-    if let Some(Counted { user_id, visits }) = response.request().extensions().get() {
-        tracing::info!("User {user_id} has visited the page {visits} times");
+    if let Some(Visitor { user_id, visits, .. }) = visitor
+        && is_seen
+    {
+        log_after_success(&request, move || {
+            tracing::info!(%user_id, visits, "User {user_id} has visited the page {visits} times");
+        });
     }
-    Ok(response)
-}
-
-async fn known(session: &TypedSession, pool: &PgPool) -> Result<Option<Visitor>, Error> {
-    let Some(user_id) = session.user_id() else {
-        return Ok(None);
-    };
-    let user = users::find(pool, user_id).await?;
-    Ok(user.map(|user| Visitor::new(user.id, user.visits, false)))
-}
-
-impl Visitor {
-    fn new(user_id: Uuid, visits: i64, is_new: bool) -> Self {
-        Self { user_id: user_id.to_string(), short_id: short(user_id), visits, is_new }
-    }
+    page(&request, &Welcome { layout: Layout::new(&request, visitor.is_some()), visitor })
 }

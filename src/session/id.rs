@@ -1,27 +1,28 @@
-//! What the table `sessions` knows of a session's key.
+//! The hash by which a session's row is found.
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a session key: what the table knows of it.
+/// The SHA-256 of a session key, which is the primary key of the table `sessions`.
 ///
-/// The key is 64 random alphanumerics (381 bits), so a plain hash is enough: there is nothing to guess, and nothing to
-/// salt against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A key is 64 random alphanumeric characters (381 bits). A plain hash is enough, because such a key can't be guessed: a
+/// salt or a slow hash would add nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct SessionId(pub [u8; 32]);
 
 impl SessionId {
-    /// The id of the row that `key` opens, or `None` where `key` is of a form that no store of ours ever gave out.
+    /// Returns the id for `key`, or `None` if no store can have created such a key.
     pub fn of(key: &str) -> Option<Self> {
-        let well_formed = key.len() == 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
-        well_formed.then(|| Self::hash(key))
-    }
-
-    /// The first bytes, in hexadecimal: enough to find the row by eye, and nothing to open it with.
-    pub fn start(&self) -> String {
-        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+        let is_well_formed = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_well_formed.then(|| Self::hash(key))
     }
 
     pub(super) fn hash(key: &str) -> Self {
         Self(Sha256::digest(key).into())
+    }
+
+    /// Returns the first 12 hexadecimal digits, to show a person which row it is.
+    pub fn start(&self) -> String {
+        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

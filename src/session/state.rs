@@ -1,30 +1,27 @@
-//! How a session's state is written in the `state` column: plain JSON that a person can read and query, and that gives
-//! back every byte it was given.
+//! The format of the `state` column: JSON that a person can read and query, and that returns every byte it was given.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::value::RawValue;
 
-/// What actix-session holds for one session: names, and for each the JSON text of its value.
+/// The contents of a session as actix-session passes them: names, each with the JSON text of its value.
 pub type SessionState = HashMap<String, String>;
 
-/// The usual shape, `{"user_id":"0199…"}`: every value is JSON, as all that comes through `Session::insert` is, and each
-/// keeps its own text; no number is parsed.
+/// The usual format: `{"user_id":"0199…"}`. Each value keeps its own text, so numbers don't change.
 type Json<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The trait lets a caller save any text. Values that are not JSON stand apart, as JSON strings:
-/// `[{"user_id":"0199…"},{"note":"not JSON"}]`.
+/// The format for values that are not JSON, which the trait also allows: `[{"user_id":"0199…"},{"note":"not JSON"}]`.
 type WithText<'a> = (Json<'a>, BTreeMap<String, String>);
 
-/// Writes a state as the text of a JSON document. Equal states give equal texts: the names are in order.
+/// Writes a state as JSON, with sorted names.
 ///
 /// # Errors
-/// Only what `serde_json` gives for a state that it cannot write; none is known.
+/// Returns the error of `serde_json`.
 pub fn encode(state: &SessionState) -> serde_json::Result<String> {
     let (mut json, mut text) = WithText::default();
     for (name, value) in state {
         match serde_json::from_str::<&RawValue>(value) {
-            // White space around a value would not come back.
+            // Spaces around a value would be lost.
             Ok(raw) if raw.get().len() == value.len() => drop(json.insert(name.clone(), raw)),
             _ => drop(text.insert(name.clone(), value.clone())),
         }
@@ -32,10 +29,10 @@ pub fn encode(state: &SessionState) -> serde_json::Result<String> {
     if text.is_empty() { serde_json::to_string(&json) } else { serde_json::to_string(&(json, text)) }
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads a state that [`encode`] wrote.
 ///
 /// # Errors
-/// The text is not JSON, or not of a shape that [`encode`] writes.
+/// Returns an error if `column` is in neither of the two formats.
 pub fn decode(column: &str) -> serde_json::Result<SessionState> {
     let (json, text): WithText = if column.starts_with('[') {
         serde_json::from_str(column)?

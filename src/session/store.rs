@@ -1,133 +1,145 @@
-//! The session backend: [`PgSessionStore`] keeps the sessions of actix-session in the table `sessions`.
-//!
-//! It owns that table's rows and the rules of their lives. A session that is new or rotated brings its user's row along, so
-//! that a first visit is one statement; that is all it knows of `users`. It does not own the cookie (the middleware's), what a session
-//! means (`session::TypedSession`), or the removal of what has ended ([`crate::session::sweep`]).
-//!
-//! One method is one statement; where every visit needs it, those who call at the same time share one ([`crate::batch`]).
-//! PostgreSQL's clock is the only clock: two application servers need not agree on the time, and no two statements can
-//! see a different one.
+//! The session store. Each method is one statement, and PostgreSQL's clock is the only clock.
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
 };
 use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
+use batcher::Batcher;
 use sqlx::{PgPool, postgres::types::PgInterval};
+use uuid::Uuid;
 
-use super::statements::{Load, NewSession, Save};
 use super::{
     id::SessionId,
-    rotation,
+    key_change::KeyChange,
     state::{self, SessionState},
-    user_of,
+    statements::{Load, NewSession, Save, Timeouts, Touch},
 };
-use crate::batch::Batcher;
 
-/// Length of a session's state, as JSON text, in bytes: at most 64 KiB. The table has the same limit, as the constraint
-/// `sessions_state_size`.
+/// Maximum length of a session's state as JSON, in bytes: 64 KiB. The table has the same limit.
 pub const MAX_STATE_BYTES: usize = 64 * 1024;
 
-/// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
-///
-/// Cheap to clone: the clones share one pool, and the statements that many visits share.
+/// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL. Cheap to clone.
 ///
 /// | call | promise |
 /// | --- | --- |
-/// | `save` | a new row under a fresh key, and one in `users` for the user whom the state names, if there is none; never overwrites |
-/// | `load` | `None` for whatever is not a live session of ours; moves the idle clock, at most once a minute |
-/// | `update` | writes only a live row: a session that has ended stays ended; after [`TypedSession::rotate`] gives it a new key |
-/// | `update_ttl` | never shortens, never revives |
-/// | `delete` | idempotent; the row is gone when it returns |
+/// | `save` | Inserts a new row under a new random key. Never overwrites. |
+/// | `load` | Returns `None` for unknown, expired, ended, malformed and unreadable sessions. Resets the idle timer in the background, at most once a minute. |
+/// | `update` | Writes only a live row: a session that has ended stays ended. After [`TypedSession::rotate`] or [`TypedSession::log_in`], the row also gets a new key, and the old key is invalid from then on. |
+/// | `update_ttl` | Never shortens, never revives. |
+/// | `delete` | The row is gone when it returns. Deleting it again is no error. |
 ///
-/// A session ends when nobody has come for the idle timeout, and at the latest when it is as old as the maximum age,
-/// after OWASP's [session expiration][owasp]. Every failure of the database is an error, never an empty session.
-///
-/// For 10 seconds after a rotation the key before it opens the same session: requests that are on their way with it are
-/// nobody else's.
+/// A session expires after the idle timeout without requests, and at the latest after the maximum lifetime. Every database
+/// failure is an error, never an empty session.
 ///
 /// [`TypedSession::rotate`]: super::TypedSession::rotate
-/// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-expiration
-///
-/// ```no_run
-/// # use actix_session::SessionMiddleware;
-/// # use actix_web::cookie::{time::Duration, Key};
-/// # use actix_postgres_sessions::PgSessionStore;
-/// # fn f(pool: sqlx::PgPool, key: Key) {
-/// let store = PgSessionStore::new(pool)
-///     .idle_timeout(Duration::minutes(15))
-///     .max_age(Duration::hours(12));
-/// let middleware = SessionMiddleware::new(store, key);
-/// # }
-/// ```
+/// [`TypedSession::log_in`]: super::TypedSession::log_in
 #[derive(Clone, Debug)]
 pub struct PgSessionStore {
     pub(super) pool: PgPool,
-    idle_timeout: PgInterval,
-    pub(super) max_age: PgInterval,
+    pub(super) timeouts: Timeouts,
     loads: Batcher<Load>,
     saves: Batcher<Save>,
+    touches: Batcher<Touch>,
 }
 
 impl PgSessionStore {
-    /// A store over the database of `pool`, whose schema is `migrations/`, with an idle timeout of 30 minutes and a
-    /// maximum age of 8 hours. Beside the pool it opens two connections of its own, for the statements that many visits
-    /// share ([`crate::batch`]). Must be called within a Tokio runtime.
+    /// Creates a store with an idle timeout of 30 minutes and a maximum lifetime of 8 hours. Besides the pool, it uses up to
+    /// three connections of its own, for the statements that concurrent requests share.
     pub fn new(pool: PgPool) -> Self {
-        Self::with(pool, interval(Duration::minutes(30)), interval(Duration::hours(8)))
+        let timeouts =
+            Timeouts { idle: interval(Duration::minutes(30)), max_age: interval(Duration::hours(8)) };
+        Self::with(pool, timeouts)
     }
 
-    fn with(pool: PgPool, idle_timeout: PgInterval, max_age: PgInterval) -> Self {
+    /// Sets how long a session lasts after its last request. The timer is reset at most once a minute, so a session may end
+    /// up to a minute early (half the timeout, if that is less).
+    #[must_use]
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self::with(self.pool, Timeouts { idle: interval(timeout), ..self.timeouts })
+    }
+
+    /// Sets the maximum lifetime of a session, regardless of activity. It applies to existing sessions, too.
+    #[must_use]
+    pub fn max_age(self, age: Duration) -> Self {
+        Self::with(self.pool, Timeouts { max_age: interval(age), ..self.timeouts })
+    }
+
+    fn with(pool: PgPool, timeouts: Timeouts) -> Self {
         let options = pool.connect_options();
         Self {
-            loads: Batcher::spawn(&options, Load { idle_timeout, max_age }),
-            saves: Batcher::spawn(&options, Save { max_age }),
+            loads: Batcher::new(&options, Load(timeouts)),
+            saves: Batcher::new(&options, Save(timeouts)),
+            touches: Batcher::new(&options, Touch(timeouts)),
             pool,
-            idle_timeout,
-            max_age,
+            timeouts,
         }
     }
 
-    /// How long a session lives after it was last loaded. To the second; the clock moves at most once a minute, so that
-    /// a session may end up to a minute early (half the timeout, where that is less).
-    #[must_use]
-    pub fn idle_timeout(self, timeout: Duration) -> Self {
-        Self::with(self.pool, interval(timeout), self.max_age)
+    /// Resets a session's idle timer in the background. If that fails, the next request tries again.
+    fn touch(&self, id: SessionId) {
+        let touches = self.touches.clone();
+        tokio::spawn(async move {
+            if let Err(error) = touches.call(id).await {
+                tracing::warn!(%error, "could not reset the idle timer of a session");
+            }
+        });
     }
 
-    /// How long a session lives at most, counted from its start, however busy it is. Holds at once for sessions that
-    /// already exist.
-    #[must_use]
-    pub fn max_age(self, age: Duration) -> Self {
-        Self::with(self.pool, self.idle_timeout, interval(age))
-    }
-
-    /// Gives the key back, and whether there was a live row to write. The condition names both keys on the row itself: a
-    /// statement that has waited for a rotation looks at the row again as it is then, and at nothing else.
-    async fn update_row(
-        &self,
-        key: SessionKey,
-        column: String,
-        ttl: &Duration,
-    ) -> sqlx::Result<(SessionKey, bool)> {
+    /// Writes the state of a live session, and a new id if that differs. Returns whether there was one.
+    async fn write(&self, id: SessionId, new: SessionId, state: &str, ttl: PgInterval) -> sqlx::Result<bool> {
         let updated = sqlx::query!(
             "
             update sessions
-            set state = $2::text::json,
-                expires_at = greatest(expires_at, least(now() + $3::interval, created_at + $4::interval))
-            where (id = $1 or previous_id = $1 and rotated_at > now() - $5::interval)
+            set id = $2,
+                state = $3::text::json,
+                expires_at = greatest(expires_at, least(now() + $4::interval, created_at + $5::interval))
+            where id = $1
             and expires_at > now()
-            and created_at + $4::interval > now()
+            and created_at + $5::interval > now()
             ",
-            &SessionId::hash(key.as_ref()).0,
-            column,
-            interval(*ttl) as _,
-            self.max_age as _,
-            rotation::GRACE as _,
+            &id.0,
+            &new.0,
+            state,
+            ttl as _,
+            self.timeouts.max_age as _,
         )
         .execute(&self.pool)
         .await?;
-        Ok((key, updated.rows_affected() > 0))
+        Ok(updated.rows_affected() > 0)
+    }
+
+    /// Turns a live session into a new session of `owner`, with a new id and age. Returns whether there was one.
+    async fn log_in(
+        &self,
+        id: SessionId,
+        new: SessionId,
+        owner: Uuid,
+        state: &str,
+        ttl: PgInterval,
+    ) -> sqlx::Result<bool> {
+        let updated = sqlx::query!(
+            "
+            update sessions
+            set id = $2,
+                owner = $3,
+                state = $4::text::json,
+                created_at = now(),
+                expires_at = now() + least($5::interval, $6::interval)
+            where id = $1
+            and expires_at > now()
+            and created_at + $6::interval > now()
+            ",
+            &id.0,
+            &new.0,
+            owner,
+            state,
+            ttl as _,
+            self.timeouts.max_age as _,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(updated.rows_affected() > 0)
     }
 }
 
@@ -136,25 +148,32 @@ impl SessionStore for PgSessionStore {
         let Some(id) = SessionId::of(key.as_ref()) else {
             return Ok(None);
         };
-        let row = self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
-        Ok(row.and_then(|column| {
-            state::decode(&column)
-                // Not the error itself, which quotes the state.
-                .inspect_err(|error| {
-                    let (kind, at) = (error.classify(), error.column());
-                    tracing::warn!(?kind, at, "a session's state is unreadable; it opens nothing")
-                })
-                .ok()
-        }))
+        let session =
+            self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        if session.is_due {
+            self.touch(id);
+        }
+        let state = state::decode(&session.state).inspect_err(|error| {
+            // Not the error itself, which quotes the state.
+            let (kind, at) = (error.classify(), error.column());
+            tracing::warn!(?kind, at, "the state of a session is unreadable; the session is ignored");
+        });
+        Ok(state.ok())
     }
 
     async fn save(&self, mut state: SessionState, ttl: &Duration) -> Result<SessionKey, SaveError> {
-        // A new session has a new key anyway.
-        rotation::take_wish(&mut state);
-        let column = encode(&state).map_err(logged(SaveError::Serialization))?;
+        let owner = match KeyChange::take(&mut state) {
+            Some(KeyChange::LogIn { owner }) => Some(owner),
+            // A new session has a new key anyway.
+            Some(KeyChange::Rotate) | None => None,
+        };
+        let state = encode(&state).map_err(logged(SaveError::Serialization))?;
         let key = generate_session_key();
         let id = SessionId::hash(key.as_ref());
-        let session = NewSession { id, user: user_of(&state), state: column, ttl: interval(*ttl) };
+        let session = NewSession { id, state, owner, ttl: interval(*ttl) };
         self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
         Ok(key)
     }
@@ -165,19 +184,22 @@ impl SessionStore for PgSessionStore {
         mut state: SessionState,
         ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
-        let is_rotation = rotation::take_wish(&mut state);
-        let column = encode(&state).map_err(logged(UpdateError::Serialization))?;
-        let updated = match is_rotation {
-            true => self.rotate(key, column, user_of(&state), ttl).await,
-            false => self.update_row(key, column, ttl).await,
+        let change = KeyChange::take(&mut state);
+        let state = encode(&state).map_err(logged(UpdateError::Serialization))?;
+        let id = SessionId::hash(key.as_ref());
+        let new_key = change.is_some().then(generate_session_key);
+        let new = SessionId::hash(new_key.as_ref().unwrap_or(&key).as_ref());
+        let ttl = interval(*ttl);
+        let is_live = match change {
+            Some(KeyChange::LogIn { owner }) => self.log_in(id, new, owner, &state, ttl).await,
+            Some(KeyChange::Rotate) | None => self.write(id, new, &state, ttl).await,
         };
-        let (key, is_live) = updated.context("update a session").map_err(logged(UpdateError::Other))?;
-        if !is_live {
-            // A logout went through while this request was under way. Saving the state again would undo it; the key
-            // goes back to the browser and opens nothing.
-            tracing::debug!("the session ended while it was in use; its changes are dropped");
+        if !is_live.context("update a session").map_err(logged(UpdateError::Other))? {
+            // Another request logged out or replaced the key. Saving the state again would undo that.
+            tracing::debug!("the session ended while a request was using it; its changes are dropped");
+            return Ok(key);
         }
-        Ok(key)
+        Ok(new_key.unwrap_or(key))
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
@@ -185,15 +207,13 @@ impl SessionStore for PgSessionStore {
             "
             update sessions
             set expires_at = least(now() + $2::interval, created_at + $3::interval)
-            where (id = $1 or previous_id = $1 and rotated_at > now() - $4::interval)
+            where id = $1
             and expires_at > now()
-            and created_at + $3::interval > now()
             and expires_at < least(now() + $2::interval, created_at + $3::interval)
             ",
             &SessionId::hash(key.as_ref()).0,
             interval(*ttl) as _,
-            self.max_age as _,
-            rotation::GRACE as _,
+            self.timeouts.max_age as _,
         )
         .execute(&self.pool)
         .await
@@ -203,18 +223,11 @@ impl SessionStore for PgSessionStore {
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        sqlx::query!(
-            "
-            delete from sessions
-            where id = $1 or previous_id = $1 and rotated_at > now() - $2::interval
-            ",
-            &SessionId::hash(key.as_ref()).0,
-            rotation::GRACE as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("delete a session")
-        .map_err(logged(std::convert::identity))?;
+        sqlx::query!("delete from sessions where id = $1", &SessionId::hash(key.as_ref()).0)
+            .execute(&self.pool)
+            .await
+            .context("delete a session")
+            .map_err(logged(std::convert::identity))?;
         Ok(())
     }
 }
@@ -222,15 +235,13 @@ impl SessionStore for PgSessionStore {
 fn encode(state: &SessionState) -> anyhow::Result<String> {
     let column = state::encode(state).context("write a session's state as JSON")?;
     if column.len() > MAX_STATE_BYTES {
-        return Err(anyhow!(
-            "a session's state of {} bytes is over the limit of {MAX_STATE_BYTES}",
-            column.len()
-        ));
+        let length = column.len();
+        return Err(anyhow!("a session's state of {length} bytes exceeds the limit of {MAX_STATE_BYTES}"));
     }
     Ok(column)
 }
 
-/// actix-session answers 500 and drops the cause, so that the store is the last to know it.
+/// Logs a failure: actix-session drops the cause.
 fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error) -> E {
     |error| {
         tracing::error!(error = format!("{error:#}"), "the session store failed");
@@ -238,12 +249,9 @@ fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error
     }
 }
 
-/// A century is as good as for ever, and still a time that PostgreSQL can add to another.
-pub(super) fn interval(duration: Duration) -> PgInterval {
+/// Converts to PostgreSQL's type. More than a century is cut off, because PostgreSQL couldn't add it to a time.
+fn interval(duration: Duration) -> PgInterval {
     const CENTURY: Duration = Duration::days(36_525);
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: duration.clamp(-CENTURY, CENTURY).whole_microseconds() as i64,
-    }
+    let duration = duration.clamp(-CENTURY, CENTURY);
+    PgInterval { months: 0, days: 0, microseconds: duration.whole_microseconds() as i64 }
 }

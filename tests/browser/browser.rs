@@ -1,4 +1,4 @@
-//! A Chromium with a profile of its own: one visitor.
+//! A Chromium with its own profile: one visitor.
 
 use std::{
     io::{Read, Write},
@@ -15,13 +15,13 @@ use thirtyfour::{
 
 use crate::driver::{Driver, HOW_TO_GET};
 
-/// Closed when it is dropped, whether the test passes or panics.
+/// A browser. It is closed when this is dropped.
 pub struct Browser {
     pub driver: WebDriver,
     url: String,
 }
 
-/// With these Chromium does nothing of its own accord. The pipe makes it end with its driver.
+/// With these, Chromium connects to nothing by itself, and ends with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",
@@ -34,17 +34,17 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-sync",
 ];
 
-/// Collects what a page does against its policy, from before the page's first line.
+/// Collects violations of the page's security policy.
 const WATCH: &str = "window.violations = [];
     addEventListener('securitypolicyviolation', v => violations.push(`${v.violatedDirective} ${v.blockedURI}`));";
 
 impl Browser {
-    /// For the site at `url`.
+    /// Opens a browser for the site at `url`.
     pub async fn open(url: &str) -> Self {
         Self::start(url, json!({})).await
     }
 
-    /// The same, where the visitor has switched JavaScript off.
+    /// Opens a browser without JavaScript.
     pub async fn without_javascript(url: &str) -> Self {
         Self::start(url, json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
@@ -64,12 +64,12 @@ impl Browser {
         browser
     }
 
-    /// Opens a page of the site, as somebody who types its address.
+    /// Opens a page of the site, as if its address was typed.
     pub async fn go(&self, path: &str) {
         self.driver.goto(format!("{}{path}", self.url)).await.expect(path);
     }
 
-    /// Opens a page of another site, in whose HTML `{site}` stands for our site's address.
+    /// Opens a page of another site. `{site}` in its HTML is the address of the app.
     pub async fn go_elsewhere(&self, html: &str) {
         self.driver.goto(format!("data:text/html,{}", html.replace("{site}", &self.url))).await.expect(html);
     }
@@ -78,12 +78,12 @@ impl Browser {
         self.leave(async { self.driver.back().await.expect("back") }).await;
     }
 
-    /// The path of the page that is shown.
+    /// Returns the path of the current page.
     pub async fn path(&self) -> String {
         self.driver.current_url().await.expect("an address").path().to_owned()
     }
 
-    /// The HTML as it now is.
+    /// Returns the current HTML.
     pub async fn source(&self) -> String {
         self.driver.source().await.expect("a page")
     }
@@ -103,12 +103,12 @@ impl Browser {
         self.find(css).await.click().await.expect(css);
     }
 
-    /// Clicks what leads to another page.
+    /// Clicks on an element that leads to another page.
     pub async fn follow(&self, css: &str) {
         self.leave(self.click(css)).await;
     }
 
-    /// Does what leads to another page, and waits for that: WebDriver does not always.
+    /// Does something that leads to another page, and waits for it.
     pub async fn leave(&self, act: impl Future<Output = ()>) {
         let page = self.find("html").await;
         act.await;
@@ -123,12 +123,12 @@ impl Browser {
         self.run::<bool>("return document.readyState === 'complete'").await
     }
 
-    /// The text that a visitor sees of an element.
+    /// Returns the visible text of an element.
     pub async fn text(&self, css: &str) -> String {
         self.find(css).await.text().await.expect(css)
     }
 
-    /// The user's id, seen or not.
+    /// Returns the visitor's id, whether it is visible or not.
     pub async fn user(&self) -> String {
         self.find("#user").await.prop("textContent").await.expect("text").expect("an id")
     }
@@ -141,49 +141,49 @@ impl Browser {
         self.driver.action_chain().send_keys(key).perform().await.expect("a key");
     }
 
-    /// What a script in the page returns.
+    /// Returns the result of a script in the page.
     pub async fn run<T: DeserializeOwned>(&self, script: &str) -> T {
         let outcome = self.driver.execute(script.to_owned(), Vec::new()).await;
         outcome.expect(script).convert().expect(script)
     }
 
-    /// A command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/).
+    /// Sends a command of the [DevTools protocol](https://chromedevtools.github.io/devtools-protocol/).
     pub async fn devtools(&self, method: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(method, parameters).await.expect(method)
     }
 
-    /// What the visitor wishes, such as `("prefers-color-scheme", "dark")`; whatever is not named is as usual.
+    /// Sets media preferences, such as `("prefers-color-scheme", "dark")`, and resets all others.
     pub async fn prefer(&self, wishes: &[(&str, &str)]) {
         let wish = |(name, value): &(&str, &str)| json!({ "name": name, "value": value });
         let features: Vec<Value> = wishes.iter().map(wish).collect();
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// The size of the screen; below 600 pixels that of a phone.
+    /// Sets the size of the screen. Below 600 pixels, it is a phone's.
     pub async fn resize(&self, width: u32, height: u32) {
         let screen =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
-    /// What has come to the console since the last call.
+    /// Returns the console's messages since the last call.
     pub async fn console(&self) -> Vec<BrowserLogEntry> {
         self.driver.browser_log().await.expect("a log")
     }
 }
 
 impl Drop for Browser {
-    /// By hand: thirtyfour would ask over a connection of the test's runtime, which waits here for the answer.
+    /// Not through thirtyfour, which would use the test's runtime, and that waits for this.
     fn drop(&mut self) {
         let driver = &Driver::get().url["http://".len()..];
         let session = self.driver.session_id();
         let request =
             format!("DELETE /session/{session} HTTP/1.1\r\nHost: {driver}\r\nConnection: close\r\n\r\n");
-        // If that fails, the browser ends with the driver, at the end of the process.
+        // If this fails, the browser ends with the driver.
         if let Ok(mut stream) = TcpStream::connect(driver) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
             let _ = stream.write_all(request.as_bytes());
-            // Its first bytes come when the browser is gone; the connection stays open.
+            // The response arrives when the browser is closed.
             let _ = stream.read(&mut [0; 64]);
         }
         let _ = self.driver.clone().leak();

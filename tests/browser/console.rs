@@ -22,8 +22,8 @@ async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn no_page_writes_to_the_console_or_breaks_its_policy() {
-    let Some((app, browser)) = open().await else { return };
+async fn no_page_writes_to_the_console_or_violates_its_policy() {
+    let (app, browser) = open().await;
 
     for state in State::ALL {
         state.show(&app, &browser).await;
@@ -33,7 +33,7 @@ async fn no_page_writes_to_the_console_or_breaks_its_policy() {
 
 #[actix_web::test]
 async fn a_message_a_failed_request_and_a_broken_policy_do_not_go_unnoticed() {
-    let Some((_app, browser)) = open().await else { return };
+    let (_app, browser) = open().await;
 
     for (fault, sign) in [
         ("console.debug('left over')", "left over"),

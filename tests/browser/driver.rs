@@ -1,5 +1,4 @@
-//! ChromeDriver: one for the test process, started by the first test that needs it, and gone with the process, in
-//! whatever way that ends.
+//! ChromeDriver. The first test starts it, and it ends with the test process.
 
 use std::{
     env,
@@ -14,16 +13,15 @@ use std::{
 
 use dev::Kept;
 
-/// What to do where there is no browser.
-pub const HOW_TO_GET: &str = "These tests need Chromium and its WebDriver: `apt install chromium chromium-driver` on \
-     Debian, `brew install --cask chromium chromedriver` on macOS. SKIP_BROWSER_TESTS=1 goes without.";
+/// What to do if there is no browser.
+pub const HOW_TO_GET: &str = "`cargo dev browser` says how to get Chromium and chromedriver.";
 
 /// A running ChromeDriver.
 pub struct Driver {
     pub url: String,
-    /// Whether we are root, as whom Chromium runs without its sandbox only.
+    /// Whether the user is root. Chromium runs without its sandbox then.
     pub is_root: bool,
-    /// Kept here for its lifetime: that of the process.
+    /// Ends with the test process.
     _process: Kept,
 }
 
@@ -38,7 +36,7 @@ impl Driver {
 
     fn start() -> Result<Self, String> {
         let program = program().ok_or("There is no chromedriver.")?;
-        // Everything that the driver and its browsers write goes here, and is removed by the script.
+        // The script removes this directory.
         let home = env::temp_dir().join(format!("browser-tests-{}", process::id()));
         DirBuilder::new()
             .mode(0o700)
@@ -55,12 +53,12 @@ impl Driver {
 
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // GitHub's machines have it outside of the path.
+    // GitHub's machines have it outside the path.
     let places = env::var_os("CHROMEWEBDRIVER").map(PathBuf::from).into_iter().chain(env::split_paths(&path));
     places.map(|place| place.join("chromedriver")).find(|program| program.is_file())
 }
 
-/// The port that the driver chose, which it tells in its log.
+/// Reads the port from the driver's log.
 fn port(process: &mut Kept, log: &Path) -> Result<u16, String> {
     let begin = Instant::now();
     loop {

@@ -18,7 +18,7 @@ const FETCHED: &str = "return performance.getEntriesByType('resource')
 
 #[actix_web::test]
 async fn a_first_visit_weighs_less_than_10_kb_with_all_headers() {
-    let Some((app, browser)) = open().await else { return };
+    let (app, browser) = open().await;
     browser.go("/").await;
 
     let mut paths: Vec<String> = browser.run(LINKED).await;
@@ -34,7 +34,7 @@ async fn a_first_visit_weighs_less_than_10_kb_with_all_headers() {
 
 #[actix_web::test]
 async fn a_second_visit_fetches_only_the_page() {
-    let Some((_app, browser)) = open().await else { return };
+    let (_app, browser) = open().await;
 
     browser.go("/").await;
     let first: Vec<String> = browser.run(FETCHED).await;

@@ -1,67 +1,65 @@
-//! The program itself, with a `.env` beside it and an environment that is empty but for what a test sets.
+//! The `.env` file.
 
-use std::{
-    fs,
-    process::{Command, Output},
-};
+use std::fs;
 
-use super::Directory;
-
-/// Starts the program, which must not get far.
-fn start(directory: &Directory, environment: &[(&str, &str)]) -> (Output, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_actix-postgres-sessions"))
-        .current_dir(&directory.0)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .output()
-        .expect("the program");
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, message)
-}
+use super::{Directory, program::run};
 
 #[test]
-fn a_wrong_configuration_starts_nothing_and_exits_with_1() {
+fn an_invalid_file_and_environment_are_one_message_and_nothing_starts() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\n").expect("a file");
 
-    let (output, message) = start(&directory, &[("BIND_ADDRESS", "nowhere")]);
+    let (code, log) = run(&directory.0, &[], &[("BIND_ADDRESS", "nowhere")]);
 
-    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert_eq!(code, Some(1), "{log}");
     for name in ["DATABASE_URL: ", "BIND_ADDRESS: ", "COOKIE_SECURE: "] {
-        assert!(message.contains(name), "{message}");
+        assert_eq!(log.matches(name).count(), 1, "{name} in {log}");
     }
-    assert!(!directory.file(".session-secret").exists(), "nothing was started");
+    assert!(log.contains("nothing was started") && !log.contains("listening"), "{log}");
+    assert!(!directory.file(".session-secret").exists(), "{log}");
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
+fn the_environment_takes_precedence_over_the_file() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\nLOG_FORMAT=xml\n").expect("a file");
 
-    let (_, message) = start(&directory, &[("LOG_FORMAT", "json")]);
+    let (_, log) = run(&directory.0, &[], &[("LOG_FORMAT", "json")]);
 
-    assert!(message.contains("COOKIE_SECURE") && !message.contains("LOG_FORMAT"), "{message}");
+    assert!(log.contains("COOKIE_SECURE: ") && !log.contains("LOG_FORMAT: "), "{log}");
 }
 
 #[test]
-fn a_bad_line_is_said_and_not_shown() {
+fn the_file_may_be_in_a_directory_above() {
+    let directory = Directory::new();
+    let below = directory.file("below");
+    fs::create_dir(&below).expect("a directory");
+    fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\n").expect("a file");
+
+    let (_, log) = run(&below, &[], &[]);
+
+    assert!(log.contains("COOKIE_SECURE: "), "{log}");
+}
+
+#[test]
+fn an_invalid_line_is_reported_but_not_shown() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), "DATABASE_URL='postgres://u:canary@localhost/name\n").expect("a file");
 
-    let (output, message) = start(&directory, &[]);
+    let (code, log) = run(&directory.0, &[], &[]);
 
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains(".env: a line is not of the form NAME=value"), "{message}");
-    assert!(!message.contains("canary"), "{message}");
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains(".env: a line is not in the form NAME=value"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_not_taken_for_a_bad_line() {
+fn an_unreadable_file_is_not_reported_as_an_invalid_line() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), b"RUST_LOG=\xff\n").expect("a file");
 
-    let (output, message) = start(&directory, &[]);
+    let (code, log) = run(&directory.0, &[], &[]);
 
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains(".env: stream did not contain valid UTF-8"), "{message}");
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains(".env: stream did not contain valid UTF-8"), "{log}");
 }

@@ -1,7 +1,9 @@
-//! What the configuration promises, and that the README and `.env.example` tell the truth about it.
+//! What the configuration promises, and whether `.env.example` and the documents agree with it.
 
 mod documents;
 mod dotenv;
+mod links;
+mod program;
 mod secret;
 mod values;
 
@@ -10,24 +12,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use actix_postgres_sessions::{Config, config::ConfigError};
+use app::{Config, config::ConfigError};
 
-/// The one variable without a default.
+/// The only variable without a default.
 const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://visitor:hunter2hunter2@localhost/demo");
 
-/// What `Config` makes of these variables, and of no others.
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// Reads a configuration from these variables alone. If none of them is about the secret, it gets one, because a
+/// configuration without a secret creates a file.
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let has_secret = variables.iter().any(|(name, _)| name.starts_with("SESSION_SECRET"));
     Config::from_lookup(|name| {
-        variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+        let set = variables.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
+        set.or((name == "SESSION_SECRET" && !has_secret).then_some(SECRET)).map(str::to_owned)
     })
 }
 
-/// All that is no secret, of the configuration with one variable set.
-fn shown(name: &str, value: &str) -> String {
-    format!("{:?}", config(&[DATABASE_URL, (name, value)]).expect("a right value"))
+/// The error message for these variables.
+fn problems(variables: &[(&str, &str)]) -> String {
+    let config = config(variables);
+    config
+        .map(|config| panic!("{variables:?} is valid: {config:?}"))
+        .unwrap_or_else(|error| error.to_string())
 }
 
-/// A directory of one test's own, removed at its end.
+/// The `Debug` output of the configuration with one variable set.
+fn shown(name: &str, value: &str) -> String {
+    let config = config(&[DATABASE_URL, (name, value)]);
+    format!("{:?}", config.unwrap_or_else(|error| panic!("{name}={value}: {error}")))
+}
+
+/// A directory that one test uses. It is removed when the test ends.
 struct Directory(PathBuf);
 
 impl Directory {

@@ -1,28 +1,39 @@
+//! The session secret, and the file that is created for it.
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Barrier, thread};
 
-use actix_postgres_sessions::config::{SecretKeys, SecretSource};
+use app::config::SecretKeys;
 
-use super::{DATABASE_URL, Directory, config};
+use super::{DATABASE_URL, Directory, config, problems};
 
 const NEW: &str = "the new secret of these tests alone";
 const OLD: &str = "the old secret of these tests alone";
 
-fn keys(file: &Path) -> Result<SecretKeys, String> {
-    SecretSource::File(file.to_owned()).keys().map_err(|error| format!("{error:#}"))
+fn secret_file(file: &Path) -> (&'static str, &str) {
+    ("SESSION_SECRET_FILE", file.to_str().expect("text"))
 }
 
-/// A key's bytes, to compare.
+/// The keys of a configuration with this secret file.
+fn keys(file: &Path) -> SecretKeys {
+    config(&[DATABASE_URL, secret_file(file)]).expect("a valid configuration").session_secret
+}
+
+/// The bytes of the current key, to compare.
 fn current(keys: &SecretKeys) -> Vec<u8> {
     keys.current().master().to_vec()
 }
 
+fn key(secret: &str) -> Vec<u8> {
+    current(&secret.parse().expect("a secret"))
+}
+
 #[test]
-fn a_missing_secret_file_is_made_for_its_owner_alone_and_kept() {
+fn a_missing_secret_file_is_created_for_its_owner_only_and_used_from_then_on() {
     let directory = Directory::new();
     let file = directory.file("secret");
 
-    let first = keys(&file).expect("a new secret");
-    let second = keys(&file).expect("the same secret");
+    let first = keys(&file);
+    let second = keys(&file);
 
     assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     assert_eq!(current(&first), current(&second));
@@ -30,13 +41,28 @@ fn a_missing_secret_file_is_made_for_its_owner_alone_and_kept() {
 }
 
 #[test]
-fn no_two_secret_files_are_alike() {
+fn two_new_secret_files_differ() {
     let directory = Directory::new();
 
-    let one = keys(&directory.file("one")).expect("a secret");
-    let other = keys(&directory.file("other")).expect("a secret");
+    let one = keys(&directory.file("one"));
+    let other = keys(&directory.file("other"));
 
     assert_ne!(current(&one), current(&other));
+}
+
+#[test]
+fn a_missing_secret_file_is_not_created_if_another_variable_is_invalid() {
+    let directory = Directory::new();
+    let file = directory.file("secret");
+
+    for invalid in
+        [("DATABASE_URL", "mysql://localhost/name"), ("WORKERS", "0"), ("RUST_LOG", "info,app=loudly")]
+    {
+        let message = problems(&[invalid, DATABASE_URL, secret_file(&file)]);
+
+        assert!(message.contains(invalid.0), "{message}");
+        assert_eq!(fs::read_dir(&directory.0).expect("the directory").count(), 0, "{message}");
+    }
 }
 
 #[test]
@@ -46,42 +72,39 @@ fn first_starts_at_the_same_time_agree_on_one_secret() {
         let file = directory.file("secret");
         let together = Barrier::new(8);
 
-        let mut made = thread::scope(|scope| {
+        let mut created = thread::scope(|scope| {
             let start = || {
                 together.wait();
-                current(&keys(&file).expect("a secret"))
+                current(&keys(&file))
             };
             let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             starts.into_iter().map(|start| start.join().expect("a start")).collect::<Vec<_>>()
         });
-        made.dedup();
+        created.dedup();
 
-        assert_eq!(made.len(), 1);
-        assert_eq!(fs::read_dir(&directory.0).expect("the directory").count(), 1, "no draft is left");
+        assert_eq!(created.len(), 1);
+        assert_eq!(fs::read_dir(&directory.0).expect("the directory").count(), 1, "no other file is left");
     }
 }
 
 #[test]
-fn a_secret_file_that_holds_no_good_secret_is_refused_unshown() {
+fn a_secret_file_without_a_valid_secret_is_refused_and_kept_and_not_shown() {
     let directory = Directory::new();
     let file = directory.file("secret");
 
     for content in ["", "\n", "canary", &format!("{NEW},canary"), &format!("{NEW}\n{OLD}")] {
         fs::write(&file, content).expect("a file");
-        let message = keys(&file).expect_err(content);
+        let message = problems(&[DATABASE_URL, secret_file(&file)]);
 
-        assert!(
-            message.contains("SESSION_SECRET_FILE: ") && message.contains("secret can't be used"),
-            "{message}"
-        );
+        assert!(message.contains("SESSION_SECRET_FILE: must be a file with "), "{message}");
         assert!(message.contains("at least 32 characters"), "{message}");
         assert!(!message.contains("canary") && !message.contains(NEW), "{message}");
-        assert_eq!(fs::read_to_string(&file).expect("text"), content, "it is not written over");
+        assert_eq!(fs::read_to_string(&file).expect("text"), content, "it is not overwritten");
     }
 }
 
 #[test]
-fn a_secret_file_that_cannot_be_read_or_made_is_an_error_that_names_it() {
+fn the_message_says_why_a_secret_file_cannot_be_read_or_created() {
     let directory = Directory::new();
     let binary = directory.file("binary");
     fs::write(&binary, [0xff; 64]).expect("a file");
@@ -91,27 +114,35 @@ fn a_secret_file_that_cannot_be_read_or_made_is_an_error_that_names_it() {
         (binary, "UTF-8"),
         (directory.file("missing/secret"), "No such file or directory"),
     ] {
-        let message = keys(&file).expect_err("no secret");
+        let message = problems(&[DATABASE_URL, secret_file(&file)]);
 
-        assert!(
-            message.contains(&format!("SESSION_SECRET_FILE: {} can't be used", file.display())),
-            "{message}"
-        );
+        assert!(message.contains("SESSION_SECRET_FILE: must be a file that can be "), "{message}");
         assert!(message.contains(cause), "{message}");
     }
 }
 
 #[test]
-fn the_secret_in_the_environment_wins_over_the_file() {
+fn the_secret_in_the_environment_takes_precedence_over_the_file() {
     let directory = Directory::new();
     let file = directory.file("secret");
-    let named = ("SESSION_SECRET_FILE", file.to_str().expect("text"));
 
-    let config = config(&[DATABASE_URL, named, ("SESSION_SECRET", NEW)]).expect("a right configuration");
-    let used = config.session_secret.keys().expect("keys");
+    let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", NEW)]);
 
-    assert_eq!(current(&used), current(&NEW.parse().expect("a secret")));
-    assert!(!file.exists(), "nobody asked for it");
+    assert_eq!(current(&config.expect("a valid configuration").session_secret), key(NEW));
+    assert!(!file.exists(), "it is not needed");
+}
+
+#[test]
+fn an_empty_secret_counts_as_not_set() {
+    let directory = Directory::new();
+    let file = directory.file("secret");
+    fs::write(&file, OLD).expect("a file");
+
+    for empty in ["", " "] {
+        let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", empty)]);
+
+        assert_eq!(current(&config.expect("a valid configuration").session_secret), key(OLD));
+    }
 }
 
 #[test]
@@ -120,9 +151,8 @@ fn the_first_of_several_secrets_is_the_current_one() {
 
     let all: Vec<Vec<u8>> = keys.all().iter().map(|key| key.master().to_vec()).collect();
 
-    let alone = |secret: &str| current(&secret.parse().expect("a secret"));
-    assert_eq!(all, [alone(NEW), alone(OLD)]);
-    assert_eq!(current(&keys), alone(NEW));
+    assert_eq!(all, [key(NEW), key(OLD)]);
+    assert_eq!(current(&keys), key(NEW));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The database is there and can't be heard: a network that swallows packets, a machine that hangs.
+//! The database runs, but nothing arrives from it: the network loses packets, or the machine hangs.
 
 use std::{
     io::{Read, Write},
@@ -22,11 +22,10 @@ const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_network_that_swallows_packets_is_a_503_page_and_its_connections_are_replaced() {
+fn a_network_that_loses_packets_is_a_503_page_and_its_connections_are_replaced() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
-    let url = stage.url().replace(&stage.postgres.port().to_string(), &network.address.port().to_string());
-    let app = App::start(&[("DATABASE_URL", url)]);
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
     app.wait_until_ready(FIVE_SECONDS);
     let mut visitor = app.visitor();
     let user = visitor.get("/").user().to_owned();
@@ -41,24 +40,27 @@ fn a_network_that_swallows_packets_is_a_503_page_and_its_connections_are_replace
 }
 
 #[test]
-fn connections_that_a_firewall_forgot_are_replaced_before_anybody_waits_for_them() {
+fn connections_that_a_firewall_dropped_are_replaced_without_an_error() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
-    let url = stage.url().replace(&stage.postgres.port().to_string(), &network.address.port().to_string());
-    let app = App::start(&[("DATABASE_URL", url)]);
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
     app.wait_until_ready(FIVE_SECONDS);
+    let mut visitor = app.visitor();
+    visitor.get("/");
+    let count = visitor.get("/").visits();
     fill_the_pool(&app);
 
     network.lose_everything();
     network.work_for_new_connections();
-    // A firewall forgets what is silent, so what was used a moment ago is not tried first.
+    // A firewall drops silent connections. The app checks a connection only if it was idle for a second.
     thread::sleep(Duration::from_millis(1_100));
 
-    for _ in 0..20 {
-        let answer = app.get("/");
-        assert_eq!(answer.status, 200, "{answer:#?}");
+    for visits in count + 1..=count + 20 {
+        let (first, returning) = (app.get("/"), visitor.get("/"));
+        assert_eq!(first.status, 200, "{first:#?}");
+        assert_eq!((returning.status, returning.visits()), (200, visits), "{returning:#?}");
+        assert!(app.is_ready());
     }
-    assert!(app.is_ready());
 }
 
 #[test]
@@ -80,13 +82,12 @@ fn a_database_that_hangs_is_a_503_page() {
 }
 
 #[test]
-fn a_database_that_does_not_answer_at_the_start_is_waited_for() {
+fn the_app_waits_for_a_database_that_does_not_answer_at_the_start() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
-    let url = stage.url().replace(&stage.postgres.port().to_string(), &network.address.port().to_string());
     network.lose_everything();
 
-    let app = App::start(&[("DATABASE_URL", url)]);
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
     app.get("/").assert_is_503_page();
     app.assert_alive();
     network.work_for_new_connections();
@@ -95,7 +96,7 @@ fn a_database_that_does_not_answer_at_the_start_is_waited_for() {
     assert_eq!(app.get("/").status, 200);
 }
 
-/// Asks for enough at once that the app opens every connection that it may.
+/// Sends enough requests at once to make the app open all its connections.
 fn fill_the_pool(app: &App) {
     thread::scope(|scope| {
         for path in ["/", "/health/ready"].repeat(16) {
@@ -104,7 +105,7 @@ fn fill_the_pool(app: &App) {
     });
 }
 
-/// More requests than there are connections to lose.
+/// Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -125,10 +126,10 @@ fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
     app.assert_alive();
 }
 
-/// Stands between the app and its database, and forwards.
+/// Forwards connections between the app and its database.
 struct Network {
     address: SocketAddr,
-    /// Connections made before the last loss are of an older age, and stay silent for ever.
+    /// Each loss begins a new age. Connections of an older age stay silent forever.
     age: Arc<AtomicUsize>,
 }
 
@@ -139,15 +140,15 @@ impl Network {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let age = Arc::new(AtomicUsize::new(0));
-        let of_all = age.clone();
+        let shared = age.clone();
         // It ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let born = of_all.load(Ordering::SeqCst);
+                let born = shared.load(Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
-                    let age = of_all.clone();
+                    let age = shared.clone();
                     thread::spawn(move || forward(from, to, born, &age));
                 }
             }
@@ -155,12 +156,18 @@ impl Network {
         Self { address, age }
     }
 
-    /// From here on nothing gets through, and nobody is told.
+    /// The URL of the stage's database, through this network.
+    fn url(&self, stage: &Stage) -> String {
+        let (port, own) = (stage.postgres.port(), self.address.port());
+        stage.url().replace(&format!(":{port}/"), &format!(":{own}/"))
+    }
+
+    /// Loses all packets from now on, without closing a connection.
     fn lose_everything(&self) {
         self.age.store(LOST, Ordering::SeqCst);
     }
 
-    /// New connections work; the old ones stay as silent as they are.
+    /// New connections work, and the old ones stay silent.
     fn work_for_new_connections(&self) {
         self.age.store(LOST + 1, Ordering::SeqCst);
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than anything is allowed to take: a test fails by what it measures, and not by hanging.
+/// Time limit for each read and write. It is longer than any time that a test measures.
 const LONGEST: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
@@ -19,12 +19,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads one answer. An end of the connection before its first byte is an error.
+    /// Reads one response. Returns an error if the connection ends before the head does.
     pub fn read(from: &mut impl BufRead, begin: Instant) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if from.read_line(&mut head)? == 0 {
-                return Err(Error::new(ErrorKind::UnexpectedEof, format!("an answer that ends in {head:?}")));
+                return Err(Error::new(
+                    ErrorKind::UnexpectedEof,
+                    format!("the connection ended after {head:?}"),
+                ));
             }
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -47,7 +50,7 @@ impl Answer {
         })
     }
 
-    pub fn ends_connection(&self) -> bool {
+    pub fn closes_connection(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
@@ -66,15 +69,15 @@ impl Answer {
         visits.unwrap_or_else(|| panic!("no visits in {self:#?}"))
     }
 
-    /// A page of ours, with all that a visitor and their browser need in an outage.
+    /// The page of an outage, which leaves the browser's cookie alone.
     pub fn assert_is_503_page(&self) {
         assert_eq!((self.status, self.header("retry-after")), (503, Some("5")), "{self:#?}");
         assert!(self.header("set-cookie").is_none(), "{self:#?}");
-        self.assert_is_page();
+        self.assert_is_error_page();
     }
 
-    /// A page, with the request's id and every security header.
-    pub fn assert_is_page(&self) {
+    /// An error page with the request's id and every security header.
+    pub fn assert_is_error_page(&self) {
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
             ("cache-control", "no-store"),
@@ -89,27 +92,33 @@ impl Answer {
         let policy = self.header("content-security-policy").unwrap_or_default();
         assert!(policy.starts_with("default-src 'none'"), "{self:#?}");
         assert!(self.header("permissions-policy").is_some(), "{self:#?}");
-        let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a page with a request id");
-        assert!(id.as_bytes()[..36].iter().all(|b| b.is_ascii_hexdigit() || *b == b'-'), "{self:#?}");
+        let id = self.request_id();
+        assert!(id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'), "{self:#?}");
     }
 
-    /// What every answer does where cookies are secure.
+    /// The request ID on an error page.
+    pub fn request_id(&self) -> &str {
+        let id = self.body.split_once(r#"<code class="all">"#).and_then(|(_, rest)| rest.split_once('<'));
+        id.unwrap_or_else(|| panic!("no request id in {self:#?}")).0
+    }
+
+    /// With secure cookies, every response asks the browser for HTTPS.
     pub fn assert_asks_for_https(&self) {
         assert_eq!(self.header("strict-transport-security"), Some("max-age=63072000"), "{self:#?}");
     }
 }
 
-/// Every session cookie that a visitor has got, and from which server: none of them belongs into its log.
+/// The session cookies that visitors have received, each with its server. None of them may be in that server's log.
 static COOKIES: Mutex<Vec<(SocketAddr, String)>> = Mutex::new(Vec::new());
 
-/// The values of the first hundred that this server has given.
+/// The values of the first hundred cookies from this server.
 pub fn cookies_from(server: SocketAddr) -> Vec<String> {
     let cookies = COOKIES.lock().unwrap_or_else(PoisonError::into_inner);
     let from_it = cookies.iter().filter(|(from, _)| *from == server);
     from_it.map(|(_, value)| value.clone()).take(100).collect()
 }
 
-/// A browser with one kept connection and a cookie.
+/// A browser with a cookie and one connection, which it keeps.
 pub struct Visitor {
     pub address: SocketAddr,
     pub connection: Option<BufReader<TcpStream>>,
@@ -121,7 +130,7 @@ impl Visitor {
         Self { address, connection: None, cookie: None }
     }
 
-    /// The same visitor, of a server that listens elsewhere now.
+    /// Sends further requests to this address, with the same cookie.
     pub fn moves_to(&mut self, address: SocketAddr) {
         *self = Self { cookie: self.cookie.take(), ..Self::new(address) };
     }
@@ -131,13 +140,18 @@ impl Visitor {
     }
 
     pub fn try_get(&mut self, path: &str) -> io::Result<Answer> {
+        self.try_get_with(path, "")
+    }
+
+    /// GET with further headers, each with its line break.
+    pub fn try_get_with(&mut self, path: &str, headers: &str) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => BufReader::new(connect(self.address)?),
         };
         let cookie = self.cookie.iter().map(|cookie| format!("Cookie: {cookie}\r\n")).collect::<String>();
-        write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n")?;
+        write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}{cookie}\r\n")?;
         let answer = Answer::read(&mut connection, begin)?;
         if let Some(set) = answer.header("set-cookie").and_then(|set| set.split(';').next()) {
             self.cookie = Some(set.to_owned());
@@ -146,19 +160,19 @@ impl Visitor {
                 cookies.push((self.address, value.to_owned()));
             }
         }
-        if !answer.ends_connection() {
+        if !answer.closes_connection() {
             self.connection = Some(connection);
         }
         Ok(answer)
     }
 }
 
-/// GET, on a connection and with cookies of nobody.
+/// GET on a new connection, without a cookie.
 pub fn get(address: SocketAddr, path: &str) -> Answer {
     Visitor::new(address).get(path)
 }
 
-/// A connection whose reads and writes fail in the end.
+/// Opens a connection. Its reads and writes fail after [`LONGEST`].
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let connection = TcpStream::connect_timeout(&address, LONGEST)?;
     connection.set_nodelay(true)?;
@@ -167,11 +181,11 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(connection)
 }
 
-/// Sends these bytes on a connection of their own, and reads one answer.
+/// Sends these bytes on a new connection, and reads one response.
 pub fn send(address: SocketAddr, bytes: &[u8]) -> io::Result<Answer> {
     let mut connection = connect(address)?;
     let begin = Instant::now();
-    // A server that has seen enough answers without reading the rest.
+    // A server that refuses the request may not read the rest.
     let _ = connection.write_all(bytes);
     Answer::read(&mut BufReader::new(connection), begin)
 }

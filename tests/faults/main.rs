@@ -1,5 +1,5 @@
-//! The program under faults: a real process, over a PostgreSQL of each test's own that is killed, stopped, starved or cut
-//! off. One test at a time, because they measure how long things take.
+//! Runs the real program with a PostgreSQL server of each test's own, which is killed, stopped, overloaded or cut off. The
+//! tests run one at a time because they measure how long things take.
 
 mod blackhole;
 mod client;

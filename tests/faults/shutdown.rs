@@ -1,4 +1,4 @@
-//! The program is told to stop.
+//! The program receives a signal to stop.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,16 +10,16 @@ use crate::stage::{App, Stage, eventually};
 
 const CLIENTS: usize = 32;
 
-/// 32 clients that keep their connections, and a load balancer that asks for the app's health and sends nothing more
-/// once that fails.
+/// There are 32 clients that keep their connections, behind a load balancer that sends nothing more some time after
+/// readiness has failed.
 #[test]
-fn sigterm_under_load_fails_not_one_request() {
+fn sigterm_under_load_fails_no_request() {
     let stage = Stage::new();
     let mut app = stage.app();
     let balancer_sends = AtomicBool::new(true);
     let answered = AtomicUsize::new(0);
 
-    let last_look = thread::scope(|scope| {
+    let late = thread::scope(|scope| {
         let clients: Vec<_> =
             (0..CLIENTS).map(|_| scope.spawn(|| keep_visiting(&app, &balancer_sends, &answered))).collect();
         eventually("there is load", Duration::from_secs(10), || {
@@ -28,37 +28,37 @@ fn sigterm_under_load_fails_not_one_request() {
         app.signal("TERM");
         eventually("readiness fails", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
         let late = app.get("/");
-        // Late for a load balancer: it looks every so often, and until then it sends.
+        // A load balancer checks readiness every now and then, and sends requests until then.
         thread::sleep(Duration::from_millis(1_000));
         balancer_sends.store(false, Ordering::Relaxed);
         for client in clients {
-            client.join().expect("every request is answered with 200");
+            client.join().expect("every request is answered 200");
         }
         late
     });
 
-    assert_eq!(last_look.status, 200, "{last_look:#?}");
-    assert!(last_look.ends_connection(), "{last_look:#?}");
+    assert_eq!(late.status, 200, "{late:#?}");
+    assert!(late.closes_connection(), "{late:#?}");
     let ended = app.ends_within(Duration::from_secs(10));
     assert_eq!(ended.code(), Some(0), "{}", app.log());
-    assert!(app.log().contains("stopped") && !app.log().contains("does not let go"), "{}", app.log());
+    assert!(app.log().contains("stopped") && !app.log().contains("did not close in time"), "{}", app.log());
 }
 
 fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize) {
     let mut visitor = app.visitor();
     while balancer_sends.load(Ordering::Relaxed) {
         let answer =
-            visitor.try_get("/").unwrap_or_else(|error| panic!("a request without an answer: {error}"));
+            visitor.try_get("/").unwrap_or_else(|error| panic!("a request without a response: {error}"));
         assert_eq!(answer.status, 200, "{answer:#?}");
         answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[test]
-fn sigint_does_not_linger_and_lets_requests_under_way_finish() {
+fn sigint_stops_listening_at_once_and_lets_running_requests_finish() {
     let stage = Stage::new();
     let mut app = stage.app();
-    let lock = stage.holding("begin; lock table users");
+    let lock = stage.holding("begin; lock table sessions");
 
     let begin = Instant::now();
     let answer = thread::scope(|scope| {
@@ -67,15 +67,15 @@ fn sigint_does_not_linger_and_lets_requests_under_way_finish() {
             (stage.sql("select count(*) from pg_locks where not granted") == "1").then_some(())
         });
         app.signal("INT");
-        eventually("nobody else gets in", Duration::from_secs(1), || {
+        eventually("no other request is accepted", Duration::from_secs(1), || {
             app.visitor().try_get("/health/live").err()
         });
         drop(lock);
-        request.join().expect("an answer")
+        request.join().expect("a response")
     });
 
     assert_eq!(answer.status, 200, "{answer:#?}");
-    assert!(answer.ends_connection(), "{answer:#?}");
+    assert!(answer.closes_connection(), "{answer:#?}");
     assert_eq!(app.ends_within(Duration::from_secs(3)).code(), Some(0), "{}", app.log());
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of one test's own, and the program as a process in front of it.
+//! A PostgreSQL server of one test's own, and the program as a process that uses it.
 
 use std::{
     fs,
@@ -15,11 +15,14 @@ use dev::{Kept, Postgres};
 
 use crate::client::{self, Answer, Visitor};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_actix-postgres-sessions");
+pub const PROGRAM: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// A URL at which nothing listens.
+pub const NO_DATABASE: &str = "postgres://postgres@127.0.0.1:9/postgres";
 
 const SECRET: &str = "a secret of the tests and of nothing else";
 
-/// What the program reads, so that nothing of it comes from whoever runs the tests.
+/// The variables that the program reads. They are removed, so that those of the developer don't change a test.
 const VARIABLES: [&str; 14] = [
     "DATABASE_URL",
     "DATABASE_MAX_CONNECTIONS",
@@ -37,7 +40,7 @@ const VARIABLES: [&str; 14] = [
     "NO_COLOR",
 ];
 
-/// Held by the test that is on.
+/// The running test holds this.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub struct Stage {
@@ -50,14 +53,14 @@ impl Stage {
         Self::with(&[])
     }
 
-    /// With these settings of PostgreSQL.
+    /// Starts PostgreSQL with these settings.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        // Before its turn: it takes a while, and disturbs nobody's clock by much.
+        // Before its turn, because it takes a while and hardly slows the running test.
         let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self { postgres, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
-    /// The program, ready to serve.
+    /// Starts the program, and waits until it is ready.
     pub fn app(&self) -> App {
         self.app_with(&[])
     }
@@ -68,7 +71,7 @@ impl Stage {
         app
     }
 
-    /// The program, listening.
+    /// Starts the program, and waits until it listens.
     pub fn start(&self, settings: &[(&str, &str)]) -> App {
         let mut all = vec![("DATABASE_URL", self.url())];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -79,18 +82,18 @@ impl Stage {
         self.postgres.url("postgres")
     }
 
-    /// What psql prints for these statements.
+    /// Returns what psql prints for these statements.
     pub fn sql(&self, statements: &str) -> String {
-        let mut psql = self.postgres.client("psql");
-        let output = psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]).output().expect("psql");
+        let output =
+            self.psql().args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]).output().expect("psql");
         assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// A connection that has done these statements, and stays open until it is dropped.
+    /// Runs these statements on a connection that stays open until it is dropped.
     pub fn holding(&self, statements: &str) -> Held {
-        let mut psql = self.postgres.client("psql");
-        let mut psql = psql
+        let mut psql = self
+            .psql()
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -101,6 +104,13 @@ impl Stage {
         let mut lines = BufReader::new(psql.stdout.take().expect("piped")).lines().map_while(Result::ok);
         assert!(lines.any(|line| line == "done"), "{statements}");
         Held { psql, _input: input }
+    }
+
+    /// Returns psql with a time limit, so that a test fails instead of waiting for a lock.
+    fn psql(&self) -> Command {
+        let mut psql = self.postgres.client("psql");
+        psql.env("PGCONNECT_TIMEOUT", "10").env("PGOPTIONS", "-c statement_timeout=60s -c lock_timeout=10s");
+        psql
     }
 }
 
@@ -124,7 +134,7 @@ pub struct App {
 }
 
 impl App {
-    /// The program with these settings, and a test's usual ones; waits until it listens.
+    /// Starts the program with these settings and a test's usual ones, and waits until it listens.
     pub fn start(settings: &[(&str, String)]) -> Self {
         let mut app = Self::spawn(settings);
         let listens = || {
@@ -136,12 +146,12 @@ impl App {
         app
     }
 
-    /// The same, without waiting: it may refuse to start.
+    /// Does the same without waiting. The program may refuse to start.
     pub fn spawn(settings: &[(&str, String)]) -> Self {
         let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&home).expect("a directory");
         let mut program = Command::new("/bin/sh");
-        // Its directory is its own: it would read a `.env` in ours.
+        // In a directory of its own, because it would read a `.env` in ours.
         program.current_dir(&home).arg("-c").arg("echo $$ >pid && exec \"$0\" 2>log").arg(PROGRAM);
         for name in VARIABLES {
             program.env_remove(name);
@@ -170,7 +180,7 @@ impl App {
         client::get(self.address, path)
     }
 
-    /// What it has logged.
+    /// Returns what the program has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.home.join("log")).unwrap_or_default()
     }
@@ -183,18 +193,18 @@ impl App {
         eventually("the app is ready", patience, || self.is_ready().then_some(()));
     }
 
-    /// Waits for a page that is served again, for all visitors, without anybody's help.
+    /// Waits until pages are served again, and stay served, without a restart.
     pub fn assert_recovers_within(&self, patience: Duration) {
         let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
         eventually("pages are served", patience, || serves().then_some(()));
         eventually("it is ready", patience, || self.is_ready().then_some(()));
         for _ in 0..20 {
             let answer = self.get("/");
-            assert_eq!(answer.status, 200, "after a recovery: {answer:#?}");
+            assert_eq!(answer.status, 200, "after the recovery: {answer:#?}");
         }
     }
 
-    /// What is no database's business is answered whatever that does.
+    /// Whatever doesn't need the database is answered as always.
     pub fn assert_alive(&self) {
         for path in ["/health/live", "/static/app.css"] {
             let answer = self.get(path);
@@ -209,14 +219,14 @@ impl App {
         signal(name, &[self.pid]);
     }
 
-    /// How it ended; fails where that takes longer.
+    /// Returns the exit status. Fails if the program is still running after `patience`.
     pub fn ends_within(&mut self, patience: Duration) -> ExitStatus {
         let begin = Instant::now();
         loop {
-            if let Some(status) = self.kept.try_wait().expect("our own child") {
+            if let Some(status) = self.kept.try_wait().expect("a child process") {
                 return status;
             }
-            assert!(begin.elapsed() < patience, "it runs on: {}", self.log());
+            assert!(begin.elapsed() < patience, "it is still running: {}", self.log());
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -224,7 +234,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // Without a farewell, which takes seconds; but not a process that got its number later.
+        // SIGTERM would take seconds. If it has ended, its number may belong to another process.
         if let Ok(None) = self.kept.try_wait() {
             self.signal("KILL");
         }
@@ -238,12 +248,12 @@ impl Drop for App {
         }
         let mut canaries = client::cookies_from(self.address);
         canaries.push(SECRET.to_owned());
-        let told = canaries.iter().filter(|canary| log.contains(*canary)).collect::<Vec<_>>();
-        assert!(told.is_empty(), "in the log: {told:?}");
+        let leaked = canaries.iter().filter(|canary| log.contains(*canary)).collect::<Vec<_>>();
+        assert!(leaked.is_empty(), "in the log: {leaked:?}");
     }
 }
 
-/// Sends a signal to these processes; one that is gone is no error.
+/// Sends a signal to these processes. Those that have ended are skipped.
 pub fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     let status = Command::new("/bin/sh")
@@ -254,7 +264,7 @@ pub fn signal(name: &str, pids: &[u32]) {
     status.expect("a shell");
 }
 
-/// Asks until there is something; fails where that takes longer.
+/// Repeats `ask` until it returns something. Fails after `patience`.
 pub fn eventually<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {

@@ -1,93 +1,162 @@
-//! What a statement costs the database, from its own statistics.
+//! What the statements cost, by PostgreSQL's own statistics.
 
-use actix_postgres_sessions::{PgSessionStore, session::sweep::sweep};
-use actix_session::storage::SessionStore;
-use actix_web::{cookie::time::Duration, rt};
-use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
+use actix_session::storage::{SessionKey, SessionStore, generate_session_key};
+use actix_web::cookie::time::Duration;
+use app::{PgSessionStore, session::SessionId, sweep::sweep, visitors::VisitCounter};
+use futures_util::future::join_all;
+use sqlx::{Connection, PgConnection, Row, postgres::PgPoolOptions};
+use uuid::Uuid;
 
-use crate::{HALF_AN_HOUR, Store, state, support::TestDatabase};
+use crate::{
+    HALF_AN_HOUR, copy, state,
+    support::{TestDatabase, eventually},
+};
 
-/// A server process tells its statistics when it has ended.
-async fn ended(monitor: &mut PgConnection) {
+const EIGHT_HOURS: std::time::Duration = std::time::Duration::from_secs(8 * 60 * 60);
+
+/// Statistics of both tables since the last call, as a server process reports them when it ends.
+async fn statistics(database: &TestDatabase) -> Statistics {
+    database.pool.close().await;
+    let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
     let others = "select count(*) from pg_stat_activity
         where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()";
-    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *monitor).await.expect("activity") > 0 {
-        rt::task::yield_now().await;
+    let start = std::time::Instant::now();
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut monitor).await.expect("activity") > 0 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "connections are still open");
     }
-}
-
-/// Of the table `sessions`, until now: reads of the whole of it, rows found by key, updates, and of these those that
-/// touched no index (HOT).
-async fn cost(monitor: &mut PgConnection) -> [i64; 4] {
-    let (whole, by_key, updates, hot) = sqlx::query_as(
-        "select tables.seq_scan, idx_tup_read, n_tup_upd, n_tup_hot_upd
-        from pg_stat_user_tables as tables
-        join pg_stat_user_indexes as indexes using (relid)
-        where indexrelname = 'sessions_pkey'",
+    let row = sqlx::query(
+        "select
+            sum(seq_scan)::bigint as whole,
+            sum(n_tup_upd)::bigint as updates,
+            sum(n_tup_hot_upd)::bigint as in_place,
+            sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint as pages
+        from pg_stat_user_tables
+        join pg_statio_user_tables using (relid)
+        where pg_stat_user_tables.relname in ('sessions', 'visitors')",
     )
-    .fetch_one(monitor)
+    .fetch_one(&mut monitor)
     .await
     .expect("statistics");
-    [whole, by_key, updates, hot]
+    sqlx::query("select pg_stat_reset()").execute(&mut monitor).await.expect("reset");
+    let number = |name| row.get::<i64, _>(name);
+    let (whole, updates) = (number("whole"), number("updates"));
+    Statistics { whole, updates, in_place: number("in_place"), pages: number("pages") }
 }
 
-#[actix_web::test]
-async fn a_load_reads_one_row_by_its_key_whatever_the_size_of_the_table_and_moves_its_clock_in_place() {
-    let Store { store, database } = Store::new().await;
-    let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
-    // As small a table as PostgreSQL can know of: it would rather read it whole.
-    store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
-    database.execute("vacuum (analyze) sessions").await;
-    drop(store);
-    database.pool.close().await;
-    ended(&mut monitor).await;
-    let before = cost(&mut monitor).await;
+#[derive(Debug)]
+struct Statistics {
+    /// Reads of a whole table.
+    whole: i64,
+    updates: i64,
+    /// Updates that touched no index (HOT).
+    in_place: i64,
+    /// Pages read, of tables and indexes.
+    pages: i64,
+}
 
-    let store = PgSessionStore::new(database.pool.clone());
-    for _ in 0..200 {
-        // Its clock is behind.
-        let key = store.save(state(&[]), &Duration::minutes(10)).await.expect("saved");
-        assert!(store.load(&key).await.expect("loaded").is_some());
-    }
-    drop(store);
-    ended(&mut monitor).await;
-
-    let after = cost(&mut monitor).await;
-    // To read a row, to lock it, to write it.
-    let spent: [i64; 4] = std::array::from_fn(|n| after[n] - before[n]);
-    assert_eq!(
-        spent,
-        [0, 3 * 200, 200, 200],
-        "whole reads, rows read by key, clocks moved, of them in place"
+/// Fills both tables. No statistics are gathered, as in a database that was just restored.
+async fn fill(database: &TestDatabase, rows: i64, sessions: &str) {
+    let unanalyzed = "alter table sessions set (autovacuum_enabled = false);
+        alter table visitors set (autovacuum_enabled = false)";
+    sqlx::raw_sql(unanalyzed).execute(&database.pool).await.expect("altered");
+    let insert = format!(
+        "insert into sessions (id, state, expires_at)
+        select sha256(n::text::bytea), '{{}}', {sessions} from generate_series(1, {rows}) as n"
     );
+    sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&database.pool).await.expect("filled");
+    let insert = format!(
+        "insert into visitors (id, visits) select gen_random_uuid(), 2 from generate_series(1, {rows})"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&database.pool).await.expect("filled");
 }
 
 #[actix_web::test]
-async fn a_sweep_that_began_with_a_small_table_does_not_read_a_large_one_whole_for_each_step() {
+async fn every_statement_of_a_visit_and_of_the_sweep_goes_by_index_on_tables_without_statistics() {
     let database = TestDatabase::new().await;
-    let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(database.options.clone());
-    database.execute("alter table sessions set (autovacuum_enabled = false)").await;
-    database.execute("insert into sessions (id, state, expires_at) values (sha256('live'), '{}', now() + interval '1 hour')").await;
-    database.execute("vacuum (analyze) sessions").await;
-    // PostgreSQL keeps a plan from the sixth time on.
-    for _ in 0..10 {
-        sweep(&pool, Duration::hours(8).unsigned_abs()).await.expect("swept");
+    fill(&database, 200_000, "now() + interval '20 minutes'").await;
+    let options = database.options.clone();
+    let keys: Vec<SessionKey> = (0..40).map(|_| generate_session_key()).collect();
+    for key in &keys {
+        let id = SessionId::of(key.as_ref()).expect("a key");
+        let insert = "insert into sessions (id, state, owner, expires_at) values ($1, '{}', $2, now() + interval '20 minutes')";
+        let row = sqlx::query(insert).bind(&id.0[..]).bind(Uuid::nil());
+        row.execute(&database.pool).await.expect("a session");
     }
-    database
-        .execute(
-            "insert into sessions (id, state, expires_at)
-            select sha256(n::text::bytea), '{}', now() from generate_series(1, 20000) as n",
-        )
-        .await;
-    database.pool.close().await;
-    let small = cost(&mut monitor).await;
+    let mut database = database;
+    statistics(&database).await;
+    database.pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
+    let store = PgSessionStore::new(database.pool.clone());
+    let counter = VisitCounter::new(&database.pool);
 
-    sweep(&pool, Duration::hours(8).unsigned_abs()).await.expect("swept");
+    let visitor = Uuid::now_v7();
+    for key in &keys {
+        assert!(store.load(key).await.expect("no error").is_some());
+        store.update(copy(key), state(&[]), &HALF_AN_HOUR).await.expect("no error");
+        store.update_ttl(key, &Duration::hours(1)).await.expect("no error");
+        counter.count(visitor).await.expect("counted");
+        app::visitors::visits(&database.pool, visitor).await.expect("no error");
+        sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
+    }
+    join_all(keys.iter().map(|key| store.load(key))).await;
+    join_all((0..40).map(|_| counter.count(Uuid::now_v7()))).await;
+    assert_eq!(store.sessions_of(Uuid::nil()).await.expect("no error").len(), 40);
+    store.delete(&keys[0]).await.expect("deleted");
+    store.end_all_of(Uuid::nil(), None).await.expect("ended");
+    drop((store, counter));
+
+    let spent = statistics(&database).await;
+    assert_eq!(spent.whole, 0, "{spent:?}");
+}
+
+#[actix_web::test]
+async fn a_sweep_of_a_million_live_sessions_reads_fewer_than_100_pages() {
+    let mut database = TestDatabase::new().await;
+    database.execute("alter table sessions set unlogged").await;
+    fill(&database, 1_000_000, "now() + make_interval(secs => n % 1800)").await;
+    statistics(&database).await;
+    database.pool = PgPoolOptions::new().connect_lazy_with(database.options.clone());
+
+    let swept = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
+
+    assert_eq!((swept.sessions, swept.visitors), (0, 0));
+    let spent = statistics(&database).await;
+    assert!(spent.pages < 100, "{spent:?}");
+}
+
+#[actix_web::test]
+async fn at_least_95_percent_of_touches_are_updates_in_place() {
+    // On its own server: a long transaction in another database would keep PostgreSQL from reusing space.
+    let mut database = TestDatabase::on_own_server().await;
+    for sql in [
+        "create schema clock",
+        "create table clock.offset (seconds int)",
+        "insert into clock.offset values (0)",
+        "create function clock.now() returns timestamptz stable language sql
+            as $$ select pg_catalog.now() + seconds * interval '1 second' from clock.offset $$",
+        "alter table sessions alter created_at set default clock.now()",
+    ] {
+        database.execute(sql).await;
+    }
+    let options = database.options.clone().options([("search_path", "clock,pg_catalog,public")]);
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+    let store = PgSessionStore::new(pool.clone());
+    let saved = (0..100).map(|_| store.save(state(&[("user_id", "\"somebody\"")]), &HALF_AN_HOUR));
+    let keys: Vec<_> = join_all(saved).await.into_iter().map(|key| key.expect("saved")).collect();
+
+    // Two hours, in which each visitor comes every 65 seconds.
+    for visit in 1..=110 {
+        let offset = "update clock.offset set seconds = $1";
+        sqlx::query(offset).bind(65 * visit).execute(&database.pool).await.expect("the clock");
+        join_all(keys.iter().map(|key| store.load(key))).await;
+        let reset = "select count(*) from sessions, clock.offset
+            where expires_at > pg_catalog.now() + (seconds + 1780) * interval '1 second'";
+        eventually("all timers", async || database.number(reset).await == 100).await;
+    }
+    drop(store);
     pool.close().await;
-    ended(&mut monitor).await;
 
-    let [whole, ..] = cost(&mut monitor).await;
-    // Two for each sweep of the small table, which are told only now.
-    assert!(whole - small[0] <= 20, "{} reads of the whole table", whole - small[0]);
+    let spent = statistics(&database).await;
+    database.pool = PgPoolOptions::new().connect_lazy_with(database.options.clone());
+    assert!(spent.updates >= 110 * 100, "{spent:?}");
+    assert!(spent.in_place * 100 >= spent.updates * 95, "{spent:?}");
 }

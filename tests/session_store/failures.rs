@@ -1,11 +1,11 @@
-//! What can't be opened, can't be kept, or can't be reached.
+//! Invalid keys, invalid rows, and a database that fails.
 
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 
 use crate::{HALF_AN_HOUR, Store, copy, state};
 
 #[actix_web::test]
-async fn unknown_and_malformed_keys_open_nothing() {
+async fn unknown_and_malformed_keys_have_no_session() {
     let store = Store::new().await;
     store.save(&state(&[("n", "1")])).await;
 
@@ -25,7 +25,7 @@ async fn unknown_and_malformed_keys_open_nothing() {
 }
 
 #[actix_web::test]
-async fn a_corrupt_row_opens_nothing_and_harms_no_other() {
+async fn an_unreadable_row_is_ignored_and_affects_no_other() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
     let key = store.save(&saved).await;
@@ -44,7 +44,7 @@ async fn a_corrupt_row_opens_nothing_and_harms_no_other() {
 }
 
 #[actix_web::test]
-async fn a_state_over_64_kib_is_refused_and_the_row_stays() {
+async fn a_state_over_64_kib_is_an_error_and_the_row_stays_as_it_was() {
     let store = Store::new().await;
     let small = state(&[("n", "1")]);
     let key = store.save(&small).await;
@@ -60,7 +60,7 @@ async fn a_state_over_64_kib_is_refused_and_the_row_stays() {
 }
 
 #[actix_web::test]
-async fn the_table_itself_refuses_a_state_over_64_kib() {
+async fn the_table_also_rejects_a_state_over_64_kib() {
     let store = Store::new().await;
     store.save(&state(&[])).await;
 
@@ -68,12 +68,12 @@ async fn the_table_itself_refuses_a_state_over_64_kib() {
         .execute(&store.database.pool)
         .await;
 
-    let error = refused.expect_err("too large").into_database_error().expect("PostgreSQL's own");
+    let error = refused.expect_err("too large").into_database_error().expect("a database error");
     assert_eq!(error.constraint(), Some("sessions_state_size"));
 }
 
 #[actix_web::test]
-async fn every_failure_of_the_database_is_an_error() {
+async fn every_database_failure_is_an_error_and_never_an_empty_session() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     store.database.execute("alter table sessions rename to elsewhere").await;

@@ -1,4 +1,4 @@
-//! What is saved comes back.
+//! The state of a session comes back as it was saved.
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::Row;
@@ -6,7 +6,7 @@ use sqlx::Row;
 use crate::{Store, state};
 
 #[actix_web::test]
-async fn a_saved_state_comes_back_byte_for_byte() {
+async fn a_state_comes_back_byte_for_byte() {
     let store = Store::new().await;
 
     let long = format!("\"{}\"", "x".repeat(64 * 1024 - r#"{"long":""}"#.len()));
@@ -67,7 +67,7 @@ fn any_state_comes_back() {
 }
 
 #[actix_web::test]
-async fn a_state_is_json_that_a_person_can_query() {
+async fn the_state_column_is_json_that_sql_can_query() {
     let store = Store::new().await;
 
     store.save(&state(&[("user_id", "\"0199\""), ("cart", "[1,2]")])).await;

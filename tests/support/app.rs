@@ -1,14 +1,20 @@
-use actix_postgres_sessions::{Config, Dependencies, app, database};
-use actix_web::{HttpServer, dev::ServerHandle, http::StatusCode, rt};
+use std::sync::atomic::Ordering;
+
+use actix_web::{HttpServer, dev::ServerHandle, http::StatusCode, rt, web::Data};
+use app::{Config, Dependencies, config::DatabaseUrl, database};
 use reqwest::{Client, Method, RequestBuilder, Response, header::HeaderMap, redirect::Policy};
 
-use super::{TestDatabase, log};
+use super::{
+    TestDatabase, log,
+    probe::{self, Gate, Gates},
+};
 
-/// The application over a database of its own, on a port of its own, without TLS.
+/// The app on a database and a port of its own, without TLS, with the pages of [`probe`].
 pub struct TestApp {
     pub database: TestDatabase,
     pub config: Config,
     pub url: String,
+    gates: Data<Gates>,
     server: ServerHandle,
 }
 
@@ -17,28 +23,33 @@ impl TestApp {
         Self::spawn_with(&[]).await
     }
 
-    /// With other settings than a test's usual ones, by the names of their variables.
+    /// With these settings instead of a test's usual ones, by the names of their variables.
     pub async fn spawn_with(settings: &[(&str, &str)]) -> Self {
         Self::on(TestDatabase::new().await, settings).await
     }
 
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let config = Self::config(settings);
-        let config = Config { database_url: database.options.clone(), ..config };
-        let dependencies =
-            Dependencies::new(config.clone(), database::pool(&config)).expect("a secret that can be used");
-        dependencies.readiness.set_migrated();
-
-        let server = HttpServer::new(move || app(&dependencies)).workers(2).disable_signals();
-        let server = server.bind(config.bind_address).expect("a free port");
+        let config = Config { database_url: DatabaseUrl(database.options.clone()), ..config };
+        let dependencies = Dependencies::new(config.clone(), database::pool(&config));
+        dependencies.readiness.migrated.store(true, Ordering::Relaxed);
+        let gates = Data::<Gates>::default();
+        let shared = gates.clone();
+        let server = HttpServer::new(move || {
+            app::build(&dependencies, &|config, pages| {
+                app::routes(config, pages);
+                probe::routes(&shared, config, pages);
+            })
+        });
+        let server = server.workers(2).disable_signals().bind(config.bind_address).expect("a free port");
         let url = format!("http://{}", server.addrs()[0]);
         let server = server.run();
         let handle = server.handle();
         rt::spawn(server);
-        Self { database, config, url, server: handle }
+        Self { database, config, url, gates, server: handle }
     }
 
-    /// A test's usual settings and these, over no database yet.
+    /// The configuration of a test, without a database.
     pub fn config(settings: &[(&str, &str)]) -> Config {
         log::capture();
         let config = Config::from_lookup(|name| {
@@ -55,23 +66,47 @@ impl TestApp {
         config.expect("a test's configuration")
     }
 
-    /// A visitor with cookies of their own, who follows no redirect.
+    /// A browser without a window: it keeps cookies and follows no redirect.
     pub fn browser(&self) -> Browser {
         let client = Client::builder().cookie_store(true).redirect(Policy::none()).build().expect("a client");
         Browser { client, url: self.url.clone() }
     }
 
-    /// A request without cookies, to be completed.
+    /// A request without cookies.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
         client.request(method, format!("{}{path}", self.url))
     }
 
-    /// The first visit of a new visitor, and the cookie (`id=…`) that it gave.
+    /// The first visit of a new visitor, and its cookie (`id=…`).
     pub async fn new_session(&self) -> (Page, String) {
         let page = Page::of(self.request(Method::GET, "/")).await;
         let cookie = page.cookie("id").expect("a session cookie");
         (page, cookie)
+    }
+
+    /// The cookie (`id=…`) of a new session with a visitor, without a visit.
+    pub async fn start(&self) -> (String, String) {
+        let page = Page::of(self.request(Method::GET, "/probe/start")).await;
+        let cookie = page.cookie("id").expect("a session cookie");
+        (
+            Page::of(self.request(Method::GET, "/probe").header("cookie", &cookie)).await.user().to_owned(),
+            cookie,
+        )
+    }
+
+    /// Sends a request that does `action` to its session ([`probe::routes`]), and returns once it waits at `gate`, with
+    /// the session loaded and nothing saved.
+    pub async fn hold(&self, action: &str, gate: &str, cookie: &str) -> rt::task::JoinHandle<Page> {
+        let request = self.request(Method::GET, &format!("/probe/{action}/held/{gate}"));
+        let held = rt::spawn(Page::of(request.header("cookie", cookie)));
+        Gate::wait(&self.gates.gate(gate).arrived).await;
+        held
+    }
+
+    /// Lets a request go on that waits at `gate`.
+    pub fn release(&self, gate: &str) {
+        self.gates.gate(gate).open.add_permits(1);
     }
 
     /// GET with this `Cookie` header.
@@ -90,7 +125,7 @@ impl Drop for TestApp {
     }
 }
 
-/// Keeps cookies, as a browser does.
+/// A client that keeps cookies, as a browser does.
 pub struct Browser {
     client: Client,
     url: String,
@@ -101,9 +136,10 @@ impl Browser {
         Page::of(self.request(Method::GET, path)).await
     }
 
-    /// A form of one of our own pages.
-    pub async fn post(&self, path: &str) -> Page {
-        Page::of(self.request(Method::POST, path).header("sec-fetch-site", "same-origin")).await
+    /// Posts a form as a browser does from a page of this site.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
+        Page::of(request.form(fields)).await
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -111,7 +147,7 @@ impl Browser {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Page {
     pub status: StatusCode,
@@ -121,7 +157,7 @@ pub struct Page {
 
 impl Page {
     pub async fn of(request: RequestBuilder) -> Self {
-        Self::read(request.send().await.expect("an answer")).await
+        Self::read(request.send().await.expect("a response")).await
     }
 
     async fn read(response: Response) -> Self {
@@ -131,7 +167,7 @@ impl Page {
         Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    /// The text of the element with this id; panics where there is none.
+    /// The text of the element with this id. Panics if there is none.
     pub fn element(&self, id: &str) -> &str {
         self.try_element(id).unwrap_or_else(|| panic!("no #{id} in {self:#?}"))
     }
@@ -146,7 +182,7 @@ impl Page {
         self.element("user")
     }
 
-    /// Of an error page.
+    /// The request ID on an error page.
     pub fn request_id(&self) -> &str {
         let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a request id");
         &id[..36]
@@ -160,12 +196,12 @@ impl Page {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
-    /// Every `Set-Cookie` of the answer.
+    /// All `Set-Cookie` headers.
     pub fn set_cookies(&self) -> Vec<&str> {
         self.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text")).collect()
     }
 
-    /// `name=value` of a cookie that the answer sets.
+    /// The `name=value` of a cookie that the response sets.
     pub fn cookie(&self, name: &str) -> Option<String> {
         let set = self.set_cookies().into_iter().find(|set| set.starts_with(&format!("{name}=")))?;
         set.split(';').next().map(str::to_owned)

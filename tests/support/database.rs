@@ -1,6 +1,6 @@
 use std::{str::FromStr, thread};
 
-use actix_postgres_sessions::database::MIGRATIONS;
+use app::database::MIGRATIONS;
 use dev::{Postgres, TestServer, test_database_server};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
@@ -8,21 +8,17 @@ use sqlx::{
 };
 use tokio::sync::OnceCell;
 
-/// A database of one test's own, with the schema in it; dropped with this, whether the test passes or panics.
+/// A database of the test's own. It is dropped with this, also if the test panics.
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
-    /// For another process; with the password.
+    /// For another process, with the password.
     pub url: String,
     place: Place,
 }
 
 enum Place {
-    Shared {
-        name: String,
-        server: &'static TestServer,
-    },
-    /// Ends when it is dropped.
+    Shared { name: String, server: &'static TestServer },
     Own(Postgres),
 }
 
@@ -31,7 +27,7 @@ impl TestDatabase {
         Self::without_schema().await.migrated().await
     }
 
-    /// On a server of this test's own, even beside `DATABASE_URL`: for what only a superuser may see.
+    /// A database on a server of its own, even if `DATABASE_URL` is set: for tests that need a superuser.
     pub async fn on_own_server() -> Self {
         let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(postgres.url("postgres"), Place::Own(postgres)).migrated().await
@@ -58,7 +54,7 @@ impl TestDatabase {
         self
     }
 
-    /// One number from the database, such as a count of rows.
+    /// Returns a number from the database, such as a count of rows.
     pub async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
@@ -72,7 +68,7 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Shared { name, server } = &self.place else { return };
         let (server, name) = (*server, name.clone());
-        // A runtime of its own: the test's may be on its way out.
+        // In a runtime of its own, because the test's may be stopping.
         let dropped = thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

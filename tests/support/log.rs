@@ -1,4 +1,4 @@
-//! What the application has logged in this process, a JSON object a line.
+//! The log of the apps in this process: one JSON object per line.
 
 use std::{
     io::{self, Write},
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Starts to listen; each test's application does it.
+/// Starts to capture. Each test app does this.
 pub fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,20 +22,20 @@ pub fn capture() {
     });
 }
 
-/// Every line so far that contains `text`: tests run side by side, so ask for an id that is yours.
+/// Returns all lines that contain `text`. Tests run in parallel, so ask for an id of your own.
 pub fn lines_with(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
 }
 
-/// Every line of the request that counted this user's first visit.
+/// Returns all lines of the request that was this visitor's first visit.
 pub fn lines_of_visit(user: &str) -> Vec<Value> {
     let visit = lines_with(&format!("User {user} has visited the page 1 times"));
     let visit: Value = serde_json::from_str(visit.first().expect("the visit is in the log")).expect("JSON");
     lines_of(visit["span"]["id"].as_str().expect("a request id"))
 }
 
-/// Every line of the request with this id.
+/// Returns all lines of the request with this id.
 pub fn lines_of(request_id: &str) -> Vec<Value> {
     lines_with(request_id).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }

@@ -1,16 +1,23 @@
-//! What the tests stand on: a migrated database for each, the application on a port of its own, a browser without a
-//! window, and the log.
+//! What tests share: a migrated database for each, the app on a port of its own, a browser without a window, and the log.
 
-// Each test program takes what it needs.
+// No test program uses everything.
 #![allow(dead_code, unused_imports)]
 
 mod app;
 mod database;
 pub mod log;
-mod login;
-mod process;
+pub mod probe;
 
-pub use app::{Page, TestApp};
+use std::time::{Duration, Instant};
+
+pub use app::{Browser, Page, TestApp};
 pub use database::TestDatabase;
-pub use login::LoginApp;
-pub use process::Process;
+
+/// Waits until `condition` is true. Fails after [`probe::PATIENCE`].
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < probe::PATIENCE, "{what}: not within {:?}", probe::PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

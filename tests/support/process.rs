@@ -17,7 +17,7 @@ pub struct Process {
 impl Process {
     /// Starts it with these variables and no others, and waits until it listens.
     pub fn spawn(variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_actix-postgres-sessions"))
+        let mut child = Command::new(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))))
             .env_clear()
             .envs(variables.iter().copied())
             .env("BIND_ADDRESS", "127.0.0.1:0")

@@ -1,4 +1,4 @@
-//! What every answer tells the browser.
+//! The headers of every response.
 
 use reqwest::Method;
 
@@ -18,21 +18,36 @@ const EVERYWHERE: [(&str, &str); 7] = [
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
-fn check(page: &Page, what: &str) {
+fn assert_secure(page: &Page, what: &str) {
     for (name, value) in EVERYWHERE {
         assert_eq!(page.header(name), value, "{what}: {name} {page:#?}");
         assert_eq!(page.headers.get_all(name).iter().count(), 1, "{what}: {name} {page:#?}");
     }
 }
 
-/// An answer of each kind: path, method, status.
-const ANSWERS: [(&str, Method, u16); 12] = [
+/// Asserts that a page has nothing inline and loads everything from this site, as the policy requires.
+pub fn assert_nothing_inline(page: &Page) {
+    for inline in
+        ["<style", " style=", "<script>", "javascript:", " onclick=", " onload=", " onsubmit=", "http-equiv"]
+    {
+        assert!(!page.body.contains(inline), "{inline} {page:#?}");
+    }
+    for source in page.body.split(" src=\"").skip(1) {
+        assert!(source.starts_with('/') && !source.starts_with("//"), "{source}");
+    }
+}
+
+/// A response of each kind: path, method, status.
+const RESPONSES: [(&str, Method, u16); 15] = [
     ("/", Method::GET, 200),
     ("/", Method::HEAD, 200),
-    ("/visits", Method::GET, 200),
-    ("/logout", Method::GET, 303),
-    ("/logout", Method::POST, 403),
-    ("/", Method::POST, 405),
+    ("/probe", Method::GET, 200),
+    ("/probe-redirect", Method::POST, 303),
+    ("/probe-form", Method::POST, 400),
+    ("/probe", Method::POST, 405),
+    ("/probe-panic", Method::GET, 500),
+    ("/probe-error", Method::GET, 500),
+    ("/probe-slow", Method::GET, 503),
     ("/nothing", Method::GET, 404),
     ("/static/nothing.css", Method::GET, 404),
     ("/static/app.css", Method::GET, 200),
@@ -41,52 +56,65 @@ const ANSWERS: [(&str, Method, u16); 12] = [
     ("/health/ready", Method::GET, 200),
 ];
 
+/// Requests all of [`RESPONSES`], and one that is refused because it comes from another site.
+async fn responses(app: &TestApp) -> Vec<(String, Page)> {
+    let mut pages = Vec::new();
+    for (path, method, status) in RESPONSES {
+        let form: &[(&str, &str)] = &[];
+        let request = app.request(method.clone(), path).header("sec-fetch-site", "same-origin");
+        let request = if method == Method::POST { request.form(form) } else { request };
+        let page = Page::of(request).await;
+        assert_eq!(page.status.as_u16(), status, "{method} {path} {page:#?}");
+        pages.push((format!("{method} {path}"), page));
+    }
+    let foreign = Page::of(app.request(Method::POST, "/probe-redirect")).await;
+    assert_eq!(foreign.status, 403, "{foreign:#?}");
+    pages.push(("from another site".to_owned(), foreign));
+    pages
+}
+
 #[actix_web::test]
-async fn every_answer_carries_every_security_header_once() {
+async fn every_response_has_every_security_header_once() {
     let app = TestApp::spawn().await;
 
-    for (path, method, status) in ANSWERS {
-        let page = Page::of(app.request(method.clone(), path)).await;
-
-        assert_eq!(page.status.as_u16(), status, "{method} {path}");
-        check(&page, &format!("{method} {path}"));
+    for (what, page) in responses(&app).await {
+        assert_secure(&page, &what);
     }
 }
 
 #[actix_web::test]
-async fn an_answer_without_a_database_carries_them_too() {
+async fn a_response_without_a_database_has_them_too() {
     let app = TestApp::spawn().await;
-    let (_, cookie) = app.new_session().await;
+    let (_, cookie) = app.start().await;
     app.database.execute("alter table sessions rename to elsewhere").await;
-    app.database.execute("alter table users rename to nowhere").await;
 
-    for (path, cookie) in [("/", &*cookie), ("/visits", &cookie), ("/", "")] {
+    for (path, cookie) in [("/probe", &*cookie), ("/probe/start", "")] {
         let page = app.get_with(path, cookie).await;
 
         assert_eq!(page.status, 503, "{page:#?}");
-        check(&page, path);
+        assert_secure(&page, path);
         assert_eq!(page.header("cache-control"), "no-store", "{page:#?}");
     }
 }
 
 #[actix_web::test]
-async fn what_the_browser_has_already_comes_with_them_as_well() {
+async fn a_304_response_has_them_too() {
     let app = TestApp::spawn().await;
-    let sheet = Page::of(app.request(Method::GET, "/static/app.css")).await;
+    let css = Page::of(app.request(Method::GET, "/static/app.css")).await;
 
-    let again = app.request(Method::GET, "/static/app.css").header("if-none-match", sheet.header("etag"));
+    let again = app.request(Method::GET, "/static/app.css").header("if-none-match", css.header("etag"));
     let again = Page::of(again).await;
 
     assert_eq!(again.status, 304, "{again:#?}");
-    check(&again, "304");
+    assert_secure(&again, "304");
 }
 
 #[actix_web::test]
-async fn https_is_asked_for_where_the_cookie_needs_it_and_nowhere_else() {
+async fn https_is_required_from_then_on_only_if_the_cookie_needs_it() {
     for (secure, expected) in [("true", "max-age=63072000"), ("false", "")] {
         let app = TestApp::spawn_with(&[("COOKIE_SECURE", secure)]).await;
 
-        for path in ["/", "/nothing", "/static/app.css"] {
+        for path in ["/probe", "/nothing", "/static/app.css"] {
             let page = Page::of(app.request(Method::GET, path)).await;
 
             assert_eq!(page.header("strict-transport-security"), expected, "{path}");
@@ -95,67 +123,32 @@ async fn https_is_asked_for_where_the_cookie_needs_it_and_nowhere_else() {
 }
 
 #[actix_web::test]
-async fn nothing_that_depends_on_a_session_is_kept_by_anyone() {
+async fn only_static_files_may_be_cached() {
     let app = TestApp::spawn().await;
 
-    for (path, method, _) in ANSWERS {
-        let page = Page::of(app.request(method.clone(), path)).await;
+    for (what, page) in responses(&app).await {
+        let is_file = what.contains("/static/") && page.status == 200;
 
-        let kept = page.header("cache-control") != "no-store";
-        let is_asset = path.starts_with("/static/") && page.status == 200;
-        assert_eq!(kept, is_asset, "{method} {path} {page:#?}");
+        assert_eq!(page.header("cache-control") != "no-store", is_file, "{what} {page:#?}");
     }
 }
 
 #[actix_web::test]
-async fn a_logout_has_the_browser_forget_what_it_kept() {
+async fn error_pages_contain_nothing_that_the_policy_forbids() {
     let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
 
-    let page = browser.post("/logout").await;
-
-    assert_eq!(page.header("clear-site-data"), r#""cache", "storage""#);
-}
-
-#[actix_web::test]
-async fn no_page_holds_what_the_policy_forbids() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
-
-    for path in ["/", "/visits", "/nothing"] {
-        let page = browser.get(path).await;
-
-        for inline in [
-            "<style",
-            " style=",
-            "<script>",
-            "javascript:",
-            " onclick=",
-            " onload=",
-            " onsubmit=",
-            "http-equiv",
-        ] {
-            assert!(!page.body.contains(inline), "{path}: {inline} {page:#?}");
-        }
-        for (_, source) in
-            page.body.match_indices(" src=\"").map(|(at, found)| page.body.split_at(at + found.len()))
-        {
-            assert!(source.starts_with('/'), "{path}: {source}");
-        }
+    for path in ["/nothing", "/probe-error"] {
+        assert_nothing_inline(&Page::of(app.request(Method::GET, path)).await);
     }
 }
 
 #[actix_web::test]
-async fn no_answer_says_what_it_is_made_with() {
+async fn no_response_names_the_software() {
     let app = TestApp::spawn().await;
 
-    for (path, method, _) in ANSWERS {
-        let page = Page::of(app.request(method.clone(), path)).await;
-
+    for (what, page) in responses(&app).await {
         for name in ["server", "x-powered-by", "via"] {
-            assert_eq!(page.header(name), "", "{method} {path} {page:#?}");
+            assert_eq!(page.header(name), "", "{what} {page:#?}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! How many sessions one client may start, and what becomes of those it leaves lying.
+//! How many sessions one client may start, and what happens to those that it abandons.
 
-use actix_postgres_sessions::sweep;
+use app::sweep::{Swept, sweep};
 use reqwest::Method;
 
 use crate::support::{Page, TestApp, log};
 
-const ROWS: &str = "select (select count(*) from sessions) + (select count(*) from users)";
+const ROWS: &str = "select (select count(*) from sessions) + (select count(*) from visitors)";
 
 async fn first_visit(app: &TestApp) -> Page {
     Page::of(app.request(Method::GET, "/")).await
@@ -15,8 +15,13 @@ async fn first_visit_from(app: &TestApp, address: &str) -> Page {
     Page::of(app.request(Method::GET, "/").header("x-forwarded-for", address)).await
 }
 
+/// An app with a limit of one session a minute, behind a proxy.
+async fn one_each() -> TestApp {
+    TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]).await
+}
+
 #[actix_web::test]
-async fn one_session_too_many_is_a_429_page_that_says_when_to_come_back() {
+async fn one_session_too_many_is_a_429_page_that_says_when_to_try_again() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "3")]).await;
     for _ in 0..3 {
         assert_eq!(first_visit(&app).await.status, 200);
@@ -29,7 +34,7 @@ async fn one_session_too_many_is_a_429_page_that_says_when_to_come_back() {
     assert!((1..=21).contains(&seconds), "{seconds}");
     assert!(page.body.contains("<html") && page.set_cookies().is_empty(), "{page:#?}");
     assert!(page.header("content-security-policy").contains("default-src 'none'"), "{page:#?}");
-    assert_eq!(app.database.number(ROWS).await, 6, "the refused visit left nothing");
+    assert_eq!(app.database.number(ROWS).await, 3, "the refused visit wrote nothing");
     let refused = log::lines_of(page.request_id());
     assert!(
         refused.iter().any(|line| line["client"] == "127.0.0.1" && line["level"] == "WARN"),
@@ -38,7 +43,7 @@ async fn one_session_too_many_is_a_429_page_that_says_when_to_come_back() {
 }
 
 #[actix_web::test]
-async fn whoever_has_a_session_is_never_refused() {
+async fn a_visitor_who_has_a_session_is_never_refused() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
     let browser = app.browser();
 
@@ -49,13 +54,16 @@ async fn whoever_has_a_session_is_never_refused() {
 }
 
 #[actix_web::test]
-async fn what_starts_no_session_does_not_count() {
+async fn a_request_that_starts_no_session_does_not_count() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
 
     for _ in 0..5 {
-        for (method, path) in
-            [(Method::HEAD, "/"), (Method::GET, "/visits"), (Method::GET, "/logout"), (Method::GET, "/x")]
-        {
+        for (method, path) in [
+            (Method::HEAD, "/"),
+            (Method::GET, "/probe"),
+            (Method::GET, "/nothing"),
+            (Method::GET, "/static/app.css"),
+        ] {
             Page::of(app.request(method, path)).await;
         }
         Page::of(app.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
@@ -66,23 +74,56 @@ async fn what_starts_no_session_does_not_count() {
 }
 
 #[actix_web::test]
-async fn behind_a_trusted_proxy_every_client_counts_for_itself() {
-    let app =
-        TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]).await;
+async fn every_ipv4_address_has_its_own_limit() {
+    let app = one_each().await;
 
-    assert_eq!(first_visit_from(&app, "203.0.113.1").await.status, 200);
-    assert_eq!(first_visit_from(&app, "203.0.113.2").await.status, 200);
-    assert_eq!(first_visit_from(&app, "2001:db8::1").await.status, 200);
-    assert_eq!(
-        first_visit_from(&app, "198.51.100.9, 203.0.113.1").await.status,
-        429,
-        "its own invention in front"
-    );
-    assert_eq!(first_visit_from(&app, "2001:db8::2").await.status, 429, "the same /64");
+    assert_eq!(first_visit_from(&app, "203.0.113.9").await.status, 200);
+    let second = first_visit_from(&app, "203.0.113.9").await;
+    let mut allowed = 0;
+    for n in 10..60 {
+        allowed += usize::from(first_visit_from(&app, &format!("203.0.113.{n}")).await.status == 200);
+    }
+
+    assert_eq!(second.status, 429, "{second:#?}");
+    let seconds: u64 = second.header("retry-after").parse().expect("seconds");
+    assert!((50..=61).contains(&seconds), "{seconds}");
+    assert_eq!(first_visit_from(&app, "::ffff:203.0.113.9").await.status, 429, "the same address");
+    // Not all 50: two addresses may share an entry by chance.
+    assert!(allowed > 45, "{allowed}");
 }
 
 #[actix_web::test]
-async fn a_client_that_names_another_address_is_counted_by_its_own() {
+async fn every_ipv6_network_of_64_bits_has_its_own_limit() {
+    let app = one_each().await;
+
+    assert_eq!(first_visit_from(&app, "2001:db8:0:1::1").await.status, 200);
+    let mut allowed = 0;
+    for n in 0..50 {
+        let other = format!("2001:db8:1:{n:x}::1");
+        allowed += usize::from(first_visit_from(&app, &other).await.status == 200);
+    }
+
+    for same in ["2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff:ffff:ffff:ffff"] {
+        let page = first_visit_from(&app, same).await;
+
+        assert_eq!(page.status, 429, "{same} {page:#?}");
+    }
+    // Not all 50: two networks may share an entry by chance.
+    assert!(allowed > 45, "{allowed}");
+}
+
+#[actix_web::test]
+async fn a_client_behind_a_trusted_proxy_can_not_invent_an_address() {
+    let app = one_each().await;
+    assert_eq!(first_visit_from(&app, "203.0.113.1").await.status, 200);
+
+    let page = first_visit_from(&app, "198.51.100.9, 203.0.113.1").await;
+
+    assert_eq!(page.status, 429, "{page:#?}");
+}
+
+#[actix_web::test]
+async fn without_a_trusted_proxy_a_client_is_counted_by_the_address_of_its_connection() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
 
     assert_eq!(first_visit_from(&app, "203.0.113.1").await.status, 200);
@@ -99,14 +140,14 @@ async fn zero_sets_no_limit() {
 }
 
 #[actix_web::test]
-async fn an_abandoned_first_visit_costs_two_rows_which_the_sweep_removes() {
+async fn an_abandoned_first_visit_costs_one_row_which_the_sweep_deletes_after_its_hour() {
     let app = TestApp::spawn().await;
     first_visit(&app).await;
     let rows = app.database.number(ROWS).await;
-    app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
+    app.database.execute("update sessions set expires_at = now() - interval '1 hour'").await;
 
-    sweep(&app.database.pool, app.config.session_max_age).await.expect("a sweep");
+    let swept = sweep(&app.database.pool, app.config.session_max_age).await.expect("a sweep");
 
-    assert_eq!(rows, 2);
+    assert_eq!((rows, swept), (1, Swept { sessions: 1, visitors: 0 }));
     assert_eq!(app.database.number(ROWS).await, 0);
 }

@@ -3,57 +3,78 @@
 use reqwest::{Client, Method, redirect::Policy};
 use serde_json::Value;
 
-use crate::support::{Page, Process, TestApp, TestDatabase, log};
+use crate::{
+    process::Process,
+    secrets::decrypt,
+    support::{Page, TestApp, TestDatabase, eventually, log},
+};
 
 const SECRET: &str = "canary-of-the-secret-5b1f0c7a92d34e68";
 /// Long before anything was logged.
 const FORGED_TIME: &str = "2001-01-01T00:00:00Z";
 
 #[actix_web::test]
-async fn every_line_of_a_request_is_json_and_carries_its_id() {
+async fn every_line_of_a_request_is_json_and_has_its_id() {
+    let app = TestApp::spawn().await;
+
+    let page = Page::of(app.request(Method::GET, "/probe-error?canary")).await;
+
+    let lines = log::lines_of(page.request_id());
+    assert!(lines.len() >= 2, "{lines:#?}");
+    for line in &lines {
+        assert_eq!(line["span"]["id"], page.request_id(), "{line}");
+        assert!(line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
+        assert!(!line.to_string().contains("?canary"), "a query may be secret: {line}");
+    }
+    let answered = lines.iter().find(|line| line["message"] == "answered").expect("the request's own line");
+    assert_eq!((&answered["status"], &answered["level"]), (&500.into(), &"INFO".into()));
+    assert_eq!(
+        (&answered["span"]["method"], &answered["span"]["path"]),
+        (&"GET".into(), &"/probe-error".into())
+    );
+}
+
+#[actix_web::test]
+async fn a_visit_is_logged_with_the_id_of_its_request() {
     let app = TestApp::spawn().await;
 
     let (page, _) = app.new_session().await;
 
     let lines = log::lines_of_visit(page.user());
-    let ids: Vec<&Value> = lines.iter().map(|line| &line["span"]["id"]).collect();
-    assert!(lines.len() >= 2 && ids.iter().all(|id| *id == ids[0] && id.is_string()), "{lines:#?}");
-    assert!(
-        lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))),
-        "{lines:#?}"
-    );
-    let answer = lines.iter().find(|line| line["message"] == "answered").expect("the request's own line");
-    assert_eq!((&answer["status"], &answer["span"]["path"]), (&200.into(), &"/".into()));
+    let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert!(messages.contains(&"answered"), "{lines:#?}");
+    let visit = lines.iter().find(|line| line["visits"] == 1).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert_eq!(visit["user_id"], page.user(), "{visit}");
 }
 
 #[actix_web::test]
-async fn a_failing_store_is_in_the_log_with_its_cause_and_the_request_id() {
+async fn a_failed_session_store_is_logged_once_with_its_cause_and_the_request_id() {
     let app = TestApp::spawn().await;
-    let (_, cookie) = app.new_session().await;
+    let (_, cookie) = app.start().await;
     app.database.execute("alter table sessions rename to elsewhere").await;
 
-    let page = app.get_with("/", &cookie).await;
+    let page = app.get_with("/probe", &cookie).await;
 
     let failures: Vec<Value> =
         log::lines_of(page.request_id()).into_iter().filter(|line| line["level"] == "ERROR").collect();
-    let [failure] = &failures[..] else { panic!("once, at the boundary: {failures:#?}") };
+    let [failure] = &failures[..] else { panic!("{failures:#?}") };
     assert!(failure["error"].as_str().is_some_and(|error| error.contains("sessions")), "{failure}");
 }
 
 #[actix_web::test]
-async fn a_first_visit_that_could_not_be_saved_is_not_in_the_log() {
+async fn a_first_visit_that_can_not_be_saved_is_not_logged_as_a_visit() {
     let app = TestApp::spawn().await;
     app.database.execute("alter table sessions rename to elsewhere").await;
 
     let page = Page::of(app.request(Method::GET, "/")).await;
 
     let lines = log::lines_of(page.request_id());
-    let says_so = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("has visited"));
-    assert!(page.status == 503 && !lines.is_empty() && !lines.iter().any(says_so), "{lines:#?}");
+    let is_visit = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("has visited"));
+    assert!(page.status == 503 && !lines.is_empty() && !lines.iter().any(is_visit), "{lines:#?}");
 }
 
 #[actix_web::test]
-async fn what_a_request_sends_can_not_forge_a_line() {
+async fn a_request_can_not_forge_a_log_line() {
     let database = TestDatabase::new().await;
     for format in ["json", "pretty"] {
         let process = Process::spawn(&[
@@ -72,12 +93,14 @@ async fn what_a_request_sends_can_not_forge_a_line() {
         ] {
             let request = client.get(format!("{}{path}", process.url));
             let request = request.header("user-agent", forged).header("cookie", "id=%0d%0aforged");
-            request.send().await.expect("an answer");
+            request.send().await.expect("a response");
         }
         let method = Method::from_bytes(b"FORGED").expect("a method");
-        client.request(method, &process.url).send().await.expect("an answer");
+        client.request(method, &process.url).send().await.expect("a response");
 
-        for line in process.log().lines() {
+        let log = process.log();
+        assert!(log.matches("answered").count() >= 5, "{log}");
+        for line in log.lines() {
             if format == "json" {
                 let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
                 assert_eq!(line.get("forged"), None, "{line}");
@@ -85,7 +108,7 @@ async fn what_a_request_sends_can_not_forge_a_line() {
                 let line = line.trim_start_matches("\u{1b}[2m");
                 assert!(
                     line.starts_with("20") && !line.starts_with(FORGED_TIME),
-                    "each begins with its time: {line}"
+                    "a line starts with its time: {line}"
                 );
             }
         }
@@ -93,7 +116,7 @@ async fn what_a_request_sends_can_not_forge_a_line() {
 }
 
 #[actix_web::test]
-async fn the_start_says_what_was_configured_and_no_secret() {
+async fn the_start_logs_the_configuration_and_no_secret() {
     let database = TestDatabase::new().await;
     let process = Process::spawn(&[
         ("DATABASE_URL", &database.url),
@@ -105,10 +128,10 @@ async fn the_start_says_what_was_configured_and_no_secret() {
     let log = process.log();
 
     let start = log.lines().find(|line| line.contains("starting")).expect("a line");
-    for said in
-        ["database_host", "cookie_secure: true", "10.0.0.0/8", "new_sessions_per_minute", "SecretKeys(1)"]
+    for setting in
+        ["database_url", "cookie_secure: true", "10.0.0.0/8", "new_sessions_per_minute", "SecretKeys(1)"]
     {
-        assert!(start.contains(said), "{said}: {start}");
+        assert!(start.contains(setting), "{setting}: {start}");
     }
     assert!(!log.contains(SECRET) && !log.contains(password(&database.url)), "{log}");
 }
@@ -130,7 +153,7 @@ async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
         let request = client.request(method, format!("{}{path}", process.url)).header("cookie", cookie);
         Page::of(request.header("sec-fetch-site", "same-origin")).await
     };
-    while send(Method::GET, "/health/ready", "").await.status != 200 {}
+    eventually("the app is ready", async || send(Method::GET, "/health/ready", "").await.status == 200).await;
 
     let first = send(Method::GET, "/", "").await;
     let cookie = first.cookie("id").expect("a cookie");
@@ -138,11 +161,11 @@ async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
     database
         .execute("update sessions set state = json_build_object('user_id', state->'user_id', 'note', 'canary-of-the-state')")
         .await;
-    for path in ["/", "/visits", "/nothing", "/static/app.css"] {
+    for path in ["/", "/nothing", "/static/app.css"] {
         send(Method::GET, path, &cookie).await;
     }
-    let hostile = "id=canary-of-a-hostile-cookie; theme=canary-of-a-neighbour";
-    canaries.extend(["canary-of-a-hostile-cookie", "canary-of-a-neighbour"].map(str::to_owned));
+    let hostile = "id=canary-of-a-hostile-cookie; theme=canary-of-another-cookie";
+    canaries.extend(["canary-of-a-hostile-cookie", "canary-of-another-cookie"].map(str::to_owned));
     send(Method::GET, "/", hostile).await;
     database
         .execute("update sessions set state = '[\"canary-of-the-state\"]' where state->>'note' is not null")
@@ -153,7 +176,7 @@ async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
             "update sessions set state = '{\"user_id\":\"canary-of-the-state\"}' where state::text like '[%'",
         )
         .await;
-    send(Method::GET, "/visits", &cookie).await;
+    send(Method::HEAD, "/", &cookie).await;
     send(Method::POST, "/logout", &cookie).await;
     database.execute("alter table sessions rename to elsewhere").await;
     assert_eq!(send(Method::GET, "/", &cookie).await.status, 503);
@@ -167,10 +190,10 @@ async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
     }
 }
 
-/// The cookie's value as it was sent, decoded, and the session's key in it.
+/// Returns the cookie's value as it was sent, the decoded value, and the session's key in it.
 fn cookie_canaries(cookie: &str) -> [String; 3] {
-    let key = crate::cookies::open(SECRET, cookie).expect("ours");
-    let encoded = cookie.split_once('=').expect("name=value").1;
+    let key = decrypt(SECRET, cookie).expect("a cookie of this app");
+    let (_, encoded) = cookie.split_once('=').expect("name=value");
     [encoded.to_owned(), encoded.replace("%2B", "+").replace("%2F", "/").replace("%3D", "="), key]
 }
 

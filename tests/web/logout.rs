@@ -1,6 +1,19 @@
+//! `/logout`, and the link to it.
+
 use reqwest::Method;
 
-use crate::support::{Page, TestApp};
+use crate::{
+    headers::assert_nothing_inline,
+    support::{Page, TestApp},
+};
+
+const SESSIONS: &str = "select count(*) from sessions";
+
+/// The links to the pages at the top of a page.
+fn navigation(page: &Page) -> &str {
+    let (_, rest) = page.body.split_once("<nav").unwrap_or_else(|| panic!("no navigation in {page:#?}"));
+    rest.split_once("</nav>").map_or(rest, |(navigation, _)| navigation)
+}
 
 #[actix_web::test]
 async fn logging_out_deletes_the_session_row_and_the_cookie() {
@@ -8,41 +21,31 @@ async fn logging_out_deletes_the_session_row_and_the_cookie() {
     let browser = app.browser();
     browser.get("/").await;
 
-    let page = browser.post("/logout").await;
+    let page = browser.post("/logout", &[]).await;
 
     assert_eq!((page.status.as_u16(), page.header("location")), (303, "/"), "{page:#?}");
     let removal = page.set_cookies().into_iter().find(|set| set.starts_with("id=;")).expect("a removal");
     assert!(removal.contains("Max-Age=0") && removal.contains("Path=/"), "{removal}");
-    assert_eq!(page.header("clear-site-data"), r#""cache", "storage""#);
     assert_eq!(page.header("cache-control"), "no-store");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+    assert_eq!(app.database.number(SESSIONS).await, 0);
 }
 
 #[actix_web::test]
-async fn after_logout_a_new_user_is_told_once_that_the_old_session_is_gone() {
+async fn logging_out_makes_the_browser_delete_what_it_has_stored_except_cookies() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
-    let user = browser.get("/").await.user().to_owned();
     browser.get("/").await;
-    browser.post("/logout").await;
 
-    let after = browser.get("/").await;
-    let later = browser.get("/").await;
+    let page = browser.post("/logout", &[]).await;
 
-    assert_eq!((after.visits(), later.visits()), (1, 2));
-    assert_ne!(after.user(), user);
-    assert!(after.body.contains("old session is gone"), "{after:#?}");
-    assert!(!later.body.contains("old session is gone"), "{later:#?}");
-    let set: Vec<&str> =
-        after.set_cookies().iter().map(|set| set.split('=').next().expect("a name")).collect();
-    assert_eq!(set, ["id", "notice"], "curl 7.88 takes a removal back when another cookie follows it");
+    assert_eq!(page.header("clear-site-data"), r#""cache", "storage""#, "{page:#?}");
 }
 
 #[actix_web::test]
-async fn the_old_cookie_replayed_is_a_stranger() {
+async fn replaying_the_cookie_after_a_logout_starts_a_new_session() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
-    Page::of(app.request(Method::GET, "/logout").header("cookie", &cookie)).await;
+    app.get_with("/logout", &cookie).await;
 
     let replayed = app.get_with("/", &cookie).await;
 
@@ -51,33 +54,20 @@ async fn the_old_cookie_replayed_is_a_stranger() {
 }
 
 #[actix_web::test]
-async fn a_visitor_without_a_session_can_log_out_and_is_told_nothing() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-
-    let page = browser.post("/logout").await;
-    let after = browser.get("/").await;
-
-    assert_eq!(page.status, 303, "{page:#?}");
-    assert!(page.set_cookies().is_empty(), "{page:#?}");
-    assert!(!after.body.contains("old session is gone"), "{after:#?}");
-}
-
-#[actix_web::test]
-async fn logging_out_of_a_session_that_has_ended_still_removes_the_cookie() {
+async fn logging_out_of_an_expired_session_still_removes_the_cookie() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     browser.get("/").await;
     app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
 
-    let page = browser.post("/logout").await;
+    let page = browser.post("/logout", &[]).await;
 
     let removals = page.set_cookies().into_iter().filter(|set| set.starts_with("id=;")).count();
     assert_eq!(removals, 1, "{page:#?}");
 }
 
 #[actix_web::test]
-async fn a_link_logs_out_where_the_person_asked_for_it() {
+async fn a_link_logs_out_if_the_person_asked_for_it() {
     for site in [Some("same-origin"), Some("none"), None] {
         let app = TestApp::spawn().await;
         let browser = app.browser();
@@ -90,7 +80,7 @@ async fn a_link_logs_out_where_the_person_asked_for_it() {
         let page = Page::of(request).await;
 
         assert_eq!(page.status, 303, "{site:?} {page:#?}");
-        assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+        assert_eq!(app.database.number(SESSIONS).await, 0);
     }
 }
 
@@ -108,11 +98,12 @@ async fn a_link_on_another_site_or_a_prefetch_only_shows_the_page() {
 
         assert_eq!(page.status, 200, "{site} {purpose} {page:#?}");
         assert!(page.body.contains(r#"<form method="post" action="/logout""#), "{page:#?}");
+        assert_nothing_inline(&page);
     }
     let head = Page::of(browser.request(Method::HEAD, "/logout")).await;
 
-    assert_eq!(head.status, 200, "{head:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
+    assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{head:#?}");
+    assert_eq!(app.database.number(SESSIONS).await, 1);
 }
 
 #[actix_web::test]
@@ -124,6 +115,7 @@ async fn another_site_can_not_post_a_logout() {
     for (name, value) in [
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "none"),
         ("origin", "https://evil.example"),
         ("origin", "null"),
         ("x-none", ""),
@@ -133,7 +125,7 @@ async fn another_site_can_not_post_a_logout() {
         assert_eq!(page.status, 403, "{name}: {value} {page:#?}");
         assert!(page.body.contains("<html"), "{page:#?}");
     }
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
+    assert_eq!(app.database.number(SESSIONS).await, 1);
 }
 
 #[actix_web::test]
@@ -145,4 +137,37 @@ async fn an_older_browser_logs_out_by_its_origin() {
     let page = Page::of(browser.request(Method::POST, "/logout").header("origin", &app.url)).await;
 
     assert_eq!(page.status, 303, "{page:#?}");
+    assert_eq!(app.database.number(SESSIONS).await, 0);
+}
+
+#[actix_web::test]
+async fn the_navigation_offers_to_log_out_only_with_a_session() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+
+    let prefetched = Page::of(app.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
+    let foreign = app.request(Method::GET, "/logout").header("sec-fetch-site", "cross-site");
+    let without = [prefetched, Page::of(foreign).await, browser.get("/nothing").await];
+    let foreign = browser.request(Method::GET, "/logout").header("sec-fetch-site", "cross-site");
+    let with = [browser.get("/").await, browser.get("/").await, Page::of(foreign).await];
+
+    for page in without {
+        assert!(!navigation(&page).contains(r#"href="/logout""#), "{page:#?}");
+    }
+    for page in with {
+        assert!(navigation(&page).contains(r#"href="/logout""#), "{page:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_wrong_method_is_a_405_page() {
+    let app = TestApp::spawn().await;
+
+    let put = app.request(Method::PUT, "/logout").header("sec-fetch-site", "same-origin");
+    let page = Page::of(put).await;
+
+    assert_eq!(page.status, 405, "{page:#?}");
+    for method in ["GET", "HEAD", "POST"] {
+        assert!(page.header("allow").split(", ").any(|allowed| allowed == method), "{page:#?}");
+    }
 }

@@ -1,5 +1,7 @@
-//! The application from outside, over HTTP: a file for each page or subject.
+//! The app from outside, over HTTP: one file for each page or subject.
 
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -7,11 +9,14 @@ mod assets;
 mod cookies;
 mod cross_origin;
 mod errors;
+mod flash;
 mod headers;
 mod limits;
 mod log;
+mod login;
 mod logout;
 mod rotation;
+mod secrets;
 mod statements;
 mod visits;
 mod welcome;

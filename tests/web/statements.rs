@@ -1,11 +1,11 @@
-//! What a request costs the database: counted by pg_stat_statements, which a server has to load at its start.
+//! What a request costs the database: statements, counted by the extension pg_stat_statements, and rows.
 
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
-use crate::support::{Page, TestApp, TestDatabase};
+use crate::support::{Page, TestApp, TestDatabase, eventually};
 
 struct Counted(TestApp);
 
@@ -16,7 +16,7 @@ impl Counted {
         Self(app)
     }
 
-    /// How often each table was named by the statements since the last call.
+    /// Returns how many statements named each table since the last [`Self::reset`].
     async fn statements(&self) -> BTreeMap<&'static str, i64> {
         let rows = sqlx::query(
             "select query, calls from pg_stat_statements
@@ -26,56 +26,122 @@ impl Counted {
         .fetch_all(&self.0.database.pool)
         .await
         .expect("statistics");
-        let reset =
-            "select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()";
-        sqlx::raw_sql(reset).execute(&self.0.database.pool).await.expect("reset");
-
         let mut calls = BTreeMap::new();
         for row in rows {
             let query: String = row.get("query");
             let table =
-                ["sessions", "users"].into_iter().find(|table| query.contains(table)).unwrap_or("other");
+                ["sessions", "visitors"].into_iter().find(|table| query.contains(table)).unwrap_or("other");
             *calls.entry(table).or_default() += row.get::<i64, _>("calls");
         }
         calls
     }
+
+    async fn reset(&self) {
+        let reset =
+            "select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = current_database()";
+        sqlx::raw_sql(reset).execute(&self.0.database.pool).await.expect("reset");
+    }
+
+    /// Returns the number of rows in all tables of the app.
+    async fn rows(&self) -> i64 {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select tablename::text from pg_tables where schemaname = 'public' and tablename not like '\\_sqlx%'",
+        )
+        .fetch_all(&self.0.database.pool)
+        .await
+        .expect("tables");
+        let mut rows = 0;
+        for table in tables {
+            let count = AssertSqlSafe(format!("select count(*) from {table}"));
+            rows +=
+                sqlx::query_scalar::<_, i64>(count).fetch_one(&self.0.database.pool).await.expect("a count");
+        }
+        rows
+    }
+
+    /// Makes the first connections, whose own statements don't count.
+    async fn warm_up(&self) {
+        let browser = self.0.browser();
+        browser.get("/").await;
+        browser.get("/").await;
+        self.reset().await;
+    }
 }
 
 #[actix_web::test]
-async fn a_first_visit_is_one_statement_and_a_returning_one_is_two() {
+async fn a_first_visit_is_one_statement_and_one_row_in_all_tables_together() {
     let counted = Counted::spawn().await;
-    let browser = counted.0.browser();
-    // The first statement of all connects the pool.
+    counted.warm_up().await;
+    let before = counted.rows().await;
+    counted.reset().await;
+
     counted.0.browser().get("/").await;
-    counted.statements().await;
+    let statements = counted.statements().await;
+
+    assert_eq!(statements, BTreeMap::from([("sessions", 1)]));
+    assert_eq!(counted.rows().await - before, 1);
+}
+
+#[actix_web::test]
+async fn a_returning_visit_is_two_statements_and_adds_a_row_only_the_second_time() {
+    let counted = Counted::spawn().await;
+    counted.warm_up().await;
+    let browser = counted.0.browser();
+    browser.get("/").await;
+    let mut rows = counted.rows().await;
+
+    for (visit, added) in [(2, 1), (3, 0), (4, 0)] {
+        counted.reset().await;
+        let page = browser.get("/").await;
+        let statements = counted.statements().await;
+
+        assert_eq!(page.visits(), visit, "{page:#?}");
+        assert_eq!(statements, BTreeMap::from([("sessions", 1), ("visitors", 1)]), "visit {visit}");
+        rows += added;
+        assert_eq!(counted.rows().await, rows, "visit {visit}");
+    }
+}
+
+#[actix_web::test]
+async fn a_returning_visit_that_resets_the_idle_timer_is_exactly_one_statement_more() {
+    let counted = Counted::spawn().await;
+    counted.warm_up().await;
+    let browser = counted.0.browser();
+    browser.get("/").await;
+    counted.0.database.execute("update sessions set expires_at = now() + interval '10 minutes'").await;
+    counted.reset().await;
 
     browser.get("/").await;
-    let first = counted.statements().await;
+    eventually("the idle timer is reset", async || counted.statements().await.get("sessions") >= Some(&2))
+        .await;
+    let due = counted.statements().await;
     browser.get("/").await;
-    let returning = counted.statements().await;
+    let both = counted.statements().await;
 
-    // It names both tables.
-    assert_eq!(first, BTreeMap::from([("sessions", 1)]));
-    assert_eq!(returning, BTreeMap::from([("sessions", 1), ("users", 1)]));
+    assert_eq!(due, BTreeMap::from([("sessions", 2), ("visitors", 1)]));
+    assert_eq!(both, BTreeMap::from([("sessions", 3), ("visitors", 2)]), "the next visit is not due");
 }
 
 #[actix_web::test]
 async fn static_files_health_checks_and_errors_never_read_a_session() {
     let counted = Counted::spawn().await;
-    let (_, cookie) = counted.0.new_session().await;
-    counted.statements().await;
+    let (_, cookie) = counted.0.start().await;
+    counted.reset().await;
 
-    for (method, path) in [
-        (Method::GET, "/static/app.css"),
-        (Method::GET, "/static/nothing"),
-        (Method::GET, "/health/live"),
-        (Method::GET, "/health/ready"),
-        (Method::GET, "/nothing"),
-        (Method::POST, "/nothing"),
+    for (method, path, status) in [
+        (Method::GET, "/static/app.css", 200),
+        (Method::GET, "/static/nothing", 404),
+        (Method::GET, "/health/live", 200),
+        (Method::GET, "/health/ready", 200),
+        (Method::GET, "/nothing", 404),
+        (Method::POST, "/nothing", 404),
     ] {
-        Page::of(counted.0.request(method, path).header("cookie", &cookie)).await;
+        let request = counted.0.request(method.clone(), path).header("sec-fetch-site", "same-origin");
+        let page = Page::of(request.header("cookie", &cookie)).await;
+
+        assert_eq!(page.status.as_u16(), status, "{method} {path} {page:#?}");
     }
 
     let statements = counted.statements().await;
-    assert!(!statements.contains_key("sessions") && !statements.contains_key("users"), "{statements:?}");
+    assert!(!statements.contains_key("sessions") && !statements.contains_key("visitors"), "{statements:?}");
 }

@@ -1,23 +1,65 @@
-use reqwest::Method;
+//! `/visits`. Every test of this page is in this file.
 
-use crate::support::{Page, TestApp};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::{
+    headers::assert_nothing_inline,
+    support::{Page, TestApp, eventually, log},
+};
+
+const SESSIONS: &str = "select count(*) from sessions";
+
+async fn text(app: &TestApp, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&app.database.pool).await.expect(sql)
+}
+
+/// GET with this `Accept` header, and the JSON of the response.
+async fn json(app: &TestApp, cookie: &str, accept: &str) -> (Page, Value) {
+    let request = app.request(Method::GET, "/visits").header("accept", accept);
+    let page = Page::of(request.header("cookie", cookie)).await;
+    let value = serde_json::from_str(&page.body).unwrap_or_else(|error| panic!("{error} {page:#?}"));
+    (page, value)
+}
 
 #[actix_web::test]
-async fn the_page_shows_the_count_the_visits_and_the_end() {
+async fn the_page_shows_the_user_the_count_and_the_times() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     let user = browser.get("/").await.user().to_owned();
     browser.get("/").await;
-    app.database.execute("update users set first_visit_at = '2026-01-02 03:04:05+00'").await;
-    app.database.execute("update sessions set expires_at = now() + interval '12 minutes 30 seconds'").await;
+    app.database.execute("update sessions set created_at = now() - interval '90 minutes'").await;
 
     let page = browser.get("/visits").await;
 
     assert_eq!((page.user(), page.visits()), (user.as_str(), 2));
-    assert!(page.body.contains("2026-01-02T03:04:05Z"), "{page:#?}");
-    assert!(page.body.contains("2 January 2026, 03:04:05 UTC"), "{page:#?}");
-    // Looking is coming, too: the clock was more than a minute behind, and the session lives on for its half hour.
-    assert!(page.body.contains("29 minutes") || page.body.contains("30 minutes"), "{page:#?}");
+    for sql in [
+        r#"select to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from sessions"#,
+        r#"select to_char(created_at at time zone 'UTC', 'YYYY-MM-DD, HH24:MI:SS "UTC"') from sessions"#,
+        r#"select to_char((created_at + interval '8 hours') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from sessions"#,
+        r#"select to_char(last_visit_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from visitors"#,
+    ] {
+        let time = text(&app, sql).await;
+        assert!(page.body.contains(&time), "{time} {page:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_page_shows_the_time_left_and_resets_the_idle_timer() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+    app.database.execute("update sessions set expires_at = now() + interval '12 minutes 30 seconds'").await;
+
+    let first = browser.get("/visits").await;
+
+    // The timer is reset in the background, so this page may still show the old time.
+    assert!(["12m", "29m", "30m"].iter().any(|left| first.element("in").starts_with(left)), "{first:#?}");
+    eventually("the idle timer is reset", async || {
+        let page = browser.get("/visits").await;
+        ["29m", "30m"].iter().any(|left| page.element("in").starts_with(left))
+    })
+    .await;
 }
 
 #[actix_web::test]
@@ -29,30 +71,26 @@ async fn the_page_counts_nothing() {
     browser.get("/visits").await;
 
     assert_eq!(browser.get("/visits").await.visits(), 1);
+    assert_eq!(app.database.number("select count(*) from visitors").await, 0);
 }
 
 #[actix_web::test]
-async fn the_page_shows_what_the_cookie_and_the_row_hold() {
+async fn the_page_shows_what_the_cookie_and_the_row_contain() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
-    let row: String = sqlx::query_scalar("select encode(substr(id, 1, 6), 'hex') from sessions")
-        .fetch_one(&app.database.pool)
-        .await
-        .expect("the row");
+    let row = text(&app, "select encode(substr(id, 1, 6), 'hex') from sessions").await;
 
     let page = app.get_with("/visits", &cookie).await;
 
     assert!(page.body.contains(&row), "{row} {page:#?}");
     assert!(page.body.contains("HttpOnly") && page.body.contains("SameSite=Lax"), "{page:#?}");
     assert!(page.body.contains("&#34;user_id&#34;:") && page.body.contains(first.user()), "{page:#?}");
-    assert!(
-        !page.body.contains(cookie.trim_start_matches("id=")),
-        "the whole value is nobody's business: {page:#?}"
-    );
+    assert!(!page.body.contains(cookie.trim_start_matches("id=")), "only the start of the value: {page:#?}");
+    assert_nothing_inline(&page);
 }
 
 #[actix_web::test]
-async fn without_a_session_the_page_invites_and_starts_none() {
+async fn without_a_session_the_page_invites_to_start_one_and_starts_none() {
     let app = TestApp::spawn().await;
 
     let page = Page::of(app.request(Method::GET, "/visits")).await;
@@ -60,20 +98,128 @@ async fn without_a_session_the_page_invites_and_starts_none() {
     assert_eq!(page.status, 200, "{page:#?}");
     assert!(page.body.contains(r#"href="/""#) && page.try_element("user").is_none(), "{page:#?}");
     assert!(page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+    assert_eq!(app.database.number(SESSIONS).await, 0);
 }
 
 #[actix_web::test]
-async fn after_the_idle_timeout_the_visitor_is_a_stranger() {
+async fn after_the_idle_timeout_the_page_shows_nothing_of_the_session() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     let user = browser.get("/").await.user().to_owned();
     app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
 
-    let invited = browser.get("/visits").await;
-    let back = browser.get("/").await;
+    let page = browser.get("/visits").await;
 
-    assert!(invited.try_element("user").is_none(), "{invited:#?}");
-    assert_eq!(back.visits(), 1);
-    assert_ne!(back.user(), user);
+    assert!(page.try_element("user").is_none() && !page.body.contains(&user), "{page:#?}");
+}
+
+#[actix_web::test]
+async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the_session() {
+    let app = TestApp::spawn().await;
+    let (first, cookie) = app.new_session().await;
+    app.get_with("/", &cookie).await;
+
+    for accept in
+        ["application/json", "application/json, text/plain, */*", "text/html;q=0.9, application/json"]
+    {
+        let (page, value) = json(&app, &cookie, accept).await;
+
+        let format =
+            r#"select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from sessions"#;
+        let expires_at = text(&app, format).await;
+        let format = r#"select to_char((created_at + interval '8 hours') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            from sessions"#;
+        let ends_at = text(&app, format).await;
+        let expected = serde_json::json!({
+            "user_id": first.user(), "visits": 2, "expires_at": expires_at, "ends_at": ends_at
+        });
+        assert_eq!(value, expected, "{accept} {page:#?}");
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "application/json"));
+        assert_eq!(page.header("cache-control"), "no-store", "one address has two forms: {page:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_json_of_a_session_that_nears_its_maximum_lifetime_expires_with_it() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    app.database.execute("update sessions set created_at = now() - interval '7 hours 55 minutes'").await;
+
+    let (page, value) = json(&app, &cookie, "application/json").await;
+
+    assert!(value["ends_at"].is_string(), "{page:#?}");
+    assert_eq!(value["expires_at"], value["ends_at"], "{page:#?}");
+}
+
+#[actix_web::test]
+async fn without_a_session_the_json_is_null_and_none_is_started() {
+    let app = TestApp::spawn().await;
+
+    let (page, value) = json(&app, "", "application/json").await;
+
+    assert_eq!((page.status.as_u16(), value), (200, Value::Null), "{page:#?}");
+    assert!(page.set_cookies().is_empty(), "{page:#?}");
+    assert_eq!(app.database.number(SESSIONS).await, 0);
+}
+
+#[actix_web::test]
+async fn a_client_that_does_not_prefer_json_gets_html() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+
+    for accept in [
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "text/html, application/json;q=0.9",
+        "*/*",
+        "",
+        "nonsense",
+    ] {
+        let request = app.request(Method::GET, "/visits").header("accept", accept);
+        let page = Page::of(request.header("cookie", &cookie)).await;
+
+        assert_eq!(page.status, 200, "{accept} {page:#?}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{accept} {page:#?}");
+        assert_eq!(page.header("cache-control"), "no-store", "one address has two forms: {page:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_page_supports_get_and_head_only() {
+    let app = TestApp::spawn().await;
+
+    let head = Page::of(app.request(Method::HEAD, "/visits")).await;
+    let post = app.request(Method::POST, "/visits").header("sec-fetch-site", "same-origin");
+    let post = Page::of(post).await;
+
+    assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{head:#?}");
+    assert_eq!(post.status, 405, "{post:#?}");
+    let mut allow: Vec<&str> = post.header("allow").split(", ").collect();
+    allow.sort_unstable();
+    assert_eq!(allow, ["GET", "HEAD"], "{post:#?}");
+}
+
+#[actix_web::test]
+async fn the_page_logs_neither_the_cookie_nor_the_state() {
+    let app = TestApp::spawn().await;
+    let (first, cookie) = app.new_session().await;
+    let visit = log::lines_of_visit(first.user());
+    let before = log::lines_with(first.user()).len();
+
+    app.get_with("/visits", &cookie).await;
+
+    assert!(!visit.is_empty());
+    assert!(log::lines_with(cookie.trim_start_matches("id=")).is_empty());
+    assert_eq!(log::lines_with(first.user()).len(), before, "the state contains the user");
+}
+
+#[actix_web::test]
+async fn without_a_database_the_page_is_a_503_page() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    app.database.execute("alter table visitors rename to elsewhere").await;
+
+    let page = app.get_with("/visits", &cookie).await;
+
+    assert_eq!((page.status.as_u16(), page.header("retry-after")), (503, "5"), "{page:#?}");
+    assert!(page.body.contains("<html") && !page.body.contains("elsewhere"), "{page:#?}");
 }

@@ -1,11 +1,27 @@
-use std::sync::Arc;
+//! `/`: visits, counted exactly.
 
+use std::collections::HashSet;
+
+use actix_web::rt;
+use futures_util::future::join_all;
 use reqwest::Method;
 
-use crate::support::{Page, TestApp, log};
+use crate::{
+    headers::assert_nothing_inline,
+    support::{Page, TestApp, log},
+};
+
+const SESSIONS: &str = "select count(*) from sessions";
+const VISITORS: &str = "select count(*) from visitors";
+
+/// Sends these requests at once.
+async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec<Page> {
+    let sent: Vec<_> = requests.map(|request| rt::spawn(Page::of(request))).collect();
+    join_all(sent).await.into_iter().map(|page| page.expect("a page")).collect()
+}
 
 #[actix_web::test]
-async fn a_first_visit_greets_a_new_user_and_starts_one_session() {
+async fn a_first_visit_greets_a_new_user_and_writes_only_the_session_row() {
     let app = TestApp::spawn().await;
 
     let page = app.browser().get("/").await;
@@ -14,23 +30,39 @@ async fn a_first_visit_greets_a_new_user_and_starts_one_session() {
     assert_eq!(page.visits(), 1);
     assert_eq!(page.user().len(), 36, "{page:#?}");
     assert_eq!(page.set_cookies().len(), 1, "{page:#?}");
-    assert!(page.body.contains("new session"), "{page:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
-    assert_eq!(app.database.number("select count(*) from users").await, 1);
+    assert_nothing_inline(&page);
+    assert_eq!(app.database.number(SESSIONS).await, 1);
+    assert_eq!(app.database.number(VISITORS).await, 0);
 }
 
 #[actix_web::test]
-async fn the_session_names_the_user_in_json_that_can_be_queried() {
+async fn a_second_visit_creates_the_visitor_with_two_visits() {
     let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
 
-    app.browser().get("/").await;
+    let page = browser.get("/").await;
 
-    let same = "select count(*) from sessions join users on state->>'user_id' = users.id::text";
+    assert_eq!(page.visits(), 2, "{page:#?}");
+    assert_nothing_inline(&page);
+    assert_eq!(app.database.number("select visits from visitors").await, 2);
+    assert_eq!(app.database.number(SESSIONS).await, 1);
+}
+
+#[actix_web::test]
+async fn the_session_names_the_visitor_in_json_that_can_be_queried() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+
+    browser.get("/").await;
+    browser.get("/").await;
+
+    let same = "select count(*) from sessions join visitors on state->>'user_id' = visitors.id::text";
     assert_eq!(app.database.number(same).await, 1);
 }
 
 #[actix_web::test]
-async fn the_tenth_visit_shows_ten_and_logs_it() {
+async fn the_tenth_visit_shows_ten_and_logs_it_once() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
 
@@ -42,9 +74,11 @@ async fn the_tenth_visit_shows_ten_and_logs_it() {
 
     assert_eq!(tenth.visits(), 10);
     assert_eq!(tenth.user(), first.user());
-    assert!(tenth.set_cookies().is_empty(), "the cookie stays as it is: {tenth:#?}");
-    let line = format!("User {} has visited the page 10 times", first.user());
-    assert_eq!(log::lines_with(&line).len(), 1);
+    assert!(tenth.set_cookies().is_empty(), "the cookie stays the same: {tenth:#?}");
+    let lines = log::lines_with(&format!("User {} has visited the page 10 times", first.user()));
+    let [line] = &lines[..] else { panic!("{lines:#?}") };
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&line["user_id"], &line["visits"]), (&first.user().into(), &10.into()), "{line}");
 }
 
 #[actix_web::test]
@@ -62,24 +96,41 @@ async fn two_visitors_have_two_counts() {
 }
 
 #[actix_web::test]
-async fn two_hundred_visits_at_once_raise_the_count_by_two_hundred() {
-    let app = Arc::new(TestApp::spawn().await);
-    let (_, cookie) = app.new_session().await;
+async fn two_hundred_first_visits_at_once_start_two_hundred_sessions() {
+    let app = TestApp::spawn().await;
 
-    let visits = (0..200).map(|_| {
-        let request = app.request(Method::GET, "/").header("cookie", &cookie);
-        actix_web::rt::spawn(async { Page::of(request).await })
-    });
-    let mut seen = Vec::new();
-    for visit in visits.collect::<Vec<_>>() {
-        let page = visit.await.expect("a page");
-        assert_eq!(page.status, 200, "{page:#?}");
-        seen.push(page.visits());
+    let pages = at_once((0..200).map(|_| app.request(Method::GET, "/"))).await;
+
+    for page in &pages {
+        assert_eq!((page.status.as_u16(), page.set_cookies().len()), (200, 1), "{page:#?}");
+        assert_eq!(page.visits(), 1, "{page:#?}");
     }
-    seen.sort_unstable();
+    let users: HashSet<&str> = pages.iter().map(Page::user).collect();
+    assert_eq!(users.len(), 200);
+    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (200, 0));
+    let cookies: Vec<String> = pages.iter().map(|page| page.cookie("id").expect("a cookie")).collect();
+    let again =
+        at_once(cookies.iter().map(|cookie| app.request(Method::GET, "/").header("cookie", cookie))).await;
+    for (first, second) in pages.iter().zip(&again) {
+        assert_eq!((second.user(), second.visits()), (first.user(), 2), "each cookie has its own session");
+    }
+}
 
-    assert_eq!(seen, (2..=201).collect::<Vec<_>>(), "every visitor sees a number of their own");
-    assert_eq!(app.database.number("select visits from users").await, 201);
+#[actix_web::test]
+async fn of_two_hundred_visits_at_once_that_follow_the_first_each_shows_a_count_of_its_own() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    assert_eq!(app.database.number(VISITORS).await, 0, "any of them may be the second visit");
+
+    let pages = at_once((0..200).map(|_| app.request(Method::GET, "/").header("cookie", &cookie))).await;
+
+    for page in &pages {
+        assert_eq!(page.status, 200, "{page:#?}");
+    }
+    let mut seen: Vec<i64> = pages.iter().map(Page::visits).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (2..=201).collect::<Vec<_>>());
+    assert_eq!(app.database.number("select visits from visitors").await, 201);
 }
 
 #[actix_web::test]
@@ -90,10 +141,7 @@ async fn head_counts_nothing_and_starts_nothing() {
 
     assert_eq!(page.status, 200, "{page:#?}");
     assert!(page.body.is_empty() && page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!(
-        app.database.number("select (select count(*) from users) + (select count(*) from sessions)").await,
-        0
-    );
+    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
 }
 
 #[actix_web::test]
@@ -109,44 +157,53 @@ async fn a_prefetch_counts_nothing_and_starts_nothing() {
         let page = Page::of(app.request(Method::GET, "/").header(name, value)).await;
 
         assert_eq!(page.status, 200, "{page:#?}");
-        assert!(page.set_cookies().is_empty(), "{page:#?}");
+        assert!(page.set_cookies().is_empty() && page.try_element("user").is_none(), "{page:#?}");
+        assert_nothing_inline(&page);
     }
-    assert_eq!(
-        app.database.number("select (select count(*) from users) + (select count(*) from sessions)").await,
-        0
-    );
+    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
 }
 
 #[actix_web::test]
-async fn a_prefetch_of_a_known_visitor_shows_the_count_as_it_is() {
+async fn a_prefetch_for_a_known_visitor_shows_the_count_without_adding_to_it() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
-    browser.get("/").await;
 
-    let ahead = Page::of(browser.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
+    for visit in 1..4 {
+        assert_eq!(browser.get("/").await.visits(), visit);
+        let ahead = Page::of(browser.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
 
-    assert_eq!(ahead.visits(), 1);
-    assert_eq!(browser.get("/").await.visits(), 2);
+        assert_eq!(ahead.visits(), visit, "{ahead:#?}");
+    }
 }
 
 #[actix_web::test]
-async fn the_cookie_is_secure_and_host_bound_unless_told_otherwise() {
-    let app = TestApp::spawn_with(&[("COOKIE_SECURE", "true")]).await;
+async fn a_visit_after_the_idle_timeout_or_the_maximum_lifetime_starts_a_new_session() {
+    for expired in [
+        "update sessions set expires_at = now() - interval '1 second'",
+        "update sessions set created_at = now() - interval '8 hours'",
+    ] {
+        let app = TestApp::spawn().await;
+        let browser = app.browser();
+        let user = browser.get("/").await.user().to_owned();
+        browser.get("/").await;
+        app.database.execute(expired).await;
 
-    let page = Page::of(app.request(Method::GET, "/")).await;
+        let page = browser.get("/").await;
 
-    let [cookie] = page.set_cookies()[..] else { panic!("{page:#?}") };
-    let mut parts: Vec<&str> = cookie.split("; ").skip(1).collect();
-    parts.sort_unstable();
-    assert!(cookie.starts_with("__Host-id="), "{cookie}");
-    assert_eq!(parts, ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
+        assert_eq!(page.visits(), 1, "{expired} {page:#?}");
+        assert_ne!(page.user(), user, "{expired}");
+    }
 }
 
 #[actix_web::test]
-async fn the_cookie_shows_nothing_of_the_key_or_the_user() {
+async fn a_wrong_method_is_a_405_page() {
     let app = TestApp::spawn().await;
 
-    let (page, cookie) = app.new_session().await;
+    let post = app.request(Method::POST, "/").header("sec-fetch-site", "same-origin");
+    let page = Page::of(post).await;
 
-    assert!(!cookie.contains(page.user()) && cookie.len() > 100, "{cookie}");
+    assert_eq!(page.status, 405, "{page:#?}");
+    let mut allow: Vec<&str> = page.header("allow").split(", ").collect();
+    allow.sort_unstable();
+    assert_eq!(allow, ["GET", "HEAD"], "{page:#?}");
 }

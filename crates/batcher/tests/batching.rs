@@ -1,0 +1,127 @@
+//! Concurrent calls share statements. A batcher without calls does nothing.
+
+mod support;
+
+use std::{str::FromStr, time::Duration};
+
+use batcher::{Batcher, MAX_BATCH};
+use sqlx::postgres::PgConnectOptions;
+use support::{Double, Numbers, eventually, results, start_calls};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+
+#[tokio::test]
+async fn calls_during_a_statement_share_the_next_one_and_its_commit() {
+    let numbers = Numbers::new().await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, 1..=30).await;
+    held.release().await;
+
+    let doubles: Vec<i64> =
+        results(calls).await.into_iter().map(|result| result.expect("a double")).collect();
+    assert_eq!(doubles, (1..=30).map(|n| 2 * n).collect::<Vec<_>>(), "each call gets its own output");
+    assert_eq!(numbers.batch_sizes().await.len(), 2, "two statements: the held one, and the next one");
+}
+
+#[tokio::test]
+async fn each_statement_takes_at_most_max_batch_items_of_a_long_queue() {
+    let numbers = Numbers::new().await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, 1..=400).await;
+    held.release().await;
+
+    for (n, result) in (1..).zip(results(calls).await) {
+        assert_eq!(result.expect("a double"), 2 * n);
+    }
+    let sizes = numbers.batch_sizes().await;
+    assert!(sizes.iter().all(|&size| size <= MAX_BATCH as i64), "{sizes:?}");
+    assert!(sizes.len() < 40, "more than ten calls share a statement on average: {sizes:?}");
+}
+
+#[tokio::test]
+async fn a_lone_call_is_sent_at_once_and_answered_after_its_commit() {
+    let numbers = Numbers::new().await;
+    let mut fastest = Duration::MAX;
+
+    for n in 1..=20 {
+        let start = Instant::now();
+        numbers.batcher.call(n).await.expect("a double");
+        fastest = fastest.min(start.elapsed());
+
+        assert_eq!(
+            numbers.database.number("select count(*) from numbers").await,
+            n,
+            "another connection sees it"
+        );
+    }
+
+    assert!(fastest < Duration::from_millis(50), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_call_is_not_sent_and_the_others_are() {
+    let numbers = Numbers::new().await;
+    let held = numbers.hold().await;
+
+    let dropped = start_calls(&numbers.batcher, [7]).await;
+    let others = start_calls(&numbers.batcher, [8]).await;
+    for call in dropped {
+        call.abort();
+        assert!(call.await.is_err_and(|error| error.is_cancelled()));
+    }
+    held.release().await;
+
+    let others = results(others).await;
+    assert!(matches!(others[..], [Ok(16)]), "{others:?}");
+    assert_eq!(numbers.database.number("select count(*) from numbers where n = 7").await, 0);
+}
+
+#[tokio::test]
+async fn the_connection_is_closed_when_the_last_clone_is_dropped() {
+    let Numbers { batcher, database } = Numbers::new().await;
+    let connections = "select count(*) from pg_stat_activity
+        where datname = current_database() and query like 'insert into numbers%'";
+
+    let clone = batcher.clone();
+    batcher.call(1).await.expect("a double");
+    drop(batcher);
+    clone.call(2).await.expect("a double");
+    assert_eq!(database.number(connections).await, 1, "both used the same connection");
+
+    drop(clone);
+    eventually("the connection is closed", async || database.number(connections).await == 0).await;
+}
+
+#[test]
+fn creating_cloning_and_dropping_a_batcher_works_outside_a_runtime() {
+    let options = PgConnectOptions::from_str("postgres://localhost/").expect("a URL");
+
+    let batcher = Batcher::new(&options, Double);
+
+    drop(batcher.clone());
+    drop(batcher);
+}
+
+#[tokio::test]
+async fn a_batcher_starts_no_task_and_no_connection_before_its_first_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("nobody");
+
+    let batcher = Batcher::new(&options, Double);
+    let clone = batcher.clone();
+
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err(), "no connection");
+
+    let _calls = start_calls(&clone, [1]).await;
+    timeout(Duration::from_secs(10), listener.accept())
+        .await
+        .expect("the call connects")
+        .expect("a connection");
+}

@@ -1,0 +1,138 @@
+//! Statements that PostgreSQL refuses, and statements that are wrong themselves.
+
+mod support;
+
+use batcher::{Batcher, Error, Statement};
+use sqlx::PgConnection;
+use support::{Numbers, TestDatabase, results, start_calls};
+
+#[tokio::test]
+async fn a_bad_item_fails_alone() {
+    let numbers = Numbers::new().await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, [1, -1, 2]).await;
+    held.release().await;
+
+    let results = results(calls).await;
+    assert!(matches!(results[..], [Ok(2), Err(Error::Database(_)), Ok(4)]), "{results:?}");
+    assert_eq!(numbers.database.number("select count(*) from numbers").await, 3);
+}
+
+/// A trigger function that raises an exception with its first argument as SQLSTATE. Its second argument is the number of
+/// inserted rows after which it stops doing so. The sequence counts rows, also those that are rolled back.
+const REFUSE: &str = "
+    create sequence attempts;
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+        if nextval('attempts') <= tg_argv[1]::bigint then
+            raise exception 'refused' using errcode = tg_argv[0];
+        end if;
+        return new;
+    end $$";
+
+const ATTEMPTS: &str = "select last_value from attempts";
+
+#[tokio::test]
+async fn a_batch_refused_once_by_a_deadlock_is_tried_again_item_by_item() {
+    let numbers = Numbers::new().await;
+    numbers.database.execute(REFUSE).await;
+    numbers
+        .database
+        .execute(
+            "create trigger refuse before insert on numbers
+             for each row when (new.n > 0) execute function refuse('40P01', 1)",
+        )
+        .await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, [1, 2, 3]).await;
+    held.release().await;
+
+    let results = results(calls).await;
+    assert!(matches!(results[..], [Ok(2), Ok(4), Ok(6)]), "{results:?}");
+    assert_eq!(numbers.batch_sizes().await.len(), 4, "a statement for each item, and the held one");
+}
+
+#[tokio::test]
+async fn an_item_refused_twice_is_not_tried_again() {
+    let numbers = Numbers::new().await;
+    numbers.database.execute(REFUSE).await;
+    numbers
+        .database
+        .execute(
+            "create trigger refuse before insert on numbers
+             for each row when (new.n = 13) execute function refuse('P0001', 1000)",
+        )
+        .await;
+
+    let result = numbers.batcher.call(13).await;
+
+    assert!(matches!(result, Err(Error::Database(_))), "{result:?}");
+    assert_eq!(numbers.database.number(ATTEMPTS).await, 2);
+}
+
+#[tokio::test]
+async fn a_statement_that_may_have_been_committed_is_not_tried_again() {
+    let numbers = Numbers::new().await;
+    numbers.database.execute(REFUSE).await;
+    numbers
+        .database
+        .execute(
+            "create trigger refuse before insert on numbers
+             for each row when (new.n = 13) execute function refuse('40003', 1000)",
+        )
+        .await;
+
+    let result = numbers.batcher.call(13).await;
+
+    assert!(matches!(result, Err(Error::Database(_))), "{result:?}");
+    assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
+}
+
+/// Panics at zero.
+struct Reciprocal;
+
+impl Statement for Reciprocal {
+    type Item = i64;
+    type Output = i64;
+
+    async fn run(&self, _: &mut PgConnection, items: &[i64]) -> sqlx::Result<Vec<i64>> {
+        Ok(items.iter().map(|n| 1 / n).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_statement_fails_its_callers_only() {
+    let database = TestDatabase::new().await;
+    let batcher = Batcher::new(&database.options, Reciprocal);
+
+    let result = batcher.call(0).await;
+
+    assert!(matches!(result, Err(Error::Panicked)), "{result:?}");
+    assert_eq!(batcher.call(1).await.expect("an output"), 1);
+}
+
+/// Returns as many outputs as its only item says.
+struct Outputs;
+
+impl Statement for Outputs {
+    type Item = usize;
+    type Output = ();
+
+    async fn run(&self, _: &mut PgConnection, items: &[usize]) -> sqlx::Result<Vec<()>> {
+        Ok(vec![(); items[0]])
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_returns_the_wrong_number_of_outputs_is_an_error() {
+    let database = TestDatabase::new().await;
+    let batcher = Batcher::new(&database.options, Outputs);
+
+    for wrong in [0, 2] {
+        let result = batcher.call(wrong).await;
+        assert!(matches!(result, Err(Error::Database(_))), "{wrong}: {result:?}");
+    }
+    batcher.call(1).await.expect("an output");
+}

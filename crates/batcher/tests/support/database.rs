@@ -1,0 +1,55 @@
+use std::{str::FromStr, thread};
+
+use dev::{TestServer, test_database_server};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// A database on the shared test server. It is dropped with this, also if the test panics.
+pub struct TestDatabase {
+    pub pool: PgPool,
+    pub options: PgConnectOptions,
+    name: String,
+    server: &'static TestServer,
+}
+
+impl TestDatabase {
+    pub async fn new() -> Self {
+        let server = test_database_server();
+        let name = server.new_database_name();
+        admin(server, format!("create database {name}")).await;
+        let options = PgConnectOptions::from_str(&server.url(&name)).expect("a URL");
+        let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone());
+        Self { pool, options, name, server }
+    }
+
+    /// Returns a number from the database, such as a count of rows.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    pub async fn execute(&self, sql: &'static str) {
+        self.pool.execute(sql).await.expect(sql);
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        let server = self.server;
+        // On a thread with a runtime of its own, because the test's runtime may be stopping.
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(admin(server, drop));
+        });
+        let dropped = dropped.join();
+        assert!(dropped.is_ok() || thread::panicking(), "the test's database can't be dropped");
+    }
+}
+
+async fn admin(server: &TestServer, sql: String) {
+    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
+    connection.close().await.expect("close");
+}

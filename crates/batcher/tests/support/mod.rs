@@ -1,0 +1,126 @@
+//! A database for each test, and a batcher that inserts numbers into it.
+
+// No test program uses everything.
+#![allow(dead_code)]
+
+mod database;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use batcher::{Batcher, Error, Statement};
+use futures_util::future::join_all;
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::{task::JoinHandle, time::timeout};
+
+pub use database::TestDatabase;
+
+/// No wait in a test lasts longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Inserts numbers and returns their doubles. The table refuses negative numbers.
+pub struct Double;
+
+impl Statement for Double {
+    type Item = i64;
+    type Output = i64;
+
+    async fn run(&self, connection: &mut PgConnection, numbers: &[i64]) -> sqlx::Result<Vec<i64>> {
+        sqlx::query("insert into numbers (n) select unnest($1::bigint[])")
+            .bind(numbers)
+            .execute(connection)
+            .await?;
+        Ok(numbers.iter().map(|n| 2 * n).collect())
+    }
+}
+
+/// The table of [`Double`]. Each row also has the transaction that inserted it.
+pub const TABLE: &str =
+    "create table numbers (n bigint check (n >= 0), transaction xid8 default pg_current_xact_id())";
+
+/// A batcher with a database of its own.
+pub struct Numbers {
+    pub batcher: Batcher<Double>,
+    pub database: TestDatabase,
+}
+
+impl Numbers {
+    pub async fn new() -> Self {
+        let database = TestDatabase::new().await;
+        database.execute(TABLE).await;
+        Self { batcher: Batcher::new(&database.options, Double), database }
+    }
+
+    /// Makes the batcher's statement wait, with a call for zero in it, until the lock is released.
+    pub async fn hold(&self) -> Held {
+        let mut lock = self.database.pool.begin().await.expect("a transaction");
+        sqlx::query("lock table numbers in exclusive mode").execute(&mut *lock).await.expect("a lock");
+        let calls = start_calls(&self.batcher, [0]).await;
+        let waiting = "select count(*) from pg_locks where relation = 'numbers'::regclass and not granted";
+        eventually("the statement waits", async || self.database.number(waiting).await > 0).await;
+        Held { lock, calls }
+    }
+
+    /// Returns the number of items in each statement so far.
+    pub async fn batch_sizes(&self) -> Vec<i64> {
+        let sizes = "select count(*) from numbers group by transaction";
+        sqlx::query_scalar(sizes).fetch_all(&self.database.pool).await.expect("rows")
+    }
+}
+
+/// A batcher's statement that waits.
+pub struct Held {
+    lock: Transaction<'static, Postgres>,
+    calls: Vec<JoinHandle<Result<i64, Error>>>,
+}
+
+impl Held {
+    /// Lets the statement go on, and waits for its answer.
+    pub async fn release(self) {
+        self.lock.rollback().await.expect("released");
+        let results = results(self.calls).await;
+        assert!(matches!(results[..], [Ok(0)]), "{results:?}");
+    }
+}
+
+/// Starts a call for each item, and returns when all of them have reached the queue.
+///
+/// Needs the single thread of `#[tokio::test]`, where a task runs until it waits.
+pub async fn start_calls<S: Statement>(
+    batcher: &Batcher<S>,
+    items: impl IntoIterator<Item = S::Item>,
+) -> Vec<JoinHandle<Result<S::Output, Error>>> {
+    let started = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = items
+        .into_iter()
+        .map(|item| {
+            let (batcher, started) = (batcher.clone(), started.clone());
+            tokio::spawn(async move {
+                started.fetch_add(1, Ordering::Relaxed);
+                batcher.call(item).await
+            })
+        })
+        .collect();
+    eventually("all calls start", async || started.load(Ordering::Relaxed) == calls.len()).await;
+    calls
+}
+
+/// Waits for the calls, and returns their results in the same order.
+pub async fn results<T>(calls: Vec<JoinHandle<Result<T, Error>>>) -> Vec<Result<T, Error>> {
+    let results = timeout(PATIENCE, join_all(calls)).await.expect("every call ends");
+    results.into_iter().map(|result| result.expect("no call panics")).collect()
+}
+
+/// Waits until `condition` is true. Fails after ten seconds.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

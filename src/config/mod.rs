@@ -1,0 +1,230 @@
+//! The configuration, read from environment variables when the app starts.
+
+mod secret;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZero, NonZeroU32},
+    ops::RangeInclusive,
+    path::Path,
+    str::FromStr,
+    thread,
+    time::Duration,
+};
+
+use forwarded::TrustedProxies;
+use sqlx::postgres::PgConnectOptions;
+
+pub use secret::SecretKeys;
+
+/// The settings in which two deployments differ. Each field names its variable, its default and its effect.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. What
+    /// it leaves out comes from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
+    pub database_url: DatabaseUrl,
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. In addition, each worker opens up to
+    /// four connections.
+    pub database_max_connections: u32,
+    /// `WORKERS` (half the processors, 1 to 4): number of threads that serve requests, 1 to 64.
+    pub workers: usize,
+    /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
+    pub bind_address: SocketAddr,
+    /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters, separated by commas. The first one encrypts
+    /// cookies, and the others still decrypt old ones.
+    ///
+    /// `SESSION_SECRET_FILE` (`.session-secret`): a file with the same contents, if `SESSION_SECRET` is not set. A missing
+    /// file is created with a random secret.
+    pub session_secret: SecretKeys,
+    /// `SESSION_IDLE_TIMEOUT` (`30m`): a session expires after this time without requests. At least `1m`, at most
+    /// `SESSION_MAX_AGE`.
+    pub session_idle_timeout: Duration,
+    /// `SESSION_MAX_AGE` (`8h`): maximum lifetime of a session, regardless of activity. At most `400d`.
+    pub session_max_age: Duration,
+    /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id`, and browsers send it over HTTPS only. With `false`, it is `id`
+    /// and also works over plain HTTP. Use `false` for localhost only.
+    pub cookie_secure: bool,
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start in a minute.
+    /// `0` sets no limit. Visitors with a session are never refused.
+    pub new_sessions_per_minute: Option<NonZeroU32>,
+    /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
+    /// headers are believed, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
+    pub trusted_proxies: TrustedProxies,
+    /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
+    pub log_format: LogFormat,
+    /// `RUST_LOG` (`info,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
+    /// [`EnvFilter`](tracing_subscriber::EnvFilter).
+    pub log_filter: String,
+}
+
+/// The address of the database. `Debug` hides the password.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub PgConnectOptions);
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(url) = self;
+        let (user, host, port) = (url.get_username(), url.get_host(), url.get_port());
+        write!(f, "{user}@{host}:{port}/{}", url.get_database().unwrap_or_default())
+    }
+}
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// All missing and invalid variables, with what each accepts.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid configuration; nothing was started\n  {}", .0.join("\n  "))]
+pub struct ConfigError(Vec<String>);
+
+impl Config {
+    /// Reads the environment, and a `.env` file in the current directory or one above. Variables that are already set take
+    /// precedence over the file.
+    ///
+    /// # Errors
+    /// Returns one error that names every invalid variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        match dotenvy::dotenv() {
+            Ok(_) => {}
+            Err(error) if error.not_found() => {}
+            Err(dotenvy::Error::Io(error)) => return Err(ConfigError(vec![format!(".env: {error}")])),
+            // dotenvy's own message quotes the line, which may contain a password.
+            Err(_) => return Err(ConfigError(vec![".env: a line is not in the form NAME=value".into()])),
+        }
+        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Reads the variables through `lookup`. An empty value counts as not set.
+    ///
+    /// # Errors
+    /// Returns one error that names every invalid variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut read = Reader { lookup, problems: Vec::new() };
+        let database_url = read.parse("DATABASE_URL", EXAMPLE_URL, database_url);
+        if read.get("DATABASE_URL").is_none() {
+            read.problems.push(format!("DATABASE_URL: is not set; it could be {EXAMPLE_URL}"));
+        }
+        let database_max_connections =
+            read.parse("DATABASE_MAX_CONNECTIONS", "10", |value| number(value, 1..=1000));
+        let workers = read.parse("WORKERS", &default_workers(), |value| number(value, 1..=64));
+        let bind_address = read.parse("BIND_ADDRESS", "127.0.0.1:8080", |value| {
+            value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
+        });
+        let session_idle_timeout = read.parse("SESSION_IDLE_TIMEOUT", "30m", duration);
+        let session_max_age = read.parse("SESSION_MAX_AGE", "8h", duration);
+        if session_idle_timeout > session_max_age {
+            read.problems.push("SESSION_IDLE_TIMEOUT: must not be longer than SESSION_MAX_AGE".into());
+        }
+        let cookie_secure =
+            read.parse("COOKIE_SECURE", "true", |value| value.parse().map_err(|_| "true or false".into()));
+        let new_sessions_per_minute = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", |value| {
+            number(value, 0..=1_000_000).map(NonZeroU32::new)
+        });
+        let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
+        let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
+        let log_filter =
+            read.parse("RUST_LOG", "info,actix_server=warn,actix_session=error,sqlx=warn", log_filter);
+        // Last, because it may create a file.
+        match read.session_secret() {
+            Some(session_secret) if read.problems.is_empty() => Ok(Self {
+                database_url,
+                database_max_connections,
+                workers,
+                bind_address,
+                session_secret,
+                session_idle_timeout,
+                session_max_age,
+                cookie_secure,
+                new_sessions_per_minute,
+                trusted_proxies,
+                log_format,
+                log_filter,
+            }),
+            _ => Err(ConfigError(read.problems)),
+        }
+    }
+}
+
+const EXAMPLE_URL: &str = "postgres://user:password@localhost:5432/name";
+
+struct Reader<L> {
+    lookup: L,
+    problems: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// Parses the variable `name`, or `default`. The error of `parse` says what the variable accepts. An invalid value is
+    /// not shown, because it may be a secret in the wrong place.
+    fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        match self.get(name).map(|value| parse(&value)) {
+            Some(Ok(value)) => return value,
+            Some(Err(accepts)) => self.problems.push(format!("{name}: must be {accepts}")),
+            None => {}
+        }
+        parse(default).expect("the default is valid")
+    }
+
+    /// Reads `SESSION_SECRET` or the file. Creates a missing file only if everything else is valid.
+    fn session_secret(&mut self) -> Option<SecretKeys> {
+        let (name, keys) = match self.get("SESSION_SECRET") {
+            Some(secrets) => ("SESSION_SECRET", secrets.parse()),
+            None if !self.problems.is_empty() => return None,
+            None => {
+                let path = self.get("SESSION_SECRET_FILE").unwrap_or_else(|| ".session-secret".into());
+                ("SESSION_SECRET_FILE", SecretKeys::from_file(Path::new(&path)))
+            }
+        };
+        keys.map_err(|accepts| self.problems.push(format!("{name}: must be {accepts}"))).ok()
+    }
+}
+
+fn database_url(value: &str) -> Result<DatabaseUrl, String> {
+    let is_postgres = value.starts_with("postgres://") || value.starts_with("postgresql://");
+    let url = value.parse().ok().filter(|_| is_postgres).map(DatabaseUrl);
+    url.ok_or_else(|| format!("a PostgreSQL URL, such as {EXAMPLE_URL}"))
+}
+
+fn number<T: FromStr + PartialOrd + fmt::Display>(
+    value: &str,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
+    let number = value.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+}
+
+/// The other half of the processors is for PostgreSQL, which often runs on the same machine.
+fn default_workers() -> String {
+    (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4).to_string()
+}
+
+fn duration(value: &str) -> Result<Duration, String> {
+    let range = Duration::from_secs(60)..=Duration::from_secs(400 * 24 * 60 * 60);
+    let duration = humantime::parse_duration(value).ok().filter(|duration| range.contains(duration));
+    // Whole seconds, because PostgreSQL would reject nanoseconds.
+    let duration = duration.filter(|duration| duration.subsec_nanos() == 0);
+    duration.ok_or_else(|| "a duration in whole seconds, such as 30m or 8h, from 1m to 400d".into())
+}
+
+fn log_format(value: &str) -> Result<LogFormat, String> {
+    match value {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("pretty or json".into()),
+    }
+}
+
+fn log_filter(value: &str) -> Result<String, String> {
+    let parsed = tracing_subscriber::EnvFilter::builder().parse(value);
+    parsed.map(|_| value.to_owned()).map_err(|_| "log directives, such as info or warn,app=debug".into())
+}

@@ -1,0 +1,66 @@
+//! One log line for each request, and an id that all lines of a request share.
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+};
+use tracing::Span;
+use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
+
+/// Returns the middleware that logs requests.
+pub fn request_log() -> TracingLogger<RequestLog> {
+    TracingLogger::new()
+}
+
+/// Logs `line` when the response is ready and only if it is a success. By then, the session is saved.
+pub fn log_after_success(request: &HttpRequest, line: impl FnOnce() + 'static) {
+    request.extensions_mut().insert(AfterSuccess(Box::new(line)));
+}
+
+struct AfterSuccess(Box<dyn FnOnce()>);
+
+/// What the log says of a request: never a header, a cookie or a query, which may be secret.
+pub struct RequestLog;
+
+impl RootSpanBuilder for RequestLog {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        let id = request.extensions().get::<RequestId>().copied();
+        tracing::info_span!(
+            "request",
+            id = id.map(tracing::field::display),
+            method = truncated(request.method().as_str(), 16),
+            path = truncated(request.path(), 256),
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
+        let status = match outcome {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        let request = outcome.as_ref().ok().map(ServiceResponse::request);
+        if let Some(request) = request
+            && status.is_success()
+            && let Some(AfterSuccess(line)) = request.extensions_mut().remove()
+        {
+            line();
+        }
+        if request.is_some_and(|request| is_routine(request.path(), status)) {
+            tracing::debug!(status = status.as_u16(), "answered");
+        } else {
+            tracing::info!(status = status.as_u16(), "answered");
+        }
+    }
+}
+
+/// Returns whether this was a successful health check or static file, which would fill the log.
+fn is_routine(path: &str, status: StatusCode) -> bool {
+    let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
+    is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))
+}
+
+fn truncated(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
+}

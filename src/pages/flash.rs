@@ -1,0 +1,58 @@
+//! A message that the next page shows once, such as "You are logged out".
+//!
+//! A cookie carries it across the redirect. It holds a name and no text, so a planted cookie can't put words on a page.
+
+use actix_web::{
+    HttpRequest,
+    cookie::{Cookie, SameSite, time::Duration},
+    web::Data,
+};
+
+use super::is_seen;
+use crate::middleware::session_cookie::SessionCookie;
+
+/// A message. To add one, add a constant and list it in `ALL`.
+#[derive(Debug)]
+pub struct Flash {
+    name: &'static str,
+    pub(super) message: &'static str,
+    pub(super) explanation: &'static str,
+}
+
+/// Shown after a logout.
+pub static LOGGED_OUT: Flash = Flash {
+    name: "logged-out",
+    message: "You are logged out.",
+    explanation: "The session was deleted from the database. Its cookie is invalid now, and so is every copy of it.",
+};
+
+static ALL: [&Flash; 1] = [&LOGGED_OUT];
+
+impl Flash {
+    /// Returns the cookie that makes the next page show this message. It expires after a minute.
+    pub fn cookie(&self, request: &HttpRequest) -> Cookie<'static> {
+        let mut cookie = cookie(request, self.name);
+        cookie.set_max_age(Duration::minutes(1));
+        cookie
+    }
+
+    /// Returns the message for this request, if there is one and a person sees the page.
+    pub fn of(request: &HttpRequest) -> Option<&'static Self> {
+        let cookie = request.cookie(cookie(request, "").name()).filter(|_| is_seen(request))?;
+        ALL.into_iter().find(|flash| flash.name == cookie.value())
+    }
+
+    /// Returns the cookie that replaces the message. It is not a removal: curl 7.88 ignores one if the response sets
+    /// another cookie after it.
+    pub fn forget(request: &HttpRequest) -> Cookie<'static> {
+        let mut cookie = cookie(request, "");
+        cookie.set_max_age(Duration::SECOND);
+        cookie
+    }
+}
+
+fn cookie(request: &HttpRequest, value: &'static str) -> Cookie<'static> {
+    let secure = request.app_data::<Data<SessionCookie>>().is_none_or(|cookie| cookie.secure);
+    let name = if secure { "__Host-flash" } else { "flash" };
+    Cookie::build(name, value).path("/").secure(secure).http_only(true).same_site(SameSite::Lax).finish()
+}

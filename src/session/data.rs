@@ -1,0 +1,109 @@
+//! What a session holds. No other file knows the names of a session's values.
+
+use std::future::{Ready, ready};
+
+use actix_session::{Session, SessionExt};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::key_change::KeyChange;
+
+/// The contents of a session. To store something else, add a field.
+///
+/// Each field is one name in the `state` column, such as `{"user_id":"0199…"}`. Fields that are `None` are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionData {
+    /// The anonymous visitor whose visits are counted. Only the first visit to `/` sets it.
+    pub user_id: Option<Uuid>,
+    /// The account that is logged in. Only [`TypedSession::log_in`] sets it.
+    pub account_id: Option<Uuid>,
+}
+
+/// The session of a request. Without a valid cookie it is empty. An empty session is not stored.
+pub struct TypedSession(Session);
+
+impl TypedSession {
+    /// Returns the contents of the session. Unreadable contents are logged and count as empty.
+    pub fn data(&self) -> SessionData {
+        let entries = self.0.entries();
+        let fields =
+            entries.iter().filter_map(|(name, json)| Some((name.clone(), serde_json::from_str(json).ok()?)));
+        serde_json::from_value(Value::Object(fields.collect())).unwrap_or_else(|error| {
+            // The error would quote the value, which doesn't belong in the log.
+            tracing::warn!(kind = ?error.classify(), "the contents of a session are unreadable");
+            SessionData::default()
+        })
+    }
+
+    /// Changes the contents of the session. They are saved with the response, as a whole: if two requests change them at the
+    /// same time, one change is lost. Keep counters and other shared facts in a table of their own.
+    pub fn update(&self, change: impl FnOnce(&mut SessionData)) {
+        let mut data = self.data();
+        change(&mut data);
+        let fields = serde_json::to_value(&data).expect("session data can be written as JSON");
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => drop(self.0.remove(name)),
+                // `insert`, not `update`: in actix-session 0.11, `update` doesn't mark the session as changed.
+                value => self.0.insert(name, value).expect("JSON can be written as JSON"),
+            }
+        }
+    }
+
+    /// Returns the visitor of this session, if it has one.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.data().user_id
+    }
+
+    /// Starts the session of a new visitor. An existing session also gets a new key, because somebody else may have planted
+    /// the old one.
+    pub fn start(&self, user_id: Uuid) {
+        if !self.is_empty() {
+            self.rotate();
+        }
+        self.update(|data| data.user_id = Some(user_id));
+    }
+
+    /// Gives the session a new key. The old key is invalid as soon as the response is sent, and requests that still use it
+    /// continue without a session.
+    ///
+    /// Call it after every change of privileges, such as a new password or role, as [OWASP recommends][owasp]. Use
+    /// [`TypedSession::log_in`] for a login.
+    ///
+    /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
+    pub fn rotate(&self) {
+        KeyChange::Rotate.request(&self.0);
+    }
+
+    /// Logs `account_id` in: one statement gives the session a new key, this owner and a new age.
+    ///
+    /// Whatever the anonymous session held is dropped, because another person may have put it there (session fixation).
+    /// To keep a value, read it before and set it again after this call with [`TypedSession::update`].
+    pub fn log_in(&self, account_id: Uuid) {
+        self.0.clear();
+        KeyChange::LogIn { owner: account_id }.request(&self.0);
+        self.update(|data| data.account_id = Some(account_id));
+    }
+
+    /// Returns whether the session holds nothing, because it is new or has ended.
+    pub fn is_empty(&self) -> bool {
+        self.0.entries().is_empty()
+    }
+
+    /// Ends the session: before the response is sent, the row is deleted and the cookie removed.
+    pub fn end(&self) {
+        self.0.purge();
+    }
+}
+
+impl FromRequest for TypedSession {
+    type Error = <Session as FromRequest>::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.get_session())))
+    }
+}

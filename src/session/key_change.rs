@@ -1,0 +1,36 @@
+//! How a handler asks for a new session key: actix-session passes only a key and a state to its store, so the request
+//! travels inside the state, under a reserved name.
+//!
+//! actix-session's own `renew` is not used. It deletes the row and saves a new one, so the session doesn't exist in between.
+
+use std::sync::LazyLock;
+
+use actix_session::{Session, storage::generate_session_key};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::state::SessionState;
+
+/// The reserved name. It is random and new for each process, so that nothing a client stores can be mistaken for it.
+static NAME: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
+
+/// A change that replaces the key of a session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum KeyChange {
+    /// A new key. The session keeps its age.
+    Rotate,
+    /// A new key, an owner and a new age.
+    LogIn { owner: Uuid },
+}
+
+impl KeyChange {
+    /// Asks the store to make this change when it saves the session.
+    pub fn request(&self, session: &Session) {
+        session.insert(NAME.as_str(), self).expect("this enum can be written as JSON");
+    }
+
+    /// Takes a requested change out of the state.
+    pub fn take(state: &mut SessionState) -> Option<Self> {
+        serde_json::from_str(&state.remove(NAME.as_str())?).ok()
+    }
+}

@@ -1,0 +1,46 @@
+//! Limits how many sessions one client may start, so that a crawler without cookies can't fill the table.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    num::NonZeroU32,
+};
+
+use actix_web::HttpRequest;
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+
+use crate::{Error, middleware::origin::ClientAddress};
+
+/// Counts new sessions by client. All workers share it.
+pub struct SessionLimit {
+    /// The key is a 16-bit hash, so there are at most 65,536 entries however many addresses an attack uses. Two networks
+    /// may share an entry, but nobody can arrange that, because the seed is random.
+    limiter: Option<DefaultKeyedRateLimiter<u16>>,
+    seed: RandomState,
+}
+
+impl SessionLimit {
+    /// Allows this many new sessions a minute for each client, or any number for `None`.
+    pub fn new(per_minute: Option<NonZeroU32>) -> Self {
+        let limiter = per_minute.map(|n| RateLimiter::keyed(Quota::per_minute(n)));
+        Self { limiter, seed: RandomState::new() }
+    }
+
+    /// Counts one more session for the client of `request`, or returns [`Error::TooManySessions`].
+    pub fn check(&self, request: &HttpRequest) -> Result<(), Error> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        // Within its /64 network, an IPv6 client can choose any address.
+        let client = match ClientAddress::of(request).0 {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+            address => address,
+        };
+        limiter.check_key(&(self.seed.hash_one(client) as u16)).map_err(|refused| {
+            tracing::warn!(%client, "refused a new session: this client has started too many");
+            let wait = refused.wait_time_from(DefaultClock::default().now());
+            Error::TooManySessions { retry_after: wait.as_secs() + 1 }
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Deletes expired rows in the background: sessions, and visitors whom no session can refer to any more.
+
+use std::{ops::Range, time::Duration};
+
+use anyhow::Context;
+use sqlx::PgPool;
+use tokio::time::{sleep, timeout};
+
+use crate::{session, visitors};
+
+/// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
+const BATCH: u64 = 1_000;
+
+/// Time between two sweeps. It is random, so that replicas that started together don't sweep together.
+pub const INTERVAL: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
+
+/// The number of rows that a [`sweep`] has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Expired sessions.
+    pub sessions: u64,
+    /// Visitors without a session.
+    pub visitors: u64,
+}
+
+/// Deletes all sessions that expired before the current hour, and all visitors older than `max_age`, the maximum lifetime of
+/// a session.
+///
+/// # Errors
+/// Returns an error if the database can't be reached. Rows that were deleted before that stay deleted.
+pub async fn sweep(pool: &PgPool, max_age: Duration) -> anyhow::Result<Swept> {
+    let sessions = in_batches(async || session::sweep::delete_expired(pool, BATCH as i64).await);
+    let visitors = in_batches(async || visitors::delete_expired(pool, max_age, BATCH as i64).await);
+    Ok(Swept {
+        sessions: sessions.await.context("delete expired sessions")?,
+        visitors: visitors.await.context("delete expired visitors")?,
+    })
+}
+
+async fn in_batches(delete: impl AsyncFn() -> sqlx::Result<u64>) -> anyhow::Result<u64> {
+    let mut total = 0;
+    loop {
+        let deleted = timeout(Duration::from_secs(10), delete()).await??;
+        total += deleted;
+        if deleted < BATCH {
+            return Ok(total);
+        }
+        // Leaves most of the database's time to visits.
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Sweeps forever, with a random pause from `interval` before each sweep. Dropping it in the middle of a batch is safe:
+/// PostgreSQL rolls the batch back.
+pub async fn run(pool: PgPool, max_age: Duration, interval: Range<Duration>) {
+    loop {
+        sleep(rand::random_range(interval.clone())).await;
+        match sweep(&pool, max_age).await {
+            Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
+            Ok(Swept { sessions, visitors }) => tracing::info!(sessions, visitors, "swept expired rows"),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the sweep failed; trying again later")
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// Counts down the time that the session has left. The page works without it.
+const life = document.querySelector("[data-seconds]");
+const bar = document.getElementById("left");
+const words = document.getElementById("in");
+// The server sends seconds, not a time, because the visitor's clock may be wrong.
+const end = Date.now() + life.dataset.seconds * 1000;
+
+function tick() {
+  const left = Math.max(0, Math.round((end - Date.now()) / 1000));
+  bar.value = left;
+  const parts = [[Math.floor(left / 3600), "h"], [Math.floor(left / 60) % 60, "m"], [left % 60, "s"]];
+  words.textContent = parts.filter(([count]) => count > 0).map(([count, unit]) => count + unit).join(" ");
+  if (left > 0) return;
+  clearInterval(timer);
+  life.firstElementChild.textContent = "Your session has expired. Your next visit starts a new one.";
+}
+
+const timer = setInterval(tick, 1000);

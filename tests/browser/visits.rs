@@ -1,0 +1,50 @@
+//! The visits page.
+
+use std::time::{Duration, Instant};
+
+use crate::{Browser, TestApp, open};
+
+#[actix_web::test]
+async fn the_visits_page_shows_the_cookie_and_the_rows() {
+    let (app, browser) = open().await;
+    browser.go("/").await;
+    browser.go("/").await;
+    let user = browser.user().await;
+    let cookie = browser.driver.get_named_cookie("id").await.unwrap();
+
+    browser.follow("nav a[href='/visits']").await;
+
+    let page = browser.text("main").await;
+    let row: String = sqlx::query_scalar("select left(encode(id, 'hex'), 12) from sessions")
+        .fetch_one(&app.database.pool)
+        .await
+        .unwrap();
+    assert_eq!((browser.visits().await, browser.user().await), (2, user.clone()));
+    assert!(page.contains(&row), "{row} {page}");
+    assert!(page.contains(&format!(r#"{{"user_id":"{user}"}}"#)), "{page}");
+    assert!(page.contains(&cookie.value[..12]), "{cookie:?} {page}");
+    assert!(page.contains(&format!("{} bytes", cookie.value.len())), "{cookie:?} {page}");
+    assert_eq!(app.database.number("select visits from visitors").await, 2);
+}
+
+#[actix_web::test]
+async fn the_time_left_counts_down() {
+    let app = TestApp::spawn_with(&[("SESSION_IDLE_TIMEOUT", "1m")]).await;
+    let browser = Browser::open(&app.url).await;
+    browser.go("/").await;
+    browser.go("/visits").await;
+
+    let begin = Instant::now();
+    let words = "return document.getElementById('in').textContent";
+    let first: String = browser.run(words).await;
+    while browser.run::<String>(words).await == first {
+        assert!(begin.elapsed() < Duration::from_secs(10), "still {first}");
+    }
+
+    // In one script, between two beats of the page's own clock.
+    let both =
+        "return ['left', 'in'].map(id => document.getElementById(id)).map(e => e.value ?? e.textContent)";
+    let (left, words): (u32, String) = browser.run(both).await;
+    assert_eq!(words, format!("{left}s"));
+    assert!((45..60).contains(&left), "{left}");
+}

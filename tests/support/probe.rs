@@ -1,0 +1,123 @@
+//! Pages of the tests' own, beside the app's: so that a test of headers, cookies or limits doesn't depend on a page that
+//! somebody may change or delete.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_session::SessionExt;
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    web::{self, Data, Form, Json, Path, Query, ServiceConfig},
+};
+use app::{Error, Pages, get, pages::redirect, session::TypedSession};
+use serde::Deserialize;
+use tokio::{sync::Semaphore, time::timeout};
+use uuid::Uuid;
+
+/// No wait in a test lasts longer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Long enough for a request that a test holds.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Requests that wait until the test lets them go on.
+#[derive(Default)]
+pub struct Gates(Mutex<HashMap<String, Gate>>);
+
+/// One of them: `arrived` has a permit for each request that waits, `open` for each that may go on.
+#[derive(Clone)]
+pub struct Gate {
+    pub arrived: Arc<Semaphore>,
+    pub open: Arc<Semaphore>,
+}
+
+impl Gates {
+    pub fn gate(&self, name: &str) -> Gate {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { arrived: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Gate {
+    pub async fn wait(permits: &Semaphore) {
+        timeout(PATIENCE, permits.acquire()).await.expect("in time").expect("open").forget();
+    }
+}
+
+/// | path | what it does |
+/// | --- | --- |
+/// | `GET /probe` | shows the session's user, or nothing |
+/// | `GET /probe/{action}` | `start`, `write`, `rotate`, `log-in` or `end` the session, then shows its user |
+/// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
+/// | `GET /probe-slow` | never answers |
+/// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |
+/// | `POST /probe-form`, `/probe-json`; `GET /probe-query`, `/probe-path/{n}` | take a number `n` |
+pub fn routes(gates: &Data<Gates>, config: &mut ServiceConfig, pages: &Pages) {
+    config
+        .app_data(gates.clone())
+        .service(pages.page(get("/probe", show), LIMIT))
+        .service(pages.page(get("/probe/{action}", act), LIMIT))
+        .service(pages.page(get("/probe/{action}/held/{gate}", act_when_open), LIMIT))
+        .service(
+            pages.page(get("/probe-slow", std::future::pending::<HttpResponse>), Duration::from_millis(50)),
+        )
+        .service(get("/probe-panic", panics))
+        .service(get("/probe-error", async || {
+            Err::<HttpResponse, _>(Error::Internal(anyhow::anyhow!("a canary")))
+        }))
+        .route("/probe-form", web::post().to(async |form: Form<Number>| form.n.to_string()))
+        .route("/probe-json", web::post().to(async |json: Json<Number>| json.n.to_string()))
+        .route("/probe-query", web::get().to(async |query: Query<Number>| query.n.to_string()))
+        .route("/probe-path/{n}", web::get().to(async |path: Path<Number>| path.n.to_string()))
+        .route("/probe-redirect", web::post().to(async || redirect("/probe").finish()));
+}
+
+#[derive(Deserialize)]
+struct Number {
+    n: u32,
+}
+
+async fn panics() -> HttpResponse {
+    panic!("a handler of the tests panics")
+}
+
+async fn show(session: TypedSession) -> HttpResponse {
+    let user = session.user_id().map(|user| user.to_string()).unwrap_or_default();
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(format!("<!doctype html><title>Probe</title><p id=\"user\">{user}</p>"))
+}
+
+async fn act(request: HttpRequest, session: TypedSession, action: Path<String>) -> impl Responder {
+    match action.as_str() {
+        "start" => session.start(Uuid::now_v7()),
+        "write" => request.get_session().insert("note", "written").expect("a value"),
+        "rotate" => session.rotate(),
+        "log-in" => session.log_in(Uuid::from_u128(7)),
+        "end" => session.end(),
+        "nothing" => {}
+        other => panic!("unknown action {other}"),
+    }
+    show(session).await
+}
+
+async fn act_when_open(
+    request: HttpRequest,
+    session: TypedSession,
+    gates: Data<Gates>,
+    path: Path<(String, String)>,
+) -> impl Responder {
+    let (action, gate) = path.into_inner();
+    let gate = gates.gate(&gate);
+    gate.arrived.add_permits(1);
+    Gate::wait(&gate.open).await;
+    act(request, session, action.into()).await
+}

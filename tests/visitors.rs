@@ -1,0 +1,131 @@
+//! Counting visits: exact under concurrency, between replicas, and beside a locked row.
+
+mod support;
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix_web::ResponseError;
+use app::{Error, visitors::VisitCounter};
+use futures_util::future::join_all;
+use sqlx::{Postgres, Transaction};
+use support::{TestDatabase, eventually};
+use uuid::Uuid;
+
+fn new_visitors<const N: usize>() -> [Uuid; N] {
+    [(); N].map(|()| Uuid::now_v7())
+}
+
+#[actix_web::test]
+async fn concurrent_visits_of_a_new_visitor_are_counted_exactly() {
+    let database = TestDatabase::new().await;
+    let counter = VisitCounter::new(&database.pool);
+    let [visitor] = new_visitors();
+
+    let counts = join_all((0..200).map(|_| counter.count(visitor))).await;
+
+    let mut counts: Vec<i64> = counts.into_iter().map(|count| count.expect("a count")).collect();
+    counts.sort_unstable();
+    // The session's row is visit 1.
+    assert_eq!(counts, (2..=201).collect::<Vec<_>>());
+    assert_eq!(database.number("select visits from visitors").await, 201);
+}
+
+#[actix_web::test]
+async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
+    let database = TestDatabase::new().await;
+    let counter = VisitCounter::new(&database.pool);
+    let [new, returning, frequent] = new_visitors();
+    counter.count(returning).await.expect("a count");
+
+    let visits = [frequent, new, frequent, returning, frequent, new, returning, frequent];
+    let counts = join_all(visits.map(|visitor| counter.count(visitor))).await;
+
+    let mut numbers = HashMap::<Uuid, Vec<i64>>::new();
+    for (visitor, count) in visits.into_iter().zip(counts) {
+        numbers.entry(visitor).or_default().push(count.expect("a count"));
+    }
+    numbers.values_mut().for_each(|numbers| numbers.sort_unstable());
+    let expected = [(new, vec![2, 3]), (returning, vec![3, 4]), (frequent, vec![2, 3, 4, 5])];
+    assert_eq!(numbers, HashMap::from(expected));
+}
+
+/// Locks a visitor's row until this is dropped.
+async fn lock(database: &TestDatabase, visitor: Uuid) -> Transaction<'static, Postgres> {
+    let mut lock = database.pool.begin().await.expect("a transaction");
+    let select = sqlx::query("select from visitors where id = $1 for update").bind(visitor);
+    select.fetch_one(&mut *lock).await.expect("a lock");
+    lock
+}
+
+#[actix_web::test]
+async fn a_locked_row_delays_other_visitors_and_fails_alone() {
+    let database = TestDatabase::new().await;
+    let counter = VisitCounter::new(&database.pool);
+    let [locked, free] = new_visitors();
+    counter.count(locked).await.expect("a count");
+    let lock = lock(&database, locked).await;
+
+    let visits = [locked, free, free, locked, free, locked, free];
+    let counts = join_all(visits.map(|visitor| counter.count(visitor))).await;
+
+    let mut counted = Vec::new();
+    for (visitor, count) in visits.into_iter().zip(counts) {
+        match count {
+            Ok(count) if visitor == free => counted.push(count),
+            Err(batcher::Error::Database(_)) if visitor == locked => {}
+            other => panic!("visitor {visitor} of {visits:?}: {other:?}"),
+        }
+    }
+    counted.sort_unstable();
+    assert_eq!(counted, [2, 3, 4, 5]);
+    lock.rollback().await.expect("released");
+    assert_eq!(counter.count(locked).await.expect("a count"), 3, "no failed visit was counted");
+}
+
+#[actix_web::test]
+async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
+    // Its settings need a superuser: deadlocks are found before the statement's lock timeout, and each row takes long enough
+    // for two statements to meet.
+    let database = TestDatabase::on_own_server().await;
+    database
+        .execute(
+            "alter database postgres set deadlock_timeout = '10ms';
+             create function pause() returns trigger language plpgsql
+                 as 'begin perform pg_sleep(0.001); return new; end';
+             create trigger pause before update on visitors for each row execute function pause()",
+        )
+        .await;
+    let replicas = [VisitCounter::new(&database.pool), VisitCounter::new(&database.pool)];
+    let visitors: [Uuid; 16] = new_visitors();
+
+    for round in 0..10 {
+        // Each replica counts every visitor, in another order in each round.
+        let visits = (0..64).map(|n| {
+            let visitor = visitors[(n / 2 * (2 * round + 3)) % visitors.len()];
+            replicas[n % 2].count(visitor)
+        });
+        for count in join_all(visits).await {
+            count.expect("a count");
+        }
+    }
+
+    assert_eq!(database.number("select sum(visits - 1)::bigint from visitors").await, 10 * 64);
+    // A batcher hides a deadlock from its callers, but PostgreSQL counts it, at the latest when the connection ends.
+    drop(replicas);
+    let connections = "select count(*) from pg_stat_activity
+        where datname = current_database() and ltrim(query, e'\\n ') like 'insert into visitors%'";
+    eventually("the connections end", async || database.number(connections).await == 0).await;
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(database.number(deadlocks).await, 0);
+}
+
+#[test]
+fn a_visit_that_cannot_be_counted_is_a_503_with_retry_after() {
+    let database = Arc::new(sqlx::Error::PoolClosed).into();
+    for error in [database, batcher::Error::TimedOut, batcher::Error::Panicked, batcher::Error::Overloaded] {
+        let response = Error::from(error.clone()).error_response();
+
+        assert_eq!(response.status(), 503, "{error:?}");
+        assert!(response.headers().contains_key("retry-after"), "{error:?}: {response:?}");
+    }
+}

@@ -1,0 +1,108 @@
+//! The secrets that encrypt the session cookie, and the change from an old one to a new one.
+
+use actix_web::cookie::{Cookie, CookieJar};
+use app::config::SecretKeys;
+
+use crate::support::TestApp;
+
+/// The secret of every [`TestApp`] that sets no other.
+pub const USUAL: &str = "a secret of the tests and of nothing else";
+pub const NEW: &str = "the newer of the two secrets of these tests";
+const OLD: &str = "the older of the two secrets of these tests";
+const BOTH: &str = "the newer of the two secrets of these tests,the older of the two secrets of these tests";
+
+/// Returns a cookie as the app makes it under `secret`: `name=value`.
+pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
+    let keys: SecretKeys = secret.parse().expect("a secret");
+    let mut jar = CookieJar::new();
+    jar.private_mut(keys.current()).add(Cookie::new(name.to_owned(), key.to_owned()));
+    jar.get(name).expect("it was just added").encoded().to_string()
+}
+
+/// Returns the key in a cookie, if the cookie was encrypted under `secret`.
+pub fn decrypt(secret: &str, cookie: &str) -> Option<String> {
+    let keys: SecretKeys = secret.parse().expect("a secret");
+    let cookie = Cookie::parse_encoded(cookie.to_owned()).expect("a cookie");
+    let name = cookie.name().to_owned();
+    let mut jar = CookieJar::new();
+    jar.add_original(cookie);
+    jar.private(keys.current()).get(&name).map(|cookie| cookie.value().to_owned())
+}
+
+/// An app with both secrets, the user of a new session, and the session's cookie under the old secret.
+async fn session_under_the_old_secret() -> (TestApp, String, String) {
+    let app = TestApp::spawn_with(&[("SESSION_SECRET", BOTH)]).await;
+    let (user, cookie) = app.start().await;
+    let old = encrypt(OLD, "id", &decrypt(NEW, &cookie).expect("a cookie under the new secret"));
+    (app, user, old)
+}
+
+#[actix_web::test]
+async fn a_cookie_under_an_old_secret_keeps_its_session_and_is_not_replaced() {
+    let (app, user, old) = session_under_the_old_secret().await;
+
+    let reading = app.get_with("/probe", &old).await;
+    let writing = app.get_with("/probe/write", &old).await;
+
+    assert_eq!((reading.user(), writing.user()), (&*user, &*user));
+    assert!(
+        reading.set_cookies().is_empty() && writing.set_cookies().is_empty(),
+        "{reading:#?} {writing:#?}"
+    );
+    let written = "select count(*) from sessions where state->>'note' = 'written'";
+    assert_eq!(app.database.number(written).await, 1);
+}
+
+#[actix_web::test]
+async fn a_new_key_is_sent_under_the_new_secret() {
+    let (app, user, old) = session_under_the_old_secret().await;
+
+    let page = app.get_with("/probe/rotate", &old).await;
+
+    let [set] = page.set_cookies()[..] else { panic!("{page:#?}") };
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/"), "{set}");
+    let new = page.cookie("id").expect("a new cookie");
+    assert!(decrypt(NEW, &new).is_some() && decrypt(OLD, &new).is_none(), "{new}");
+    assert_eq!(app.get_with("/probe", &new).await.user(), user);
+    assert_eq!(app.get_with("/probe", &old).await.user(), "");
+}
+
+#[actix_web::test]
+async fn a_cookie_under_an_unknown_secret_is_ignored() {
+    let app = TestApp::spawn_with(&[("SESSION_SECRET", NEW)]).await;
+    let (_, cookie) = app.start().await;
+    let key = decrypt(NEW, &cookie).expect("a cookie under this secret");
+
+    let page = app.get_with("/probe", &encrypt(OLD, "id", &key)).await;
+
+    assert_eq!((page.status.as_u16(), page.user()), (200, ""), "{page:#?}");
+}
+
+#[actix_web::test]
+async fn a_cookie_under_an_old_secret_whose_session_has_ended_is_not_replaced() {
+    let (app, _, old) = session_under_the_old_secret().await;
+    app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
+
+    let page = app.get_with("/probe", &old).await;
+
+    assert_eq!(page.user(), "", "{page:#?}");
+    assert!(page.set_cookies().is_empty(), "{page:#?}");
+}
+
+#[actix_web::test]
+async fn a_key_that_was_rotated_away_is_not_sent_again_under_the_new_secret() {
+    let (app, user, old) = session_under_the_old_secret().await;
+
+    let reading = app.hold("nothing", "read", &old).await;
+    let rotating = app.hold("rotate", "rotate", &old).await;
+    app.get_with("/probe/rotate", &old).await;
+    app.release("read");
+    app.release("rotate");
+    let (reading, rotating) = (reading.await.expect("a response"), rotating.await.expect("a response"));
+
+    assert_eq!((reading.user(), rotating.user()), (&*user, &*user));
+    assert!(
+        reading.set_cookies().is_empty() && rotating.set_cookies().is_empty(),
+        "{reading:#?} {rotating:#?}"
+    );
+}
