@@ -9,12 +9,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && cp target/release/actix-postgres-sessions / \
  && mkdir /state
 
-# The C library and certificates, without a shell.
+# This image has the C library and certificates, but no shell.
 FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /actix-postgres-sessions /usr/local/bin/
-# A new volume that is mounted here takes over this owner.
+# A new volume that is mounted here gets the same owner.
 COPY --from=build --chown=65532:65532 /state /var/lib/actix-postgres-sessions
-# Numbers, so that Kubernetes can tell that the user isn't root.
+# Numeric, so that Kubernetes can verify that the user isn't root.
 USER 65532:65532
 ENV BIND_ADDRESS=0.0.0.0:8080 \
     LOG_FORMAT=json \

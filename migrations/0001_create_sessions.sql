@@ -1,4 +1,4 @@
--- One row for each session. Written by PgSessionStore (src/session/).
+-- One row for each session. PgSessionStore (src/session/) writes them.
 create table sessions (
     -- The SHA-256 of the session key. The key itself is only in the browser's cookie, so a leaked dump of this table
     -- gives nobody a session.
@@ -14,15 +14,15 @@ create table sessions (
     expires_hour timestamp not null generated always as (date_trunc('hour', expires_at at time zone 'UTC')) stored,
     constraint sessions_pkey primary key (id),
     constraint sessions_id_is_sha256 check (octet_length(id) = 32),
-    -- The store enforces the same limit (MAX_STATE_BYTES). This one holds for every other writer.
+    -- The store enforces the same limit (MAX_STATE_BYTES). This one applies to every other writer, too.
     constraint sessions_state_size check (octet_length(state::text) <= 65536)
 )
--- Free space on each page for the updated versions of its rows.
+-- Leaves free space on each page for updated versions of its rows.
 with (fillfactor = 90);
 
 create index sessions_expires_hour_idx on sessions (expires_hour);
 
--- Anonymous sessions have no owner and cost this index nothing.
+-- Anonymous sessions have no owner, so they aren't in this index.
 create index sessions_owner_idx on sessions (owner) where owner is not null;
 
 comment on table sessions is 'Sessions of the web application';

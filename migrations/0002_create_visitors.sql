@@ -1,10 +1,10 @@
--- Visit counts. A count in the session would lose visits: a session is read and written as a whole, so of two requests
--- at once, one would overwrite the other. Here, one statement adds 1.
+-- Visit counts. A count in the session would lose visits: a session is read and written as a whole, so one of two
+-- concurrent requests would overwrite the other's count. Here, one statement adds 1.
 --
--- The session's own row is the first visit. A visitor gets a row here with the second, so that crawlers, which never
--- return, don't cost one.
+-- The session's own row records the first visit. The second visit creates a row here. Crawlers never return, so they
+-- don't get one.
 --
--- A visitor is not an account. The sweep deletes each row after the longest time that a session can last.
+-- A visitor is not an account. The sweep deletes each row once no session can refer to it anymore.
 create table visitors (
     -- UUID version 7. The session's state holds it as user_id.
     id uuid not null,
@@ -14,10 +14,11 @@ create table visitors (
     constraint visitors_pkey primary key (id),
     constraint visitors_visits_positive check (visits > 0)
 )
--- Each visit updates a row. Free space on each page, and no index on what changes, keep that in place (HOT).
+-- Each visit updates a row. PostgreSQL does so in place (HOT), because each page has free space and no indexed column
+-- changes.
 with (fillfactor = 70);
 
--- For the sweep.
+-- The sweep uses this index.
 create index visitors_created_at_idx on visitors (created_at);
 
 comment on table visitors is 'Visit counts of anonymous visitors; rows are deleted when no session can refer to them';

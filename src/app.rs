@@ -1,4 +1,4 @@
-//! The route table, and the layers that a request passes on its way to a page.
+//! The route table, and the layers that a request passes through on its way to a page.
 
 use actix_web::{
     App, Error, FromRequest, Handler, Resource, Responder,
@@ -28,9 +28,9 @@ use crate::{
     visitors::VisitCounter,
 };
 
-/// Adds every route. A route answers 405 to other methods, and HEAD wherever it answers GET.
-pub fn routes(routes: &mut ServiceConfig, pages: &Pages) {
-    routes
+/// Adds every route. A route that supports GET also supports HEAD. It answers 405 to all other methods.
+pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
+    config
         .service(pages.page(get("/", welcome::get), PAGE_DEADLINE))
         .service(pages.page(get("/visits", visits::get), PAGE_DEADLINE))
         .service(pages.page(get("/logout", logout::get).route(web::post().to(logout::post)), PAGE_DEADLINE))
@@ -39,15 +39,15 @@ pub fn routes(routes: &mut ServiceConfig, pages: &Pages) {
         .configure(assets::routes);
 }
 
-/// Wraps a service in layers. The first one is the first that a request meets.
+/// Wraps a service in layers. A request passes through them in this order.
 macro_rules! layers {
     ($service:expr;) => { $service };
     ($service:expr; $first:expr, $($rest:expr,)*) => { layers!($service; $($rest,)*).wrap($first) };
 }
 
-/// Creates the app for one worker, with these routes ([`routes`] for all of ours).
+/// Creates the app for one worker with the given routes, such as [`routes`].
 ///
-/// Each worker has its own session store and visit counter, so that no statement's result has to wake another thread.
+/// Each worker has its own session store and visit counter, so that a result never has to wake another thread.
 pub fn build(
     dependencies: &Dependencies,
     routes: &dyn Fn(&mut ServiceConfig, &Pages),
@@ -77,27 +77,27 @@ pub fn build(
     layers! { app;
         // First, so that the connection counts as busy for the whole request.
         from_fn(connection),
-        // Gives the request its id, which the log lines of all other layers carry.
+        // Gives the request its ID, which is part of every log line of the other layers.
         request_log(),
-        // Outside the error pages, which need the headers as much.
+        // Outside the error pages, because they need the headers, too.
         from_fn(security_headers),
         // Outside everything that can fail.
         from_fn(error_pages),
-        // Before anything works for a request that is too large, or waits for one that is too slow.
+        // Before any work is done for a request that is too large or too slow.
         from_fn(request_limits),
-        // Before anything asks who the client is. Protects every route against cross-site requests.
+        // Before anything needs the client's address. Protects every route against cross-site requests.
         from_fn(origin),
     }
 }
 
-/// Adds what pages need to their routes: a time limit and the session.
+/// Gives the routes of pages what they need: a time limit and the session.
 pub struct Pages<'a> {
     dependencies: &'a Dependencies,
     store: PgSessionStore,
 }
 
 impl Pages<'_> {
-    /// Gives a route the visitor's session and this time limit. Other routes never read a session.
+    /// Adds the visitor's session and this time limit to a route. Routes without it never read a session.
     pub fn page(
         &self,
         route: Resource,
@@ -113,9 +113,9 @@ impl Pages<'_> {
     > {
         let idle_timeout = duration(self.dependencies.config.session_idle_timeout);
         layers! { route;
-            // Around the session, which waits for the database.
+            // Outside the session, which waits for the database.
             from_fn(move |request, next| deadline(limit, request, next)),
-            // Before actix-session, which takes the first cookie of its name.
+            // Before actix-session, which takes the first cookie with its name.
             from_fn(session_cookie),
             // Loads the session, and saves it when the handler is done.
             self.dependencies.cookie.middleware(self.store.clone(), idle_timeout),
@@ -132,7 +132,7 @@ where
     web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
 }
 
-/// What the app needs to run. Cheap to clone; all workers share it.
+/// What the app needs to run. All workers share it, and it is cheap to clone.
 #[derive(Clone)]
 pub struct Dependencies {
     pub(crate) config: Data<Config>,
@@ -144,7 +144,7 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Creates the dependencies. The database of `pool` needs no schema yet ([`crate::database::migrate`]).
+    /// Creates the dependencies. The database doesn't need a schema yet ([`crate::database::migrate`] creates it).
     pub fn new(config: Config, pool: PgPool) -> Self {
         Self {
             cookie: Data::new(SessionCookie::new(config.cookie_secure, config.session_secret.clone())),

@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
+use batcher::{CHECK_AFTER, CHECK_TIMEOUT};
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
@@ -17,21 +18,15 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// [`crate::middleware::deadline::PAGE_DEADLINE`], so that PostgreSQL itself ends a slow statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// A connection that was idle for longer is checked before use: a firewall or a restart may have closed it.
-const CHECK_AFTER: Duration = Duration::from_secs(1);
-
-/// Time limit of that check. If packets are lost, TCP alone would wait for about 15 minutes.
-const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Creates the pool. It connects at the first use, so the app can start before its database.
+/// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    // No promise depends on these: they end what an abandoned request has left behind.
+    // Nothing relies on these settings. They end statements that abandoned requests have left behind.
     let options = options(config).options([("statement_timeout", &timeout), ("lock_timeout", &timeout)]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(STATEMENT_TIMEOUT)
-        // sqlx would check each connection before and after each use, without a time limit.
+        // By default, sqlx checks each connection before and after each use, without a time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move { Ok(meta.idle_for < CHECK_AFTER || is_alive(connection).await) })
@@ -44,13 +39,14 @@ async fn is_alive(connection: &mut PgConnection) -> bool {
     matches!(tokio::time::timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }
 
-/// Brings the schema up to date. It uses a connection of its own, without the statement timeout: a second instance that
-/// starts at the same time waits for the first.
+/// Brings the schema up to date. It uses a connection of its own without the statement timeout, because a second
+/// instance that starts at the same time waits for the first.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
-    let options = options(config);
+    // A migration that waits for a table would make all visits wait behind it, so it gives up soon and is tried again.
+    let options = options(config).options([("lock_timeout", "200ms")]);
     let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
     let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     MIGRATIONS.run(&mut connection).await?;

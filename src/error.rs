@@ -1,4 +1,4 @@
-//! The errors of a handler. The visitor sees a page that says what to do, and the log has the cause.
+//! The errors that handlers return. The visitor sees a page that says what to do, and the log has the cause.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,11 +13,11 @@ pub enum Error {
     /// The client has started too many sessions: 429.
     #[error("too many new sessions")]
     TooManySessions {
-        /// Seconds after which it may start another one.
+        /// Seconds until the client may start another one.
         retry_after: u64,
     },
     /// The database can't be reached, didn't answer in time, or refused a statement: 503.
-    #[error("the database failed")]
+    #[error("the database failed: {0}")]
     Database(#[from] batcher::Error),
     /// The session can't be loaded or saved. The store has logged the cause: 503.
     #[error("the session store failed")]
@@ -26,10 +26,10 @@ pub enum Error {
     #[error("no response within {0:?}")]
     Timeout(Duration),
     /// A template can't be rendered: 500.
-    #[error("can't render the page")]
+    #[error("can't render the page: {0}")]
     Template(#[from] askama::Error),
     /// Anything else: 500.
-    #[error("unexpected error")]
+    #[error("{0:#}")]
     Internal(#[from] anyhow::Error),
 }
 
@@ -50,13 +50,10 @@ impl ResponseError for Error {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        let retry_after = match self {
-            Self::TooManySessions { retry_after } => Some(*retry_after),
-            _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => Some(5),
-            _ => None,
-        };
-        if let Some(seconds) = retry_after {
-            response.insert_header((header::RETRY_AFTER, seconds));
+        if let Self::TooManySessions { retry_after } = self {
+            response.insert_header((header::RETRY_AFTER, *retry_after));
+        } else if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, 5));
         }
         response.finish()
     }

@@ -1,9 +1,9 @@
 //! A demo and starter template for sessions in Rust: an Actix app that keeps its sessions in PostgreSQL.
 //!
-//! To read it, follow a visit:
+//! To read the code, follow a visit:
 //!
-//! 1. [`mod@app`]: the route table, and the layers in the order in which a request meets them ([`middleware`]).
-//! 2. [`session`]: what a session holds ([`session::TypedSession`]) and where it is stored ([`PgSessionStore`]).
+//! 1. [`mod@app`]: the route table, and the layers in the order that a request passes them ([`middleware`]).
+//! 2. [`session`]: what a session contains ([`session::TypedSession`]) and where it is stored ([`PgSessionStore`]).
 //! 3. [`pages`]: the pages, one file each.
 //! 4. [`visitors`]: the visit counts, which are exact because they are not part of the session.
 

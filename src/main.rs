@@ -1,4 +1,4 @@
-//! The program: serves, or asks a running instance whether it is ready (`healthcheck`).
+//! The program: runs the server, or checks whether a running instance is ready (`healthcheck`).
 
 #![forbid(unsafe_code)]
 
@@ -21,13 +21,13 @@ async fn main() -> ExitCode {
 }
 
 async fn start() -> anyhow::Result<()> {
-    let config = Config::from_env()?;
     match std::env::args().nth(1).as_deref() {
         None => {
+            let config = Config::from_env()?;
             telemetry::init(&config);
             server::run(config).await
         }
-        Some("healthcheck") => health::check(config.bind_address),
-        Some(_) => anyhow::bail!("the only argument is `healthcheck`"),
+        Some("healthcheck") => health::check(Config::from_env()?.bind_address),
+        Some(_) => anyhow::bail!("unknown argument; the only one is `healthcheck`"),
     }
 }

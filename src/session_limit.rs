@@ -14,10 +14,10 @@ use governor::{
 
 use crate::{Error, middleware::origin::ClientAddress};
 
-/// Counts new sessions by client. All workers share it.
+/// Counts new sessions per client. All workers share it.
 pub struct SessionLimit {
-    /// The key is a 16-bit hash, so there are at most 65,536 entries however many addresses an attack uses. Two networks
-    /// may share an entry, but nobody can arrange that, because the seed is random.
+    /// The key is a 16-bit hash, so there are at most 65,536 entries, no matter how many addresses an attack uses. Two
+    /// networks may share an entry, but an attacker can't cause that, because the seed is random.
     limiter: Option<DefaultKeyedRateLimiter<u16>>,
     seed: RandomState,
 }
@@ -32,7 +32,7 @@ impl SessionLimit {
     /// Counts one more session for the client of `request`, or returns [`Error::TooManySessions`].
     pub fn check(&self, request: &HttpRequest) -> Result<(), Error> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
-        // Within its /64 network, an IPv6 client can choose any address.
+        // An IPv6 client can use any address in its /64 network.
         let client = match ClientAddress::of(request).0 {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
             address => address,

@@ -22,7 +22,7 @@ pub fn init(config: &Config) {
     log_panics();
 }
 
-/// Logs panics as lines of the request in which they happen, instead of printing them.
+/// Logs panics instead of printing them. A panic in a request is logged with the request's ID.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }

@@ -1,8 +1,8 @@
-//! The table `visitors`: who has visited the welcome page how often. The first visit is the session's row, and the row in
-//! `visitors` comes with the second visit.
+//! The table `visitors`: how often each visitor has visited the welcome page. The session's row records the first
+//! visit, and the second visit creates the row in `visitors`.
 //!
-//! The count is not part of the session, because a session is read and written as a whole: of two tabs at once, one would
-//! overwrite the other's visit. Here, one statement adds 1.
+//! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at once,
+//! one would overwrite the other's visit. Here, one statement adds 1.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,11 +23,11 @@ impl VisitCounter {
         Self(Batcher::new(&pool.connect_options(), CountVisits))
     }
 
-    /// Counts one more visit of a visitor who has been here before. Returns the new count after it is committed.
+    /// Counts one more visit by a visitor who has been here before. Returns the new count once it is committed.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached or another transaction locks the row. Unless PostgreSQL refused
-    /// the statement, the visit may have been counted.
+    /// the statement, the visit may have been counted anyway.
     pub async fn count(&self, visitor: Uuid) -> Result<i64, batcher::Error> {
         self.0.call(visitor).await
     }
@@ -40,13 +40,13 @@ impl Statement for CountVisits {
     type Output = i64;
 
     async fn run(&self, connection: &mut PgConnection, visitors: &[Uuid]) -> sqlx::Result<Vec<i64>> {
-        // Sorted, so that two batches wait for each other but never in a circle.
+        // Sorted, so that concurrent batches lock rows in the same order and never deadlock.
         let mut added = BTreeMap::<Uuid, i64>::new();
         for visitor in visitors {
             *added.entry(*visitor).or_default() += 1;
         }
         let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        // Adds the new visits of each visitor. A new row also counts the first visit, which had none.
+        // Adds each visitor's new visits. A new row also counts the first visit, which had no row.
         //
         // The lock timeout is part of the statement because a setting of the connection would be lost behind a pooler. It
         // is longer than another app server's commit usually takes.
@@ -66,7 +66,7 @@ impl Statement for CountVisits {
         )
         .fetch_all(connection)
         .await?;
-        // A visitor with three visits in this batch and 7 in all gets 5, 6 and 7.
+        // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
         let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
         let mut counts = Vec::with_capacity(visitors.len());
         for visitor in visitors.iter().rev() {
@@ -79,7 +79,7 @@ impl Statement for CountVisits {
     }
 }
 
-/// Returns the number of visits without counting one.
+/// Returns a visitor's number of visits without counting another one.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached.
@@ -88,15 +88,12 @@ pub async fn visits(pool: &PgPool, visitor: Uuid) -> sqlx::Result<i64> {
     Ok(visits.fetch_optional(pool).await?.unwrap_or(1))
 }
 
-/// Time that a visitor is kept after their session must have ended, for requests that are still running.
+/// How long a visitor's row is kept after the session must have ended, for requests that are still running.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
-/// Deletes up to `limit` visitors who were here first so long ago that a session of `max_age` must have ended. Returns how
-/// many.
-///
-/// # Errors
-/// Returns an error if the database can't be reached. Nothing is deleted then.
-pub async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64) -> sqlx::Result<u64> {
+/// Deletes up to `limit` visitors whose rows are so old that their sessions must have ended, because a session lasts at
+/// most `max_age`. Returns how many.
+pub(crate) async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64) -> sqlx::Result<u64> {
     let age = PgInterval::try_from(max_age + MARGIN).map_err(sqlx::Error::Encode)?;
     let deleted = sqlx::query!(
         "

@@ -1,4 +1,4 @@
-// Counts down the time that the session has left. The page works without it.
+// Counts down the time until the session expires. The page works without this script.
 const life = document.querySelector("[data-seconds]");
 const bar = document.getElementById("left");
 const words = document.getElementById("in");

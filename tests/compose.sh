@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what `docker compose up` promises, in a project and on a port of its own. Takes about a minute after the build.
-# Needs Docker, Compose and curl. Prints a line for each promise, and ends at the first that is broken.
+# Tests `docker compose up` in a separate project and on a separate port. Takes about a minute after the build. Needs
+# Docker, Compose and curl. Prints a line for each check, and stops at the first one that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,8 +22,8 @@ forget() {
 }
 trap forget EXIT
 
-is() { # is PROMISE EXPECTED ACTUAL
-  [ "$2" = "$3" ] || { echo "BROKEN  $1: $3, not $2" >&2; exit 1; }
+is() { # is CHECK EXPECTED ACTUAL
+  [ "$2" = "$3" ] || { echo "FAILED  $1: got $3, expected $2" >&2; exit 1; }
   echo "ok  $1"
 }
 
@@ -37,7 +37,7 @@ health() { # waits for a container's first health check
   inspect "$1" '{{.State.Health.Status}}'
 }
 
-visit() { # the count that the page shows
+visit() { # prints the count that the page shows
   ready
   curl -fsS -b "$jar" -c "$jar" "$url/" | sed -nE 's/.*id="visits">([0-9]+).*/\1/p'
 }
@@ -46,7 +46,7 @@ beside() { # beside CONTAINER COMMAND...: runs a command of the database's image
   docker run --rm --network none --pid "container:$1" --volumes-from "$1:ro" --entrypoint "$2" postgres:18 "${@:3}"
 }
 
-secrets() { # a hash of both secrets
+secrets() { # prints a hash of both secrets
   beside "$app" sha256sum /var/lib/actix-postgres-sessions/session-secret /run/database/pgpass | sha256sum
 }
 
@@ -60,38 +60,38 @@ is "the app's health check passes" healthy "$(health "$app")"
 is "the database's health check passes" healthy "$(health "$postgres")"
 is "the log is JSON, one object per line" { "$(docker logs "$app" 2>&1 | sed 's/^\(.\).*/\1/' | sort -u)"
 
-is "the app is not root, has no capability and gains none" \
+is "the app isn't root, and neither has nor can gain capabilities" \
   "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \
   "$(beside "$app" sed -nE 's/^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs):\s+(\S+).*/\1:\2/p' /proc/1/status | xargs)"
 is "the app's file system is read-only" true "$(inspect "$app" '{{.HostConfig.ReadonlyRootfs}}')"
-is "the app is published on this machine alone" 127.0.0.1 \
+is "the app is only published on localhost" 127.0.0.1 \
   "$(inspect "$app" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
 is "the database is not published" "" \
   "$(inspect "$postgres" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
 is "only its owner can read the session secret" "600 65532" \
   "$(beside "$app" stat -c '%a %u' /var/lib/actix-postgres-sessions/session-secret)"
 is "only the app can read the database password" "400 65532" "$(beside "$app" stat -c '%a %u' /run/database/pgpass)"
-is "the app is no superuser of its database" f \
+is "the app isn't a database superuser" f \
   "$(docker exec "$postgres" psql -U postgres -Atc "select rolsuper from pg_roles where rolname = 'app'")"
 made=$(secrets)
 password=$(beside "$app" cut -d: -f5 /run/database/pgpass)
-is "the password is in no container's definition and no image" "" "$(
+is "the password isn't in a container's definition or an image" "" "$(
   { docker inspect "$app" "$postgres"
     docker history --no-trunc "$(inspect "$app" '{{.Image}}')"; } | grep -F "$password" || true
 )"
 
 compose restart
-is "a restart keeps the session" 3 "$(visit)"
+is "the session survives a restart" 3 "$(visit)"
 compose down
 compose up --detach
-is "down and up keep the session" 4 "$(visit)"
+is "the session survives down and up" 4 "$(visit)"
 
 app=$(container app) postgres=$(container postgres)
-is "down and up keep the secrets" "$made" "$(secrets)"
+is "the secrets survive down and up" "$made" "$(secrets)"
 docker stop "$postgres" >/dev/null
 docker restart "$app" >/dev/null
 curl -fsS --retry 20 --retry-delay 1 --retry-all-errors "$url/health/live" -o /dev/null 2>/dev/null
-is "without its database the app is not ready" 503 "$(status /health/ready)"
+is "without its database, the app isn't ready" 503 "$(status /health/ready)"
 docker start "$postgres" >/dev/null
 is "the app waits for its database" 5 "$(visit)"
 

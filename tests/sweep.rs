@@ -58,7 +58,7 @@ async fn a_session_that_expired_within_this_hour_is_invalid_and_is_swept_in_the_
 }
 
 #[actix_web::test]
-async fn a_visitor_is_deleted_when_no_session_can_refer_to_them() {
+async fn a_visitor_is_deleted_once_no_session_can_refer_to_it() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     browser.get("/").await;
@@ -118,7 +118,7 @@ async fn the_sweep_continues_after_an_outage_and_logs_what_it_did() {
 
     let failed = async || !log::lines_with("the sweep failed; trying again later").is_empty();
     eventually("a failed sweep", failed).await;
-    // An unusual number, to find the line in the log.
+    // An unusual number, so that the test can find the line in the log.
     database
         .execute(
             "insert into elsewhere (id, state, expires_at)

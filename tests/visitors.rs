@@ -1,4 +1,4 @@
-//! Counting visits: exact under concurrency, between replicas, and beside a locked row.
+//! Visits are counted exactly: concurrently, by several replicas, and next to a locked row.
 
 mod support;
 
@@ -41,7 +41,7 @@ async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
     let counts = join_all(visits.map(|visitor| counter.count(visitor))).await;
 
     let mut numbers = HashMap::<Uuid, Vec<i64>>::new();
-    for (visitor, count) in visits.into_iter().zip(counts) {
+    for (&visitor, count) in visits.iter().zip(counts) {
         numbers.entry(visitor).or_default().push(count.expect("a count"));
     }
     numbers.values_mut().for_each(|numbers| numbers.sort_unstable());
@@ -65,27 +65,27 @@ async fn a_locked_row_delays_other_visitors_and_fails_alone() {
     counter.count(locked).await.expect("a count");
     let lock = lock(&database, locked).await;
 
-    let visits = [locked, free, free, locked, free, locked, free];
-    let counts = join_all(visits.map(|visitor| counter.count(visitor))).await;
+    let visits: Vec<_> = (0..100).map(|n| if n % 3 == 0 { locked } else { free }).collect();
+    let counts = join_all(visits.iter().map(|visitor| counter.count(*visitor))).await;
 
     let mut counted = Vec::new();
-    for (visitor, count) in visits.into_iter().zip(counts) {
+    for (&visitor, count) in visits.iter().zip(counts) {
         match count {
             Ok(count) if visitor == free => counted.push(count),
             Err(batcher::Error::Database(_)) if visitor == locked => {}
-            other => panic!("visitor {visitor} of {visits:?}: {other:?}"),
+            other => panic!("visitor {visitor}: {other:?}"),
         }
     }
     counted.sort_unstable();
-    assert_eq!(counted, [2, 3, 4, 5]);
+    assert_eq!(counted, (2..=67).collect::<Vec<_>>());
     lock.rollback().await.expect("released");
     assert_eq!(counter.count(locked).await.expect("a count"), 3, "no failed visit was counted");
 }
 
 #[actix_web::test]
 async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
-    // Its settings need a superuser: deadlocks are found before the statement's lock timeout, and each row takes long enough
-    // for two statements to meet.
+    // These settings need a superuser. PostgreSQL detects deadlocks before the statement's lock timeout, and each row
+    // takes long enough for two statements to meet.
     let database = TestDatabase::on_own_server().await;
     database
         .execute(
@@ -99,7 +99,7 @@ async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
     let visitors: [Uuid; 16] = new_visitors();
 
     for round in 0..10 {
-        // Each replica counts every visitor, in another order in each round.
+        // Each replica counts every visitor, in a different order in each round.
         let visits = (0..64).map(|n| {
             let visitor = visitors[(n / 2 * (2 * round + 3)) % visitors.len()];
             replicas[n % 2].count(visitor)
@@ -110,7 +110,8 @@ async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
     }
 
     assert_eq!(database.number("select sum(visits - 1)::bigint from visitors").await, 10 * 64);
-    // A batcher hides a deadlock from its callers, but PostgreSQL counts it, at the latest when the connection ends.
+    // A batcher hides a deadlock from its callers, but PostgreSQL counts it. The count is complete when the connection
+    // ends.
     drop(replicas);
     let connections = "select count(*) from pg_stat_activity
         where datname = current_database() and ltrim(query, e'\\n ') like 'insert into visitors%'";

@@ -5,10 +5,10 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// A program that ends when this is dropped, and when this process ends in any way, SIGKILL included.
+/// A program that ends when this is dropped, or when this process ends for any reason, including SIGKILL.
 ///
-/// A small shell script keeps it. The program and what it started get SIGTERM, and SIGKILL 30 seconds later.
-/// Ctrl-C in the terminal doesn't reach them, so that the owner decides the order in which programs end.
+/// A small shell script watches over it. The program and its children get SIGTERM, and SIGKILL 30 seconds later.
+/// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs end.
 #[derive(Debug)]
 pub struct Kept {
     /// Closing it ends the program.
@@ -22,7 +22,7 @@ impl Kept {
         Self::spawn_with(program, "TERM", Stdio::inherit())
     }
 
-    /// Does the same with another signal for the end, such as `INT`, and another standard output.
+    /// Like [`Kept::spawn`], but ends the program with the given signal, such as `INT`, and redirects its output.
     pub fn spawn_with(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);

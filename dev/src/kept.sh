@@ -1,10 +1,10 @@
-# Runs a program, and ends it when standard input closes: a pipe from the program's owner, which closes even if
-# the owner is killed. The arguments are a signal's name, the program, and the program's own arguments.
+# Runs a program, and ends it when standard input closes. Standard input is a pipe from the program's owner, and it
+# closes even if the owner is killed. The arguments are a signal name, the program, and the program's arguments.
 
 signal=$1
 shift
 
-# Signals to the process group are for the program, so this shell survives them.
+# Signals to the process group are meant for the program, so this shell ignores them.
 trap : HUP INT QUIT TERM
 
 exec 3<&0 4>&2 </dev/null 2>/dev/null
@@ -19,11 +19,11 @@ exec 3<&0 4>&2 </dev/null 2>/dev/null
 } >/dev/null 4>&- &
 watcher=$!
 
-# In the foreground: in the background it would ignore SIGINT.
+# In the foreground, because a background process would ignore SIGINT.
 (exec "$@" 2>&4 3<&- 4>&-)
 status=$?
 
-# End the watcher and whatever the program left running.
+# Ends the watcher and any processes that the program left running.
 kill -s KILL "$watcher"
 trap '' TERM
 kill -s TERM 0

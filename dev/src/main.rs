@@ -9,9 +9,9 @@ use std::{env, process::ExitCode};
 const USAGE: &str = "\
 cargo dev                       run the app, with a private PostgreSQL in .postgres/
 cargo dev psql [arguments]      open a shell on that database
-cargo dev prepare [--check]     renew .sqlx, or only check it: builds verify the SQL against it
-cargo dev browser [arguments]   run the browser tests, as `cargo test` with these arguments
-cargo dev screenshots           take the README's pictures again
+cargo dev prepare [--check]     update .sqlx, which builds check the SQL against, or only verify it
+cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments
+cargo dev screenshots           take the README's screenshots
 cargo dev help                  show this
 ";
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         _ => {
-            eprint!("unknown: cargo dev {}\n\n{USAGE}", words.join(" "));
+            eprint!("unknown command: cargo dev {}\n\n{USAGE}", words.join(" "));
             return ExitCode::from(2);
         }
     };

@@ -1,11 +1,11 @@
-//! Other processes. Reads `/proc`, or runs `ps` where there is none.
+//! Information about other processes. Reads `/proc`, or runs `ps` on systems without it.
 
 use std::process::Command;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-/// Returns whether the process runs. One that has ended and waits for its parent doesn't count.
+/// Returns whether the process is running. A zombie doesn't count.
 pub fn is_running(pid: u32) -> bool {
     all().iter().any(|(id, state, _)| *id == pid && !state.starts_with(['Z', 'X']))
 }
@@ -17,7 +17,7 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// Sends a signal, such as `INT`. Processes that have ended are skipped.
 pub(crate) fn signal(name: &str, pids: &[u32]) -> Result<()> {
-    // The shell has `kill` built in. Not every system has the program.
+    // The shell's built-in `kill`, because not every system has the program.
     let mut kill = Command::new("/bin/sh");
     kill.args(["-c", "kill -s \"$0\" \"$@\" 2>/dev/null", name]).args(pids.iter().map(u32::to_string));
     kill.status().context("can't start /bin/sh").map(drop)

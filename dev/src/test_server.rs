@@ -10,11 +10,11 @@ use crate::{Postgres, process::is_running};
 #[derive(Debug)]
 pub struct TestServer {
     admin_url: String,
-    /// Kept here so that it runs as long as the process.
+    /// Kept here so that it runs as long as this process does.
     own: Option<Postgres>,
 }
 
-/// Returns the server of this test process: that of `DATABASE_URL`, else a temporary one, or panics.
+/// Returns the server for this test process: the one in `DATABASE_URL`, or a temporary one. Panics if that fails.
 pub fn test_database_server() -> &'static TestServer {
     static SERVER: OnceLock<TestServer> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("DATABASE_URL") {
@@ -48,7 +48,7 @@ impl TestServer {
 
     /// Returns a name that no other test uses: `test_<machine>_<pid>_<n>_<random>`.
     ///
-    /// A killed test can't drop its database. Later runs drop those for which [`Self::is_leftover`] is true.
+    /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`] is true.
     pub fn new_database_name(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl TestServer {
         format!("test_{}_{}_{n}_{random:08x}", machine(), process::id())
     }
 
-    /// Returns whether a test process of this machine, which has ended, left a database of this name.
+    /// Returns whether a test process on this machine has ended and left this database behind.
     pub fn is_leftover(&self, database: &str) -> bool {
         let rest = database.strip_prefix(&format!("test_{}_", machine()));
         let pid = rest.and_then(|rest| rest.split('_').next()?.parse().ok());
@@ -64,7 +64,7 @@ impl TestServer {
     }
 }
 
-/// A short name of this machine or container. Process IDs mean nothing on another.
+/// A short name for this machine or container, because process IDs are only valid on one machine.
 fn machine() -> String {
     let name = Command::new("uname").arg("-n").output().map(|output| output.stdout).unwrap_or_default();
     let name = String::from_utf8_lossy(&name).to_lowercase();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_left_over_once_its_process_has_ended() {
+    fn a_database_is_a_leftover_once_its_process_has_ended() {
         let server = TestServer { admin_url: String::new(), own: None };
         let own = server.new_database_name();
         let ended = own.replacen(&format!("_{}_", process::id()), "_2147483647_", 1);

@@ -1,4 +1,4 @@
-//! The private PostgreSQL keeps its data, lets only its owner in, and leaves nothing behind.
+//! The private PostgreSQL keeps its data, requires its password, and leaves nothing behind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use dev::postgres::{InUse, running};
 use dev::{Kept, Postgres, process::is_running, test_database_server};
 
 #[test]
-fn nobody_gets_in_without_the_password() {
+fn connecting_requires_the_password() {
     let postgres = Postgres::temporary().unwrap();
 
     let mut psql = postgres.client("psql");
@@ -19,7 +19,7 @@ fn nobody_gets_in_without_the_password() {
 }
 
 #[test]
-fn given_settings_win_over_the_defaults() {
+fn given_settings_override_the_defaults() {
     let postgres = Postgres::temporary_with(&[("max_connections", "17")]).unwrap();
 
     assert_eq!(ask(&postgres, "show max_connections"), "17");
@@ -27,7 +27,7 @@ fn given_settings_win_over_the_defaults() {
 }
 
 #[test]
-fn a_killed_server_comes_back_with_its_data() {
+fn a_killed_server_restarts_with_its_data() {
     let mut postgres = Postgres::temporary().unwrap();
     ask(&postgres, "create table kept ()");
     let (pid, url) = (postgres.pid(), postgres.url("postgres"));
@@ -41,7 +41,7 @@ fn a_killed_server_comes_back_with_its_data() {
 }
 
 #[test]
-fn kept_data_is_there_at_the_second_start() {
+fn kept_data_survives_until_the_second_start() {
     let home = home("second-start");
     let postgres = Postgres::start(&home, &[]).unwrap();
     ask(&postgres, "create table kept ()");
@@ -53,7 +53,7 @@ fn kept_data_is_there_at_the_second_start() {
 }
 
 #[test]
-fn a_second_server_in_the_same_place_is_refused() {
+fn a_second_server_in_the_same_directory_is_refused() {
     let home = home("in-use");
     let postgres = Postgres::start(&home, &[]).unwrap();
 
@@ -64,7 +64,7 @@ fn a_second_server_in_the_same_place_is_refused() {
 }
 
 #[test]
-fn a_server_whose_keeper_was_killed_makes_way_for_the_next() {
+fn a_server_whose_keeper_was_killed_is_stopped_by_the_next_one() {
     let home = home("orphan");
     let postgres = Postgres::start(&home, &[]).unwrap();
     let orphan = postgres.pid();
@@ -84,7 +84,7 @@ fn ask(postgres: &Postgres, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// An empty directory, which is left for a look until the next run.
+/// Returns an empty directory. It is kept until the next run, so that you can inspect it.
 fn home(name: &str) -> PathBuf {
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&home);
@@ -135,7 +135,7 @@ fn assert_leaves_nothing(end: &str, signal: Option<&str>) {
     }
 }
 
-/// Whether a process, a directory or a server is there.
+/// Returns whether a process, a directory or a server exists.
 fn exists(thing: &str) -> bool {
     match (thing.parse(), thing.split_once('@')) {
         (Ok(pid), _) => is_running(pid),

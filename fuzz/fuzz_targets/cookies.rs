@@ -1,21 +1,21 @@
-//! Whatever stands in the `Cookie` headers: a session's cookie is found among it, and nothing else passes for one.
+//! `Cookie` headers with arbitrary contents: a valid session cookie is found among them, and nothing else is taken for one.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
-use actix_postgres_sessions::{config::SecretKeys, middleware::session_cookie::SessionCookie};
 use actix_web::{
     cookie::{Cookie, CookieJar},
     http::header::{COOKIE, HeaderMap, HeaderValue},
     test::TestRequest,
 };
+use app::{config::SecretKeys, middleware::session_cookie::SessionCookie, session::SessionId};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
 
-/// The application's cookie, and one that it made, as `name=value`.
-static OURS: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
+/// The app's cookie, and a valid `name=value` of it.
+static VALID: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
     let keys: SecretKeys = "a secret of the fuzz targets and of nothing else".parse().expect("a secret");
     let mut jar = CookieJar::new();
     jar.private_mut(keys.current()).add(Cookie::new("id", KEY));
@@ -24,11 +24,11 @@ static OURS: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let (cookie, pair) = &*OURS;
+    let (cookie, pair) = &*VALID;
     let [place, data @ ..] = data else { return };
     let mut headers = headers(data);
     let lines = headers.len();
-    // Somewhere among it, on a line of its own or at an end of one, or not at all.
+    // The valid cookie is on a line of its own, at the start or the end of another line, or missing.
     let is_there = match place % 4 {
         0 => false,
         1 => insert(&mut headers, lines, pair.as_bytes().to_vec()),
@@ -38,9 +38,13 @@ fuzz_target!(|data: &[u8]| {
 
     let mut map = HeaderMap::new();
     headers.into_iter().for_each(|line| map.append(COOKIE, line));
-    let opened = cookie.sort_out(&mut map);
+    let presented = cookie.select(&mut map);
 
-    assert_eq!(opened.map(|opened| opened.key), is_there.then(|| KEY.to_owned()));
+    assert_eq!(presented.is_some(), is_there);
+    assert_eq!(
+        presented.and_then(|presented| presented.session_id()),
+        SessionId::of(KEY).filter(|_| is_there)
+    );
     assert!(map.get_all(COOKIE).count() <= 1);
     let mut request = TestRequest::default();
     for line in map.get_all(COOKIE) {
@@ -49,10 +53,10 @@ fuzz_target!(|data: &[u8]| {
     let request = request.to_http_request();
     let cookies = request.cookies().expect("text");
     let named = cookies.iter().filter(|cookie| cookie.name() == "id").count();
-    assert_eq!(named, usize::from(is_there), "no other passes for ours");
+    assert_eq!(named, usize::from(is_there), "no other cookie of this name is left");
 });
 
-/// A header for each line of the input that could be one.
+/// Returns a header for each line of the input that is valid as one.
 fn headers(data: &[u8]) -> Vec<HeaderValue> {
     data.split(|&byte| byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).collect()
 }
@@ -64,6 +68,6 @@ fn insert(headers: &mut Vec<HeaderValue>, at: usize, line: Vec<u8>) -> bool {
 
 fn replace(headers: &mut [HeaderValue], with: impl Fn(&[u8]) -> Vec<u8>) -> bool {
     let Some(line) = headers.first_mut() else { return false };
-    *line = HeaderValue::from_bytes(&with(line.as_bytes())).expect("it was one before");
+    *line = HeaderValue::from_bytes(&with(line.as_bytes())).expect("a valid line with a valid pair");
     true
 }

@@ -18,11 +18,11 @@ use sqlx::postgres::PgConnectOptions;
 
 pub use secret::SecretKeys;
 
-/// The settings in which two deployments differ. Each field names its variable, its default and its effect.
+/// The settings that differ between deployments. Each field documents its variable, its default and its effect.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. What
-    /// it leaves out comes from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`.
+    /// Missing parts are taken from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: DatabaseUrl,
     /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. In addition, each worker opens up to
     /// four connections.
@@ -34,8 +34,8 @@ pub struct Config {
     /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters, separated by commas. The first one encrypts
     /// cookies, and the others still decrypt old ones.
     ///
-    /// `SESSION_SECRET_FILE` (`.session-secret`): a file with the same contents, if `SESSION_SECRET` is not set. A missing
-    /// file is created with a random secret.
+    /// `SESSION_SECRET_FILE` (`.session-secret`): a file that contains the secrets, if `SESSION_SECRET` is not set. If
+    /// the file is missing, the app creates it with a random secret.
     pub session_secret: SecretKeys,
     /// `SESSION_IDLE_TIMEOUT` (`30m`): a session expires after this time without requests. At least `1m`, at most
     /// `SESSION_MAX_AGE`.
@@ -49,7 +49,7 @@ pub struct Config {
     /// `0` sets no limit. Visitors with a session are never refused.
     pub new_sessions_per_minute: Option<NonZeroU32>,
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
-    /// headers are believed, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
+    /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
     pub trusted_proxies: TrustedProxies,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
@@ -79,7 +79,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// All missing and invalid variables, with what each accepts.
+/// All missing and invalid variables, and what each one accepts.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid configuration; nothing was started\n  {}", .0.join("\n  "))]
 pub struct ConfigError(Vec<String>);
@@ -111,9 +111,8 @@ impl Config {
         if read.get("DATABASE_URL").is_none() {
             read.problems.push(format!("DATABASE_URL: is not set; it could be {EXAMPLE_URL}"));
         }
-        let database_max_connections =
-            read.parse("DATABASE_MAX_CONNECTIONS", "10", |value| number(value, 1..=1000));
-        let workers = read.parse("WORKERS", &default_workers(), |value| number(value, 1..=64));
+        let database_max_connections = read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000));
+        let workers = read.parse("WORKERS", &default_workers(), number(1..=64));
         let bind_address = read.parse("BIND_ADDRESS", "127.0.0.1:8080", |value| {
             value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
         });
@@ -124,14 +123,12 @@ impl Config {
         }
         let cookie_secure =
             read.parse("COOKIE_SECURE", "true", |value| value.parse().map_err(|_| "true or false".into()));
-        let new_sessions_per_minute = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", |value| {
-            number(value, 0..=1_000_000).map(NonZeroU32::new)
-        });
+        let new_sessions = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000));
         let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
         let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
         let log_filter =
             read.parse("RUST_LOG", "info,actix_server=warn,actix_session=error,sqlx=warn", log_filter);
-        // Last, because it may create a file.
+        // Read last, because this may create a file.
         match read.session_secret() {
             Some(session_secret) if read.problems.is_empty() => Ok(Self {
                 database_url,
@@ -142,7 +139,7 @@ impl Config {
                 session_idle_timeout,
                 session_max_age,
                 cookie_secure,
-                new_sessions_per_minute,
+                new_sessions_per_minute: NonZeroU32::new(new_sessions),
                 trusted_proxies,
                 log_format,
                 log_filter,
@@ -164,8 +161,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Parses the variable `name`, or `default`. The error of `parse` says what the variable accepts. An invalid value is
-    /// not shown, because it may be a secret in the wrong place.
+    /// Parses the variable `name`, or `default`. The error of `parse` says what the variable accepts. The message
+    /// doesn't show an invalid value, because it may be a secret in the wrong place.
     fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         match self.get(name).map(|value| parse(&value)) {
             Some(Ok(value)) => return value,
@@ -175,7 +172,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parse(default).expect("the default is valid")
     }
 
-    /// Reads `SESSION_SECRET` or the file. Creates a missing file only if everything else is valid.
+    /// Reads `SESSION_SECRET` or the file. Creates a missing file, but only if everything else is valid.
     fn session_secret(&mut self) -> Option<SecretKeys> {
         let (name, keys) = match self.get("SESSION_SECRET") {
             Some(secrets) => ("SESSION_SECRET", secrets.parse()),
@@ -196,14 +193,15 @@ fn database_url(value: &str) -> Result<DatabaseUrl, String> {
 }
 
 fn number<T: FromStr + PartialOrd + fmt::Display>(
-    value: &str,
     range: RangeInclusive<T>,
-) -> Result<T, String> {
-    let number = value.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+) -> impl Fn(&str) -> Result<T, String> {
+    move |value| {
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+    }
 }
 
-/// The other half of the processors is for PostgreSQL, which often runs on the same machine.
+/// Leaves half of the processors to PostgreSQL, which often runs on the same machine.
 fn default_workers() -> String {
     (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4).to_string()
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha512};
 /// Minimum length of a secret, in characters. 32 characters of `openssl rand -hex 16` are 128 bits.
 const MIN_SECRET_LENGTH: usize = 32;
 
-/// The keys of the cookie: the first one encrypts, and all of them decrypt. `Debug` prints only their number.
+/// The keys for the session cookie. The first one encrypts, and all of them decrypt. `Debug` only prints their number.
 #[derive(Clone)]
 pub struct SecretKeys(Vec<Key>);
 
@@ -32,7 +32,7 @@ impl SecretKeys {
     /// Reads the file, or creates it with a random secret if it is missing.
     ///
     /// # Errors
-    /// Returns what is expected of the file, and why it can't be used.
+    /// Returns a message that says what the file must be, and why it can't be used.
     pub fn from_file(path: &Path) -> Result<Self, String> {
         let read = || {
             if !path.try_exists()? {
@@ -50,12 +50,12 @@ impl FromStr for SecretKeys {
 
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
-        // A line break would mean two secrets that are taken for one.
+        // A line break would mean that two secrets are mistaken for one.
         let bad =
             |secret: &&str| secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control);
         if secrets.iter().any(bad) {
             return Err(format!(
-                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas, such as `openssl rand -hex 32` prints"
+                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas, such as the output of `openssl rand -hex 32`"
             ));
         }
         Ok(Self(secrets.into_iter().map(derive).collect()))
@@ -68,14 +68,14 @@ impl fmt::Debug for SecretKeys {
     }
 }
 
-/// Derives the 64 bytes of a [`Key`]. A secret is random, unlike a password, so one round of a hash is enough.
+/// Derives the 64 bytes of a [`Key`]. Unlike a password, a secret is random, so hashing it once is enough.
 fn derive(secret: &str) -> Key {
     let hash = Sha512::new().chain_update("session cookie key, version 1\0").chain_update(secret);
     Key::from(&hash.finalize())
 }
 
-/// Creates the file. Two processes that start at once agree on one secret: each writes a file of its own and links it into
-/// place, which only the first can do.
+/// Creates the file. Two processes that start at the same time agree on one secret: each writes a file of its own and
+/// tries to link it into place, and only the first one succeeds.
 fn create(path: &Path) -> io::Result<()> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

@@ -1,4 +1,4 @@
-//! The state of a connection: busy during a request, and closed after it while the app stops.
+//! Marks a connection as busy during a request, and closes it after the response if the app is stopping.
 
 use actix_web::{
     Error,
@@ -15,8 +15,8 @@ use crate::server::Readiness;
 
 /// Marks the connection as busy, so that the server doesn't close it as idle.
 ///
-/// While the app stops, every response also closes its connection. A client that kept the connection might send its next
-/// request just when the server closes it.
+/// While the app is stopping, every response also closes its connection. A client that kept it open might send its next
+/// request just as the server closes it.
 pub async fn connection(
     readiness: Data<Readiness>,
     request: ServiceRequest,

@@ -1,5 +1,4 @@
-//! The longest time that a page may take. A database that can't be reached doesn't answer at all, and TCP alone would wait
-//! for about 15 minutes.
+//! A time limit for pages. An unreachable database may not answer at all, and TCP alone would wait for 15 minutes.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use actix_web::{
 
 use crate::error;
 
-/// Time limit of an ordinary page, its session included. It is longer than the limits of [`crate::database`] and
+/// Time limit for an ordinary page, including its session. It is longer than the limits of [`crate::database`] and
 /// [`batcher::DEADLINE`], so that an error usually names its cause.
 pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 

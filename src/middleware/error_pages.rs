@@ -20,58 +20,61 @@ use crate::{
     pages::error::{CONTENT_TYPE, ErrorPage},
 };
 
-/// Logs each failure and gives it a page. Only a handler's own response keeps its body.
+/// Logs each failure and turns it into a page. An error response that a handler builds itself keeps its body.
 pub async fn error_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let request_id = request.extensions().get::<RequestId>().copied();
-    // Without this, a panic would close the connection.
+    // Without `catch_unwind`, a panic would close the connection.
     let mut error = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let (request, response) = response.map_into_boxed_body().into_parts();
             if let Some(error) = response.error() {
                 log(response.status(), error);
             }
-            return Ok(ServiceResponse::new(request, with_page(response, request_id)));
+            let response = if needs_page(&response) { with_page(response, request_id) } else { response };
+            return Ok(ServiceResponse::new(request, response));
         }
         Ok(Err(error)) if is_store_failure(&error) => error::Error::SessionStore.into(),
         Ok(Err(error)) => {
             log(error.as_response_error().status_code(), &error);
             error
         }
-        // The panic hook has logged it.
+        // The panic hook has already logged it.
         Err(_panic) => error::Error::Internal(anyhow!("a panic")).into(),
     };
     error.add_response_mapper(move |response| with_page(response, request_id));
     Err(error)
 }
 
-fn with_page(mut response: HttpResponse, request_id: Option<RequestId>) -> HttpResponse {
-    let status = response.status();
-    let is_failure = status.is_client_error() || status.is_server_error();
+/// actix-web's extractors answer invalid forms, queries and JSON with plain text.
+fn needs_page(response: &HttpResponse) -> bool {
+    let is_failure = response.status().is_client_error() || response.status().is_server_error();
     let is_empty = matches!(response.body().size(), BodySize::None | BodySize::Sized(0));
-    // actix-web's extractors answer invalid forms, queries and JSON with plain text.
-    if is_failure && (is_empty || response.error().is_some()) {
-        response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
-        return response.set_body(BoxBody::new(ErrorPage::new(status, request_id).to_html()));
-    }
-    response
+    is_failure && (is_empty || response.error().is_some())
+}
+
+fn with_page(mut response: HttpResponse, request_id: Option<RequestId>) -> HttpResponse {
+    response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
+    let page = ErrorPage::new(response.status(), request_id);
+    response.set_body(BoxBody::new(page.to_html()))
 }
 
 /// actix-session answers 500 if its store fails, but the usual cause is a database that can't be reached.
 fn is_store_failure(error: &Error) -> bool {
-    error.as_error::<InternalError<anyhow::Error>>().is_some()
-        || error.as_error::<InternalError<SaveError>>().is_some()
-        || error.as_error::<InternalError<UpdateError>>().is_some()
+    error.as_response_error().status_code() == StatusCode::INTERNAL_SERVER_ERROR
+        && (error.as_error::<InternalError<anyhow::Error>>().is_some()
+            || error.as_error::<InternalError<SaveError>>().is_some()
+            || error.as_error::<InternalError<UpdateError>>().is_some())
 }
 
 /// Logs a failure once, with its cause. The span adds the request's id.
 fn log(status: StatusCode, error: &Error) {
-    let code = status.as_u16();
+    // Not `Debug`, because PostgreSQL's details quote the row.
     if status.is_server_error() {
-        tracing::error!(status = code, ?error, "the request failed");
+        tracing::error!(status = status.as_u16(), %error, "the request failed");
     } else {
-        tracing::debug!(status = code, %error, "the request was refused");
+        tracing::debug!(status = status.as_u16(), %error, "the request was refused");
     }
 }

@@ -1,4 +1,4 @@
-//! The layers between a request and a page. [`crate::app`] lists them in the order in which a request meets them.
+//! The layers between a request and a page. [`crate::app`] lists them in the order that a request passes them.
 
 pub mod connection;
 pub mod deadline;
@@ -14,8 +14,8 @@ use actix_web::{
     dev::{ResponseHead, ServiceResponse},
 };
 
-/// Changes the head of a response, even if it is still an error: an inner layer's error becomes a response only after it
-/// has passed all layers.
+/// Changes the head of a response, even if it is still an error. An inner layer's error only becomes a response after
+/// it has passed through all layers.
 fn change_head<B>(
     mut outcome: Result<ServiceResponse<B>, Error>,
     change: impl Fn(&mut ResponseHead) + 'static,

@@ -1,7 +1,7 @@
 //! Where a request comes from: which client sent it, and which site's page made the browser send it.
 //!
-//! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token: see "Fetch Metadata" in [OWASP's cheat
-//! sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+//! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
+//! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -28,7 +28,7 @@ impl ClientAddress {
     }
 }
 
-/// Finds the client behind trusted proxies, and answers 403 to an unsafe request that another site's page has sent.
+/// Finds the client behind trusted proxies, and answers 403 to an unsafe request from another site's page.
 pub async fn origin(
     config: Data<Config>,
     mut request: ServiceRequest,
@@ -44,19 +44,19 @@ pub async fn origin(
     Ok(request.into_response(HttpResponse::Forbidden().finish()))
 }
 
-/// Returns the `Sec-Fetch-Site` header, which says where the page is from that made the browser send this request. See
+/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
 /// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
 pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
     request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
 }
 
-/// A client that says nothing of the page is refused, too. A script can add `Sec-Fetch-Site: same-origin`; a page can't.
+/// A client that sends neither header is refused. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
 fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";
     }
     let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    // Only host and port are compared: behind a proxy that ends TLS, the app doesn't see the visitor's scheme.
+    // Compares only host and port: behind a proxy that terminates TLS, the app doesn't see the visitor's scheme.
     let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
 }

@@ -1,4 +1,4 @@
-//! One log line for each request, and an id that all lines of a request share.
+//! Logs one line for each request, and gives all log lines of a request the same ID.
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -14,14 +14,14 @@ pub fn request_log() -> TracingLogger<RequestLog> {
     TracingLogger::new()
 }
 
-/// Logs `line` when the response is ready and only if it is a success. By then, the session is saved.
+/// Calls `line` when the response is ready, but only if it is a success. By then, the session has been saved.
 pub fn log_after_success(request: &HttpRequest, line: impl FnOnce() + 'static) {
     request.extensions_mut().insert(AfterSuccess(Box::new(line)));
 }
 
 struct AfterSuccess(Box<dyn FnOnce()>);
 
-/// What the log says of a request: never a header, a cookie or a query, which may be secret.
+/// Decides what is logged about a request: never headers, cookies or the query, because they may be secret.
 pub struct RequestLog;
 
 impl RootSpanBuilder for RequestLog {
@@ -55,7 +55,7 @@ impl RootSpanBuilder for RequestLog {
     }
 }
 
-/// Returns whether this was a successful health check or static file, which would fill the log.
+/// Returns whether this was a successful request for a health check or a static file. Those would flood the log.
 fn is_routine(path: &str, status: StatusCode) -> bool {
     let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
     is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))

@@ -13,8 +13,8 @@ use actix_web::{
 use super::change_head;
 use crate::Config;
 
-/// Pages load styles, scripts and images from this app only, and forms post to it. Nothing is inline, so text that ends up
-/// in a page by mistake can't run as code. `connect-src` is for audits by Lighthouse, which fetches `/robots.txt`.
+/// Pages load styles, scripts and images from this app only, and forms post to it. Inline code is forbidden, so text
+/// that is injected into a page can't run. Lighthouse audits need `connect-src`, because they fetch `/robots.txt`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -31,11 +31,10 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     ),
 ];
 
-/// Two years, which the preload list of browsers requires. Subdomains are left out: they may belong to other apps.
+/// Two years, as recommended by hstspreload.org. Subdomains are left out, because they may belong to other apps.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000";
 
-/// Adds the headers to every response. A response that doesn't say how long it may be cached is not cached at all, because
-/// it may depend on a session.
+/// Adds the headers to every response. Without a `Cache-Control` of its own, a response must not be cached.
 pub async fn security_headers(
     config: Data<Config>,
     request: ServiceRequest,

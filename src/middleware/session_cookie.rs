@@ -1,8 +1,8 @@
-//! The session cookie: its name and attributes, and which of the cookies that a browser sends is the session's.
+//! The session cookie: its name and attributes, and how the app finds it among the cookies that a browser sends.
 //!
-//! actix-session takes the first cookie of its name and knows one secret. But a browser may send several cookies of one
-//! name, bytes that are no text, and cookies that were encrypted under an old secret. This layer tries every cookie of the
-//! name with every secret. The first valid one goes on to actix-session, and the others are dropped.
+//! actix-session takes the first cookie with its name and knows only one secret. But a browser may send several cookies
+//! with that name, bytes that aren't text, and cookies that were encrypted with an old secret. This layer tries every
+//! secret on every cookie with that name. It passes the first valid one on to actix-session and drops the others.
 
 use std::borrow::Cow;
 
@@ -28,8 +28,8 @@ use crate::{
 /// The session cookie of this deployment.
 #[derive(Clone, Debug)]
 pub struct SessionCookie {
-    /// `__Host-id`, or `id` over plain HTTP. Browsers accept the [prefix][rfc] only on a `Secure` cookie that this very
-    /// host has set.
+    /// `__Host-id`, or `id` over plain HTTP. Browsers only accept the [prefix][rfc] on a `Secure` cookie that this host
+    /// itself has set.
     ///
     /// [rfc]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
     pub name: &'static str,
@@ -48,13 +48,13 @@ pub struct PresentedCookie {
 }
 
 impl PresentedCookie {
-    /// Returns the id of the cookie's row, which may be gone.
+    /// Returns the id of the cookie's row, which may have been deleted.
     pub fn session_id(&self) -> Option<SessionId> {
         SessionId::of(&self.key)
     }
 }
 
-/// Leaves at most one session cookie in the request, a valid one. No layer before this one may ask the request for its
+/// Keeps only the first valid session cookie in the request. No layer before this one may ask the request for its
 /// cookies, because actix-web parses them only once.
 pub async fn session_cookie(
     cookie: Data<SessionCookie>,
@@ -78,8 +78,8 @@ impl SessionCookie {
         Self { name, secure, keys }
     }
 
-    /// Returns actix-session's middleware for this cookie. The cookie has no `Max-Age`: the database decides when a session
-    /// ends, and the browser drops the cookie when it is closed.
+    /// Returns actix-session's middleware for this cookie. The cookie has no `Max-Age`. The database decides when a
+    /// session ends, and the browser deletes the cookie when the browser is closed.
     pub fn middleware(
         &self,
         store: PgSessionStore,
@@ -105,14 +105,14 @@ impl SessionCookie {
         cookie
     }
 
-    /// Rewrites the `Cookie` header: the first valid session cookie comes first, followed by the other cookies. Returns the
-    /// session cookie.
+    /// Rewrites the `Cookie` header, with the first valid session cookie in front of all cookies with other names.
+    /// Returns the session cookie.
     pub fn select(&self, headers: &mut HeaderMap) -> Option<PresentedCookie> {
         let lines: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
         let (mut presented, mut rejected) = (None, 0);
         let mut kept = Vec::<Cow<'_, str>>::new();
         let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        // A single byte that is not UTF-8 would make actix-web drop all cookies.
+        // A single byte that isn't UTF-8 would make actix-web drop all cookies.
         for pair in pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
             if pair.is_empty() {
                 continue;
@@ -143,8 +143,8 @@ impl SessionCookie {
         presented
     }
 
-    /// Removes a `Set-Cookie` that repeats the key of the request. The browser may have received a newer key meanwhile,
-    /// from a response that overtook this one.
+    /// Removes a `Set-Cookie` header that repeats the request's key. In the meantime, the browser may have received a
+    /// newer key from a response that overtook this one.
     fn remove_repeated(&self, headers: &mut HeaderMap, key: &str) {
         let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
         let repeats = |value: &HeaderValue| {
@@ -157,7 +157,7 @@ impl SessionCookie {
         }
     }
 
-    /// Returns the session's key in a cookie's value, and whether the value was encrypted under the current secret.
+    /// Returns the session's key in a cookie's value, and whether the value was encrypted with the current secret.
     fn decrypt(&self, value: &str) -> Option<(String, bool)> {
         let with =
             |key: &Key| CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()));
@@ -165,7 +165,7 @@ impl SessionCookie {
         keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
     }
 
-    /// Returns `name=value`, encrypted under the current secret.
+    /// Returns `name=value`, encrypted with the current secret.
     fn encrypt(&self, key: &str) -> String {
         let mut jar = CookieJar::new();
         jar.private_mut(self.keys.current()).add(Cookie::new(self.name, key.to_owned()));

@@ -1,7 +1,7 @@
 //! `GET /static/…`: the files in `static/`, compiled into the program.
 //!
 //! Pages add a hash to each address (`/static/app.css?v=…`), so that browsers can keep a file for a year and still fetch a
-//! new version at once. Without the hash, a file is revalidated by its ETag.
+//! new version at once. Without the hash, browsers revalidate a file with its ETag.
 
 use std::sync::LazyLock;
 
@@ -13,9 +13,9 @@ use actix_web::{
 };
 use sha2::{Digest, Sha256};
 
-/// Returns the address of a file, with its hash. For templates.
+/// Returns the address of a file, including its hash. Templates call this.
 pub fn url(path: &str) -> String {
-    let hash = FILES.iter().find(|file| file.path == path).map_or("", |file| &file.hash);
+    let hash = FILES.iter().find(|file| file.path == path).expect("a file of this list").hash.as_str();
     format!("{path}?v={hash}")
 }
 
@@ -45,9 +45,9 @@ impl File {
         Self { path, content_type, body, hash }
     }
 
-    /// Returns the file, or 304 if the browser has it.
+    /// Returns the file, or 304 if the browser already has it.
     fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        // Weak, because it is the same for the compressed form.
+        // A weak tag, because the compressed file has the same one.
         let etag = EntityTag::new_weak(self.hash.clone());
         let is_current = match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => true,
@@ -63,7 +63,7 @@ impl File {
     }
 }
 
-/// Adds a route for each file. A single pattern, `/static/{file}`, would be a regular expression.
+/// Adds a route for each file. actix-web would match a pattern such as `/static/{file}` with a regular expression.
 pub fn routes(config: &mut web::ServiceConfig) {
     for file in FILES.iter() {
         let respond = async move |request: HttpRequest| file.respond(&request);

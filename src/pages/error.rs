@@ -1,4 +1,4 @@
-//! The error page: what happened, what to do, and the request's id for the log.
+//! The error page: what happened, what to do, and the request ID, which is also in the log.
 
 use actix_web::http::{StatusCode, header::HeaderValue};
 use askama::Template;
@@ -9,7 +9,7 @@ use super::Layout;
 /// The content type of pages.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// An error in words for the visitor.
+/// An explanation of an error for the visitor.
 #[derive(Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {
@@ -60,7 +60,7 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
             "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each visit starts a new session.",
         ),
         503 => (
-            "The server is too busy or can't reach its database.",
+            "The server can't answer at the moment.",
             "Wait a few seconds and try again. The last action may or may not have been carried out.",
         ),
         400..=499 => ("The request is invalid.", "Check what you entered, or start at the welcome page."),

@@ -1,6 +1,6 @@
 //! A message that the next page shows once, such as "You are logged out".
 //!
-//! A cookie carries it across the redirect. It holds a name and no text, so a planted cookie can't put words on a page.
+//! A cookie carries it across the redirect. The cookie contains only a name, so a planted one can't put text on a page.
 
 use actix_web::{
     HttpRequest,
@@ -23,7 +23,7 @@ pub struct Flash {
 pub static LOGGED_OUT: Flash = Flash {
     name: "logged-out",
     message: "You are logged out.",
-    explanation: "The session was deleted from the database. Its cookie is invalid now, and so is every copy of it.",
+    explanation: "The session was deleted from the database. Its cookie and all copies of it are now invalid.",
 };
 
 static ALL: [&Flash; 1] = [&LOGGED_OUT];
@@ -36,14 +36,14 @@ impl Flash {
         cookie
     }
 
-    /// Returns the message for this request, if there is one and a person sees the page.
+    /// Returns the message for this request, if it has one and a person sees the page.
     pub fn of(request: &HttpRequest) -> Option<&'static Self> {
         let cookie = request.cookie(cookie(request, "").name()).filter(|_| is_seen(request))?;
         ALL.into_iter().find(|flash| flash.name == cookie.value())
     }
 
-    /// Returns the cookie that replaces the message. It is not a removal: curl 7.88 ignores one if the response sets
-    /// another cookie after it.
+    /// Returns the cookie that replaces the message. It expires after a second. A removal would be simpler, but curl
+    /// 7.88 ignores it if the response sets another cookie after it.
     pub fn forget(request: &HttpRequest) -> Cookie<'static> {
         let mut cookie = cookie(request, "");
         cookie.set_max_age(Duration::SECOND);

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use crate::server::Readiness;
 
-/// Time limit of the readiness check. Many load balancers wait for one second.
+/// Time limit for the readiness check. Many load balancers only wait for one second.
 const READY_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Answers 200 while the process runs.
@@ -20,8 +20,7 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::plaintext()).body("live\n")
 }
 
-/// Answers 200 if the app can serve pages, else 503: the schema is up to date, the database takes writes, and the process
-/// isn't stopping.
+/// Answers 200 if the schema is up to date, the database accepts writes and the app isn't stopping, or else 503.
 pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpResponse {
     // A standby server or a read-only database can't serve visits, because each visit writes.
     let ping = sqlx::query_scalar!(

@@ -1,4 +1,4 @@
-//! `/logout`: ends the session. POST always does. GET does if the person asked for it; otherwise, it shows a button.
+//! `/logout`: ends the session. POST always does. GET does if the visitor asked for it, and otherwise shows a button.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
 use askama::Template;
@@ -22,14 +22,15 @@ struct Logout {
     session: Option<(Uuid, SessionId)>,
 }
 
-/// Logs out if the person followed a link on this site or typed the address, or if the client doesn't say (an old browser,
-/// a script). A link on another site, an image or a prefetch only shows the page.
+/// Logs out if the visitor followed a link on this site or typed the address, or if the client doesn't say (an old
+/// browser, a script). A link on another site, an image or a prefetch only shows the page.
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let is_asked_for = matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
+    let is_link = request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document");
+    let is_asked_for = is_link && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
     if is_seen(&request) && is_asked_for {
         return Ok(post(request, session, cookie).await);
     }
@@ -41,11 +42,11 @@ pub async fn get(
 /// Deletes the session's row, removes the cookie, and redirects to `/`.
 pub async fn post(request: HttpRequest, session: TypedSession, cookie: Data<SessionCookie>) -> HttpResponse {
     let mut response = redirect("/");
-    // Not "cookies": that would also delete the cookies of other apps on localhost, and the message with them.
+    // Not "cookies", because that would also delete the message's cookie and those of other apps on localhost.
     response.insert_header(("clear-site-data", r#""cache", "storage""#));
     if request.extensions().get::<PresentedCookie>().is_some() {
         if session.is_empty() {
-            // The session has ended already, so actix-session would leave the cookie in the browser.
+            // The session has already ended, so actix-session would leave the cookie in the browser.
             response.cookie(cookie.removal());
         }
         response.cookie(LOGGED_OUT.cookie(&request));

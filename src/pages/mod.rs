@@ -1,4 +1,4 @@
-//! The pages. Each file holds a page's template struct and its handlers, GET beside POST.
+//! The pages. Each file contains a page's template struct and all of its handlers.
 
 pub mod assets;
 pub mod error;
@@ -29,7 +29,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Creates the layout for the page at the path of `request`. With `has_session`, the navigation offers to log out.
+    /// Creates the layout for the page at the path of `request`. With `has_session`, it has a link to log out.
     pub fn new(request: &HttpRequest, has_session: bool) -> Self {
         Self { path: request.path().to_owned(), has_session, flash: Flash::of(request) }
     }
@@ -37,8 +37,8 @@ impl Layout {
 
 /// Renders a page.
 ///
-/// Pages are not compressed: that would save two kilobytes, cost as much time as a visit, and raise the question of
-/// [BREACH](https://www.breachattack.com/) with each new page.
+/// Pages are not compressed. That would save two kilobytes and cost as much time as a visit, and each new page could be
+/// vulnerable to [BREACH](https://www.breachattack.com/).
 pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpResponse, Error> {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, error::CONTENT_TYPE));
@@ -48,19 +48,19 @@ pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpRespo
     Ok(response.body(template.render()?))
 }
 
-/// Sends the browser to another page with GET (303), after a form was processed.
+/// Redirects the browser to another page with GET (303), after a form was processed.
 pub fn redirect(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));
     response
 }
 
-/// Returns the end of an id, which is random. The start of a UUIDv7 is a time, so it is similar for all visitors.
+/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
 fn short(id: Uuid) -> String {
     id.as_simple().to_string().split_off(24)
 }
 
-/// Returns whether a person sees the response: not for HEAD, and not for a [prefetch][purpose], which may never be shown.
+/// Returns whether a person sees the response. HEAD shows nothing, and a [prefetch][purpose] may never be shown.
 ///
 /// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
 pub fn is_seen(request: &HttpRequest) -> bool {

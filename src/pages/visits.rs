@@ -1,5 +1,4 @@
-//! `GET /visits`: the visit count, and the visitor's own session from the cookie to the rows. Counts nothing and starts
-//! nothing.
+//! `GET /visits`: the visit count and the visitor's own session. It counts no visit and starts no session.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +8,7 @@ use actix_web::{
     web::Data,
 };
 use askama::Template;
-use serde_json::json;
+use serde::Serialize;
 use sqlx::{PgPool, postgres::types::PgInterval};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -28,6 +27,14 @@ struct Visits {
     session: Option<SessionView>,
 }
 
+#[derive(Serialize)]
+struct Summary {
+    user_id: Uuid,
+    visits: i64,
+    expires_at: String,
+    ends_at: String,
+}
+
 struct SessionView {
     user_id: Uuid,
     cookie: Arc<SessionCookie>,
@@ -37,7 +44,7 @@ struct SessionView {
     config: Arc<Config>,
 }
 
-/// Shows the session of this browser, or an invitation to start one. With `Accept: application/json`, returns the count and
+/// Shows this browser's session, or a link to start one. With `Accept: application/json`, returns the count and
 /// the two times at which the session can end.
 pub async fn get(
     request: HttpRequest,
@@ -49,16 +56,18 @@ pub async fn get(
     let presented = request.extensions().get::<PresentedCookie>().map(|c| (c.value.clone(), c.session_id()));
     let mut view = None;
     if let (Some(user_id), Some((cookie_value, Some(id)))) = (session.user_id(), presented) {
-        let row = find(&pool, id, user_id, config.session_max_age).await?;
+        let row = find(&pool, id, user_id, &config).await?;
         let (cookie, config) = (cookie.into_inner(), config.into_inner());
         view = row.map(|row| SessionView { user_id, cookie, cookie_value, id, row, config });
     }
     if Accept::parse(&request).is_ok_and(|accept| accept.preference() == ContentType::json().0) {
-        let session = view.map(|SessionView { user_id, row, .. }| {
-            let (expires_at, ends_at) = (iso(&row.expires_at), iso(&row.ends_at));
-            json!({ "user_id": user_id, "visits": row.visits, "expires_at": expires_at, "ends_at": ends_at })
+        let summary = view.map(|SessionView { user_id, row, .. }| Summary {
+            user_id,
+            visits: row.visits,
+            expires_at: iso(&row.expires_at),
+            ends_at: iso(&row.ends_at),
         });
-        return Ok(HttpResponse::Ok().json(session));
+        return Ok(HttpResponse::Ok().json(summary));
     }
     let layout = Layout::new(&request, !session.is_empty());
     page(&request, &Visits { layout, session: view })
@@ -69,24 +78,30 @@ struct Row {
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
     ends_at: OffsetDateTime,
-    seconds_left: i64,
+    now: OffsetDateTime,
     visits: i64,
     last_visit_at: OffsetDateTime,
 }
 
-/// Finds a session and its visitor. After the first visit, the session's row is all there is.
-async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, max_age: Duration) -> sqlx::Result<Option<Row>> {
-    let max_age = PgInterval::try_from(max_age).map_err(sqlx::Error::Encode)?;
+impl Row {
+    fn time_left(&self) -> Duration {
+        Duration::from_secs((self.expires_at - self.now).whole_seconds().unsigned_abs())
+    }
+}
+
+/// Finds a session and its visitor. Until the second visit, there is only the session's row.
+async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, config: &Config) -> sqlx::Result<Option<Row>> {
+    let interval = |duration| PgInterval::try_from(duration).map_err(sqlx::Error::Encode);
+    // This request resets the idle timer in the background.
     sqlx::query_as!(
         Row,
         r#"
         select
             state::text as "state!",
             sessions.created_at,
-            least(expires_at, sessions.created_at + $3::interval) as "expires_at!",
-            sessions.created_at + $3::interval as "ends_at!",
-            greatest(0, extract(epoch from least(expires_at, sessions.created_at + $3::interval) - now()))::bigint
-                as "seconds_left!",
+            least(greatest(expires_at, now() + $3::interval), sessions.created_at + $4::interval) as "expires_at!",
+            sessions.created_at + $4::interval as "ends_at!",
+            now() as "now!",
             coalesce(visits, 1) as "visits!",
             coalesce(last_visit_at, sessions.created_at) as "last_visit_at!"
         from sessions
@@ -95,7 +110,8 @@ async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, max_age: Duration) ->
         "#,
         &id.0,
         user_id,
-        max_age as _,
+        interval(config.session_idle_timeout)? as _,
+        interval(config.session_max_age)? as _,
     )
     .fetch_optional(pool)
     .await
@@ -106,7 +122,7 @@ fn iso(at: &OffsetDateTime) -> String {
     humantime::format_rfc3339_seconds((*at).into()).to_string()
 }
 
-/// Formats a time for the reader.
+/// Formats a time for people to read.
 fn text(at: &OffsetDateTime) -> String {
     iso(at).replace('T', ", ").replace('Z', " UTC")
 }

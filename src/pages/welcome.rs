@@ -27,7 +27,7 @@ struct Visitor {
     is_new: bool,
 }
 
-/// Counts one visit and shows the count. HEAD requests and prefetches count nothing and start no session.
+/// Counts one visit and shows the count. HEAD requests and prefetches don't count and don't start a session.
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
@@ -44,9 +44,11 @@ pub async fn get(
             Some(Visitor { user_id, visits: visitors::visits(&pool, user_id).await?, is_new: false })
         }
         None if is_seen => {
-            limit.check(&request)?;
+            if session.is_empty() {
+                limit.check(&request)?;
+            }
             let user_id = Uuid::now_v7();
-            // The session's row, which is saved with the response, is the first visit.
+            // The session's row, which is saved before the response is sent, records the first visit.
             session.start(user_id);
             Some(Visitor { user_id, visits: 1, is_new: true })
         }

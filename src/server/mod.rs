@@ -1,4 +1,4 @@
-//! Listens, serves, and stops without losing a request.
+//! Runs the HTTP server, and stops it without losing a request.
 
 mod stop;
 
@@ -16,12 +16,12 @@ pub use stop::Readiness;
 /// Time limit for the head of a connection's first request. After that, the response is 408.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time after which an idle connection is closed. Load balancers must be the first to close it, usually after 60 s, or their
-/// next request might arrive at that very moment.
+/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 s. Otherwise,
+/// they might send the next request just as the app closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Maximum number of connections of all workers. Each takes two file descriptors ([`idle_connections`]), and up to 128 KiB of
-/// memory while its head arrives.
+/// Maximum number of connections across all workers. Each takes two file descriptors ([`idle_connections`]), and up to
+/// 128 KiB of memory while its head arrives.
 const MAX_CONNECTIONS: usize = 2_048;
 
 /// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process at once.
@@ -49,11 +49,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .shutdown_timeout(stop::GRACE.as_secs())
         .bind(config.bind_address)
         .with_context(|| format!("BIND_ADDRESS: can't listen on {}", config.bind_address))?;
-    for address in server.addrs() {
-        tracing::info!("listening on http://{address}");
-    }
+    let addresses = server.addrs();
     let server = server.run();
     rt::spawn(stop::on_signal(server.handle(), readiness.clone()));
+    for address in addresses {
+        tracing::info!("listening on http://{address}");
+    }
     rt::spawn(connections.close_idle(KEEP_ALIVE + HEAD_TIMEOUT));
     let background = rt::spawn(migrate_then_sweep(config, pool.clone(), readiness.clone(), server.handle()));
 
@@ -70,7 +71,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for the database. Until it is there, pages answer 503. Stops the server if the schema doesn't match.
+/// Waits for the database. Until it is available, pages answer 503. Stops the server if the schema doesn't match.
 async fn migrate_then_sweep(
     config: Data<Config>,
     pool: Data<PgPool>,
@@ -84,7 +85,7 @@ async fn migrate_then_sweep(
             return Err(error).context("the database schema doesn't match this build's migrations");
         }
         attempts += 1;
-        // Not at each attempt, which would fill the log during a long outage.
+        // Not on every attempt, because that would flood the log during a long outage.
         if attempts.is_power_of_two() {
             tracing::warn!(%error, attempts, "could not migrate the database; trying again");
         }

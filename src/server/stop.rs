@@ -1,4 +1,4 @@
-//! How the app stops.
+//! Stops the app gracefully.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -8,13 +8,13 @@ use std::{
 use actix_web::{dev::ServerHandle, rt, web::Data};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Time between SIGTERM and the end of listening. Load balancers see that `/health/ready` fails, and clients leave their
-/// connections ([`crate::middleware::connection`]).
+/// How long the app still accepts connections after SIGTERM. Meanwhile, load balancers see that `/health/ready` fails,
+/// and every response closes its connection ([`crate::middleware::connection`]).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Time limit for requests that are still running after that, in whole seconds. No request takes longer, because of
-/// [`crate::middleware::deadline`] and [`crate::middleware::request_limits`].
-pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// Time limit for requests that are still running after that, in whole seconds. [`crate::middleware::deadline`] and
+/// [`crate::middleware::request_limits`] keep all requests shorter than this.
+pub(super) const GRACE: Duration = Duration::from_secs(7);
 
 /// Whether the app can serve pages. Shared by all workers.
 #[derive(Debug, Default)]
@@ -31,27 +31,30 @@ impl Readiness {
         self.migrated.load(Ordering::Relaxed) && !self.is_stopping()
     }
 
-    /// Returns whether the app is about to stop.
+    /// Returns whether the app is stopping.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 }
 
-/// Stops `server` at the first signal, and waits for a second one until the process ends.
-pub(super) async fn on_signal(server: ServerHandle, readiness: Data<Readiness>) {
+/// Stops `server` on the first signal. A second signal ends the process at once.
+pub(super) fn on_signal(server: ServerHandle, readiness: Data<Readiness>) -> impl Future<Output = ()> {
+    // At once: a signal before this would kill the process.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    let linger = first_of(&mut terminate, &mut interrupt).await;
-    tracing::info!("stopping");
-    readiness.stopping.store(true, Ordering::Relaxed);
-    rt::spawn(async move {
-        tokio::time::sleep(linger).await;
-        server.stop(true).await;
-    });
-    first_of(&mut terminate, &mut interrupt).await;
-    tracing::warn!("stopping immediately");
-    // What shells report for a program that Ctrl-C ended.
-    std::process::exit(130);
+    async move {
+        let linger = first_of(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping");
+        readiness.stopping.store(true, Ordering::Relaxed);
+        rt::spawn(async move {
+            tokio::time::sleep(linger).await;
+            server.stop(true).await;
+        });
+        first_of(&mut terminate, &mut interrupt).await;
+        tracing::warn!("stopping immediately");
+        // What shells report for a program that Ctrl-C ended.
+        std::process::exit(130);
+    }
 }
 
 /// Waits for a signal, and returns how long to linger.

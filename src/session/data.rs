@@ -1,4 +1,4 @@
-//! What a session holds. No other file knows the names of a session's values.
+//! What a session contains. No other file knows the names of its values.
 
 use std::future::{Ready, ready};
 
@@ -12,7 +12,7 @@ use super::key_change::KeyChange;
 
 /// The contents of a session. To store something else, add a field.
 ///
-/// Each field is one name in the `state` column, such as `{"user_id":"0199…"}`. Fields that are `None` are left out.
+/// Each field is stored in the `state` column, such as `{"user_id":"0199…"}`. Fields that are `None` are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionData {
@@ -22,7 +22,7 @@ pub struct SessionData {
     pub account_id: Option<Uuid>,
 }
 
-/// The session of a request. Without a valid cookie it is empty. An empty session is not stored.
+/// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub struct TypedSession(Session);
 
 impl TypedSession {
@@ -32,14 +32,14 @@ impl TypedSession {
         let fields =
             entries.iter().filter_map(|(name, json)| Some((name.clone(), serde_json::from_str(json).ok()?)));
         serde_json::from_value(Value::Object(fields.collect())).unwrap_or_else(|error| {
-            // The error would quote the value, which doesn't belong in the log.
+            // The error itself would quote the value, which doesn't belong in the log.
             tracing::warn!(kind = ?error.classify(), "the contents of a session are unreadable");
             SessionData::default()
         })
     }
 
-    /// Changes the contents of the session. They are saved with the response, as a whole: if two requests change them at the
-    /// same time, one change is lost. Keep counters and other shared facts in a table of their own.
+    /// Changes the contents of the session. They are saved as a whole when the response is ready, so if two requests
+    /// change them at the same time, one change is lost. Keep counters and other shared facts in a table of their own.
     pub fn update(&self, change: impl FnOnce(&mut SessionData)) {
         let mut data = self.data();
         change(&mut data);
@@ -58,42 +58,40 @@ impl TypedSession {
         self.data().user_id
     }
 
-    /// Starts the session of a new visitor. An existing session also gets a new key, because somebody else may have planted
-    /// the old one.
+    /// Starts the session of a new visitor.
     pub fn start(&self, user_id: Uuid) {
-        if !self.is_empty() {
-            self.rotate();
-        }
         self.update(|data| data.user_id = Some(user_id));
     }
 
-    /// Gives the session a new key. The old key is invalid as soon as the response is sent, and requests that still use it
-    /// continue without a session.
+    /// Gives the session a new key. By the time the response is sent, the old key is invalid, and requests that still
+    /// use it continue without a session.
     ///
-    /// Call it after every change of privileges, such as a new password or role, as [OWASP recommends][owasp]. Use
-    /// [`TypedSession::log_in`] for a login.
+    /// Call it after every privilege change, such as a new password or role, as [OWASP recommends][owasp]. For a login,
+    /// use [`TypedSession::log_in`] instead.
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
     pub fn rotate(&self) {
-        KeyChange::Rotate.request(&self.0);
+        if !self.is_empty() {
+            KeyChange::Rotate.request(&self.0);
+        }
     }
 
-    /// Logs `account_id` in: one statement gives the session a new key, this owner and a new age.
+    /// Logs `account_id` in: one statement gives the session a new key and this owner, and restarts its lifetime.
     ///
-    /// Whatever the anonymous session held is dropped, because another person may have put it there (session fixation).
-    /// To keep a value, read it before and set it again after this call with [`TypedSession::update`].
+    /// Drops the contents of the anonymous session, because somebody else may have planted them (session fixation). To
+    /// keep a value, read it before this call and set it again afterwards with [`TypedSession::update`].
     pub fn log_in(&self, account_id: Uuid) {
         self.0.clear();
         KeyChange::LogIn { owner: account_id }.request(&self.0);
         self.update(|data| data.account_id = Some(account_id));
     }
 
-    /// Returns whether the session holds nothing, because it is new or has ended.
+    /// Returns whether the session has no contents, because it is new or has ended.
     pub fn is_empty(&self) -> bool {
         self.0.entries().is_empty()
     }
 
-    /// Ends the session: before the response is sent, the row is deleted and the cookie removed.
+    /// Ends the session. The row is deleted before the response is sent, and the response removes the cookie.
     pub fn end(&self) {
         self.0.purge();
     }

@@ -1,17 +1,17 @@
-//! The hash by which a session's row is found.
+//! The hash that identifies a session's row.
 
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a session key, which is the primary key of the table `sessions`.
 ///
-/// A key is 64 random alphanumeric characters (381 bits). A plain hash is enough, because such a key can't be guessed: a
+/// A key is 64 random alphanumeric characters (381 bits). Such a key can't be guessed, so a plain hash is enough. A
 /// salt or a slow hash would add nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct SessionId(pub [u8; 32]);
 
 impl SessionId {
-    /// Returns the id for `key`, or `None` if no store can have created such a key.
+    /// Returns the id for `key`, or `None` if the store can't have created such a key.
     pub fn of(key: &str) -> Option<Self> {
         let is_well_formed = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_well_formed.then(|| Self::hash(key))
@@ -21,7 +21,7 @@ impl SessionId {
         Self(Sha256::digest(key).into())
     }
 
-    /// Returns the first 12 hexadecimal digits, to show a person which row it is.
+    /// Returns the first 12 hexadecimal digits, for display.
     pub fn start(&self) -> String {
         self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,5 +1,5 @@
-//! How a handler asks for a new session key: actix-session passes only a key and a state to its store, so the request
-//! travels inside the state, under a reserved name.
+//! How a handler asks for a new session key. actix-session passes only a key and a state to its store, so the request
+//! is stored in the state, under a reserved name.
 //!
 //! actix-session's own `renew` is not used. It deletes the row and saves a new one, so the session doesn't exist in between.
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::state::SessionState;
 
-/// The reserved name. It is random and new for each process, so that nothing a client stores can be mistaken for it.
+/// The reserved name. Each process chooses a random one, so that no value in a session can be mistaken for it.
 static NAME: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
 
 /// A change that replaces the key of a session.
@@ -19,14 +19,17 @@ static NAME: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref()
 pub(super) enum KeyChange {
     /// A new key. The session keeps its age.
     Rotate,
-    /// A new key, an owner and a new age.
+    /// A new key and an owner. The session's lifetime starts again.
     LogIn { owner: Uuid },
 }
 
 impl KeyChange {
     /// Asks the store to make this change when it saves the session.
     pub fn request(&self, session: &Session) {
-        session.insert(NAME.as_str(), self).expect("this enum can be written as JSON");
+        // A login includes a new key.
+        if matches!(self, Self::LogIn { .. }) || !session.entries().contains_key(NAME.as_str()) {
+            session.insert(NAME.as_str(), self).expect("this enum can be written as JSON");
+        }
     }
 
     /// Takes a requested change out of the state.

@@ -1,4 +1,4 @@
-//! All sessions of one account: "where you are logged in", and "log out everywhere else".
+//! All sessions of one account, for "where you are logged in" and "log out everywhere else".
 
 use sqlx::postgres::types::PgInterval;
 use time::OffsetDateTime;
@@ -13,12 +13,12 @@ pub struct OwnedSession {
     pub id: SessionId,
     /// Time of the login.
     pub created_at: OffsetDateTime,
-    /// Time at which it expires unless it is used before.
+    /// Time at which it expires unless it is used before then.
     pub expires_at: OffsetDateTime,
 }
 
 impl PgSessionStore {
-    /// Returns the live sessions that logged in as `owner`, the newest first.
+    /// Returns the live sessions that are logged in as `owner`, newest first.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.

@@ -1,4 +1,4 @@
-//! The format of the `state` column: JSON that a person can read and query, and that returns every byte it was given.
+//! The format of the `state` column: JSON that people can read and query, and that preserves every byte.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 /// The contents of a session as actix-session passes them: names, each with the JSON text of its value.
 pub type SessionState = HashMap<String, String>;
 
-/// The usual format: `{"user_id":"0199…"}`. Each value keeps its own text, so numbers don't change.
+/// The usual format: `{"user_id":"0199…"}`. Each value keeps its exact text, so numbers don't change.
 type Json<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The format for values that are not JSON, which the trait also allows: `[{"user_id":"0199…"},{"note":"not JSON"}]`.
@@ -16,12 +16,12 @@ type WithText<'a> = (Json<'a>, BTreeMap<String, String>);
 /// Writes a state as JSON, with sorted names.
 ///
 /// # Errors
-/// Returns the error of `serde_json`.
+/// Returns an error if `serde_json` can't write the state.
 pub fn encode(state: &SessionState) -> serde_json::Result<String> {
     let (mut json, mut text) = WithText::default();
     for (name, value) in state {
         match serde_json::from_str::<&RawValue>(value) {
-            // Spaces around a value would be lost.
+            // As JSON, spaces around a value would be lost.
             Ok(raw) if raw.get().len() == value.len() => drop(json.insert(name.clone(), raw)),
             _ => drop(text.insert(name.clone(), value.clone())),
         }

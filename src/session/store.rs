@@ -25,12 +25,12 @@ pub const MAX_STATE_BYTES: usize = 64 * 1024;
 /// | --- | --- |
 /// | `save` | Inserts a new row under a new random key. Never overwrites. |
 /// | `load` | Returns `None` for unknown, expired, ended, malformed and unreadable sessions. Resets the idle timer in the background, at most once a minute. |
-/// | `update` | Writes only a live row: a session that has ended stays ended. After [`TypedSession::rotate`] or [`TypedSession::log_in`], the row also gets a new key, and the old key is invalid from then on. |
-/// | `update_ttl` | Never shortens, never revives. |
-/// | `delete` | The row is gone when it returns. Deleting it again is no error. |
+/// | `update` | Only writes a live row, so a session that has ended stays ended. After [`TypedSession::rotate`] or [`TypedSession::log_in`], the row also gets a new key, and the old key is invalid from then on. |
+/// | `update_ttl` | Never shortens a session's lifetime, and never revives a session. |
+/// | `delete` | Returns after the row is deleted. Deleting it again is not an error. |
 ///
-/// A session expires after the idle timeout without requests, and at the latest after the maximum lifetime. Every database
-/// failure is an error, never an empty session.
+/// A session expires after the idle timeout without requests, and after the maximum lifetime at the latest. A database
+/// failure is always an error, never an empty session.
 ///
 /// [`TypedSession::rotate`]: super::TypedSession::rotate
 /// [`TypedSession::log_in`]: super::TypedSession::log_in
@@ -86,22 +86,23 @@ impl PgSessionStore {
         });
     }
 
-    /// Writes the state of a live session, and a new id if that differs. Returns whether there was one.
+    /// Writes the state and the new id of a session, if it is live. Returns whether it was.
     async fn write(&self, id: SessionId, new: SessionId, state: &str, ttl: PgInterval) -> sqlx::Result<bool> {
         let updated = sqlx::query!(
             "
             update sessions
             set id = $2,
                 state = $3::text::json,
-                expires_at = greatest(expires_at, least(now() + $4::interval, created_at + $5::interval))
+                expires_at = greatest(expires_at, least(now() + least($4::interval, $5::interval), created_at + $6::interval))
             where id = $1
             and expires_at > now()
-            and created_at + $5::interval > now()
+            and created_at + $6::interval > now()
             ",
             &id.0,
             &new.0,
             state,
             ttl as _,
+            self.timeouts.idle as _,
             self.timeouts.max_age as _,
         )
         .execute(&self.pool)
@@ -109,7 +110,7 @@ impl PgSessionStore {
         Ok(updated.rows_affected() > 0)
     }
 
-    /// Turns a live session into a new session of `owner`, with a new id and age. Returns whether there was one.
+    /// Gives a session a new id, an owner and a new lifetime, if it is live. Returns whether it was.
     async fn log_in(
         &self,
         id: SessionId,
@@ -125,16 +126,17 @@ impl PgSessionStore {
                 owner = $3,
                 state = $4::text::json,
                 created_at = now(),
-                expires_at = now() + least($5::interval, $6::interval)
+                expires_at = now() + least($5::interval, $6::interval, $7::interval)
             where id = $1
             and expires_at > now()
-            and created_at + $6::interval > now()
+            and created_at + $7::interval > now()
             ",
             &id.0,
             &new.0,
             owner,
             state,
             ttl as _,
+            self.timeouts.idle as _,
             self.timeouts.max_age as _,
         )
         .execute(&self.pool)
@@ -157,7 +159,7 @@ impl SessionStore for PgSessionStore {
             self.touch(id);
         }
         let state = state::decode(&session.state).inspect_err(|error| {
-            // Not the error itself, which quotes the state.
+            // The error itself would quote the state.
             let (kind, at) = (error.classify(), error.column());
             tracing::warn!(?kind, at, "the state of a session is unreadable; the session is ignored");
         });
@@ -241,7 +243,7 @@ fn encode(state: &SessionState) -> anyhow::Result<String> {
     Ok(column)
 }
 
-/// Logs a failure: actix-session drops the cause.
+/// Logs a failure here, because actix-session drops the cause.
 fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error) -> E {
     |error| {
         tracing::error!(error = format!("{error:#}"), "the session store failed");
@@ -249,7 +251,7 @@ fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error
     }
 }
 
-/// Converts to PostgreSQL's type. More than a century is cut off, because PostgreSQL couldn't add it to a time.
+/// Converts to PostgreSQL's type. The limit is a century, because PostgreSQL can't add arbitrary intervals to a time.
 fn interval(duration: Duration) -> PgInterval {
     const CENTURY: Duration = Duration::days(36_525);
     let duration = duration.clamp(-CENTURY, CENTURY);

@@ -3,11 +3,8 @@
 use sqlx::PgPool;
 
 /// Deletes up to `limit` sessions that expired before the current hour and returns how many.
-///
-/// # Errors
-/// Returns an error if the database can't be reached. Nothing is deleted then.
-pub async fn delete_expired(pool: &PgPool, limit: i64) -> sqlx::Result<u64> {
-    // Several app servers may sweep at once: each skips the rows that another one is deleting.
+pub(crate) async fn delete_expired(pool: &PgPool, limit: i64) -> sqlx::Result<u64> {
+    // Several replicas may sweep at the same time. Each one skips the rows that another is deleting.
     let deleted = sqlx::query!(
         "
         delete from sessions

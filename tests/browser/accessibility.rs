@@ -1,5 +1,5 @@
-//! [axe-core](https://github.com/dequelabs/axe-core) looks at every page. It comes from npm, at the version that
-//! `axe/` pins, and is shipped nowhere.
+//! [axe-core](https://github.com/dequelabs/axe-core) checks every page. It comes from npm, at the version that
+//! `axe/` pins, and isn't part of the app.
 
 use std::{
     fs::{self, File},
@@ -14,20 +14,20 @@ use crate::{Browser, open, state::State};
 
 const HOW_TO_GET: &str = "This test needs npm: `apt install npm` on Debian.";
 
-/// axe-core's source.
+/// Returns the source code of axe-core.
 fn axe() -> &'static str {
     static AXE: OnceLock<String> = OnceLock::new();
     AXE.get_or_init(|| install().unwrap_or_else(|problem| panic!("{problem}\n{HOW_TO_GET}")))
 }
 
-/// Installs it below target/, where it stays until the lock file changes.
+/// Installs axe-core below target/, where it stays until the lock file changes.
 fn install() -> Result<String, String> {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("axe");
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
     let (lock_file, script) = ("package-lock.json", place.join("node_modules/axe-core/axe.min.js"));
     let problem = |error: std::io::Error| format!("axe-core can't be installed: {error}");
     fs::create_dir_all(&place).map_err(problem)?;
-    // Other test processes may want it as well.
+    // Other test processes may be installing it, too.
     let guard = File::create(place.join("guard")).map_err(problem)?;
     guard.lock().map_err(problem)?;
     let is_current = fs::read(pinned.join(lock_file)).ok() == fs::read(place.join(lock_file)).ok();
@@ -44,7 +44,7 @@ fn install() -> Result<String, String> {
     fs::read_to_string(script).map_err(problem)
 }
 
-/// What axe has to say against the page, best practices included.
+/// Returns the violations that axe finds on the page, including those of best practices.
 async fn violations(browser: &Browser) -> Vec<Value> {
     let script = format!(
         "const done = arguments[0]; {};
@@ -57,7 +57,7 @@ async fn violations(browser: &Browser) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn axe_finds_no_fault_on_any_page_in_light_or_dark_mode() {
+async fn axe_finds_no_violation_on_any_page_in_light_or_dark_mode() {
     let (app, browser) = open().await;
 
     for scheme in ["light", "dark"] {
@@ -70,7 +70,7 @@ async fn axe_finds_no_fault_on_any_page_in_light_or_dark_mode() {
 }
 
 #[actix_web::test]
-async fn axe_would_find_faint_text_a_missing_name_and_a_wrong_heading() {
+async fn axe_detects_low_contrast_missing_names_and_wrong_headings() {
     let (_app, browser) = open().await;
 
     for (fault, rule) in [

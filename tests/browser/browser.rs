@@ -1,4 +1,4 @@
-//! A Chromium with its own profile: one visitor.
+//! A Chromium browser with its own profile, which is one visitor.
 
 use std::{
     io::{Read, Write},
@@ -21,7 +21,7 @@ pub struct Browser {
     url: String,
 }
 
-/// With these, Chromium connects to nothing by itself, and ends with its driver.
+/// With these, Chromium makes no connections of its own, and ends together with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",
@@ -58,13 +58,13 @@ impl Browser {
         wanted.add_experimental_option("prefs", preferences).expect("preferences");
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
         let driver = WebDriver::new(&service.url, wanted).await;
-        let driver = driver.unwrap_or_else(|error| panic!("Chromium does not start: {error}\n{HOW_TO_GET}"));
+        let driver = driver.unwrap_or_else(|error| panic!("Chromium doesn't start: {error}\n{HOW_TO_GET}"));
         let browser = Self { driver, url: url.to_owned() };
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH })).await;
         browser
     }
 
-    /// Opens a page of the site, as if its address was typed.
+    /// Opens a page of the site, as if the address were typed.
     pub async fn go(&self, path: &str) {
         self.driver.goto(format!("{}{path}", self.url)).await.expect(path);
     }
@@ -159,21 +159,21 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Sets the size of the screen. Below 600 pixels, it is a phone's.
+    /// Sets the size of the screen. Below a width of 600 pixels, it is a phone.
     pub async fn resize(&self, width: u32, height: u32) {
         let screen =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
-    /// Returns the console's messages since the last call.
+    /// Returns the console messages since the last call.
     pub async fn console(&self) -> Vec<BrowserLogEntry> {
         self.driver.browser_log().await.expect("a log")
     }
 }
 
 impl Drop for Browser {
-    /// Not through thirtyfour, which would use the test's runtime, and that waits for this.
+    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this function.
     fn drop(&mut self) {
         let driver = &Driver::get().url["http://".len()..];
         let session = self.driver.session_id();

@@ -2,8 +2,8 @@ use thirtyfour::BrowserLogEntry;
 
 use crate::{Browser, open, state::State};
 
-/// What this page has written to the console or done against its policy, but for what the browser itself notes of an
-/// error page or of a logout's header.
+/// Returns this page's console messages and policy violations, except for the browser's own notes about error pages and
+/// the logout's header.
 async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
     let note = match state {
         Some(state) if state.is_error() => "Failed to load resource: the server responded with a status of",
@@ -32,7 +32,7 @@ async fn no_page_writes_to_the_console_or_violates_its_policy() {
 }
 
 #[actix_web::test]
-async fn a_message_a_failed_request_and_a_broken_policy_do_not_go_unnoticed() {
+async fn console_messages_failed_requests_and_policy_violations_are_detected() {
     let (_app, browser) = open().await;
 
     for (fault, sign) in [
@@ -47,7 +47,7 @@ async fn a_message_a_failed_request_and_a_broken_policy_do_not_go_unnoticed() {
         ("document.body.append(Object.assign(new Image(), { src: '/static/missing.svg' }))", "404"),
     ] {
         browser.go("/").await;
-        // The browser tells what happened a moment later.
+        // The browser reports what happened a moment later.
         let script = format!("const done = arguments[0]; {fault}; setTimeout(done, 300)");
         browser.driver.execute_async(script, Vec::new()).await.unwrap();
         let complaints = complaints(&browser, None).await;

@@ -13,13 +13,13 @@ use std::{
 
 use dev::Kept;
 
-/// What to do if there is no browser.
-pub const HOW_TO_GET: &str = "`cargo dev browser` says how to get Chromium and chromedriver.";
+/// Tells the user what to do if there is no browser.
+pub const HOW_TO_GET: &str = "Run `cargo dev browser` to see how to get Chromium and chromedriver.";
 
 /// A running ChromeDriver.
 pub struct Driver {
     pub url: String,
-    /// Whether the user is root. Chromium runs without its sandbox then.
+    /// Whether the user is root. If so, Chromium runs without its sandbox.
     pub is_root: bool,
     /// Ends with the test process.
     _process: Kept,
@@ -35,7 +35,7 @@ impl Driver {
     }
 
     fn start() -> Result<Self, String> {
-        let program = program().ok_or("There is no chromedriver.")?;
+        let program = program().ok_or("chromedriver isn't installed.")?;
         // The script removes this directory.
         let home = env::temp_dir().join(format!("browser-tests-{}", process::id()));
         DirBuilder::new()
@@ -53,7 +53,7 @@ impl Driver {
 
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // GitHub's machines have it outside the path.
+    // GitHub's runners have it outside `PATH`.
     let places = env::var_os("CHROMEWEBDRIVER").map(PathBuf::from).into_iter().chain(env::split_paths(&path));
     places.map(|place| place.join("chromedriver")).find(|program| program.is_file())
 }
@@ -70,7 +70,7 @@ fn port(process: &mut Kept, log: &Path) -> Result<u16, String> {
         }
         let ended = process.try_wait().ok().flatten().is_some();
         if ended || begin.elapsed() > Duration::from_secs(30) {
-            return Err(format!("chromedriver does not start: {text}"));
+            return Err(format!("chromedriver doesn't start: {text}"));
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -2,7 +2,7 @@ use thirtyfour::Key;
 
 use crate::{Browser, open};
 
-/// What has the focus: its text, and whether it can be seen where it is.
+/// The text of the focused element, and whether the element and its outline are visible.
 const FOCUSED: &str = "const it = document.activeElement, box = it.getBoundingClientRect();
     const outlined = getComputedStyle(it).outlineStyle !== 'none';
     const inside = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;

@@ -47,7 +47,7 @@ async fn the_message_can_be_dismissed_and_is_shown_only_once() {
 }
 
 #[actix_web::test]
-async fn the_back_button_shows_nothing_of_a_session_that_has_ended() {
+async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     browser.follow("nav a[href='/visits']").await;

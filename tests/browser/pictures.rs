@@ -1,5 +1,5 @@
-//! The README's pictures. `cargo dev screenshots` puts them where the README finds them; without that they are made all
-//! the same, so that this does not break unnoticed.
+//! The README's screenshots. `cargo dev screenshots` saves them where the README expects them. Ordinary test runs take
+//! them, too, so that a failure is noticed.
 
 use std::{env, fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ use thirtyfour::support::base64_decode;
 use crate::{Browser, open};
 
 #[actix_web::test]
-async fn the_pictures_for_the_readme_are_small() {
+async fn the_screenshots_for_the_readme_are_small() {
     let (_app, browser) = open().await;
     let place = match env::var_os("SCREENSHOTS_DIR") {
         Some(place) => PathBuf::from(place),
@@ -18,7 +18,7 @@ async fn the_pictures_for_the_readme_are_small() {
     fs::create_dir_all(&place).unwrap();
     browser.resize(1200, 900).await;
     browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
-    // A few visits, so that there is something to see.
+    // A few visits, so that the pages have something to show.
     for _ in 0..16 {
         browser.go("/").await;
     }
@@ -34,7 +34,7 @@ async fn the_pictures_for_the_readme_are_small() {
     }
 }
 
-/// The page down to the element `last`. WebP has a third of a PNG's size and is as sharp.
+/// Takes a screenshot of the page down to the element `last`. WebP is a third of a PNG's size and just as sharp.
 async fn picture(browser: &Browser, last: &str) -> Vec<u8> {
     let bottom: f64 =
         browser.run(&format!("return document.querySelector('{last}').getBoundingClientRect().bottom")).await;

@@ -1,4 +1,4 @@
-//! What visitors choose: no JavaScript, a small screen, the dark, less motion.
+//! Visitors' preferences: no JavaScript, a small screen, dark mode, and reduced motion.
 
 use crate::{Browser, TestApp, open, state::State};
 
@@ -41,7 +41,7 @@ async fn no_page_scrolls_sideways_on_a_phone() {
 
 type Colour = [u32; 3];
 
-/// The page's paper and ink, as red, green and blue.
+/// Returns the page's background and text colors, as red, green and blue.
 async fn colours(browser: &Browser) -> (Colour, Colour) {
     let script = "const style = getComputedStyle(document.body), parts = c => c.match(/\\d+/g).map(Number);
         return [parts(style.backgroundColor), parts(style.color)]";

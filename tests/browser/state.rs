@@ -90,7 +90,7 @@ impl State {
         self.assert_shown(browser).await;
     }
 
-    /// Checks that this is the right page: a wrong one might have no faults.
+    /// Checks that this is the right page, because a wrong one might pass the tests.
     async fn assert_shown(self, browser: &Browser) {
         let is_shown = match self {
             Self::NewVisitor | Self::LoggedOut => browser.visits().await == 1,
@@ -134,13 +134,13 @@ async fn visit_twice(browser: &Browser) {
     browser.go("/").await;
 }
 
-/// From another site, so that the page shows its button.
+/// Follows a link on another site, so that the page shows its button.
 pub async fn follow_link_to_logout(browser: &Browser) {
     browser.go_elsewhere("<a href={site}/logout>Log out there</a>").await;
     browser.follow("a").await;
 }
 
-/// From another site.
+/// Posts a form from another site.
 async fn post(browser: &Browser, path: &str) {
     browser
         .go_elsewhere(&format!("<form method=post action={{site}}{path}><button>Go</button></form>"))
@@ -148,7 +148,8 @@ async fn post(browser: &Browser, path: &str) {
     browser.follow("button").await;
 }
 
-/// Writes an error page over a page of the site, with the site's security policy: no visitor can cause this error.
+/// Overwrites a page of the site with an error page that no visitor can cause. The site's security policy still
+/// applies.
 async fn write_error(browser: &Browser, status: StatusCode) {
     browser.go("/nothing/here").await;
     let html = ErrorPage::new(status, None).to_html();

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use crate::{Browser, TestApp, open};
 
-/// The count in words.
+/// Returns the text of the count, such as "2 times".
 async fn times(browser: &Browser) -> String {
     browser.run("return document.getElementById('visits').parentElement.textContent").await
 }

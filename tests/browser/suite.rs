@@ -1,6 +1,6 @@
-//! The app in a real browser: Chromium, driven by WebDriver. One file for each subject.
+//! Tests of the app in a real browser, Chromium, controlled with WebDriver. There is one file for each subject.
 //!
-//! `cargo dev browser` runs these tests. They are a package of their own, so that `cargo test` needs no browser.
+//! `cargo dev browser` runs these tests. They are in a separate package, so that `cargo test` needs no browser.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,7 +19,7 @@ mod weight;
 use browser::Browser;
 use support::TestApp;
 
-/// The app, and a browser that has not been there yet.
+/// Starts the app, and a browser that hasn't visited it yet.
 async fn open() -> (TestApp, Browser) {
     let app = TestApp::spawn().await;
     let browser = Browser::open(&app.url).await;

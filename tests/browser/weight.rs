@@ -5,13 +5,13 @@ use tokio::{
 
 use crate::open;
 
-/// What a page links to.
+/// The files that a page links to.
 const LINKED: &str = "return [...document.querySelectorAll('link, script, img')].map(it => {
     const url = new URL(it.href || it.src);
     return url.pathname + url.search;
 })";
 
-/// What came over the wire, and not out of the browser's cache.
+/// The files that were fetched from the server and not from the browser's cache.
 const FETCHED: &str = "return performance.getEntriesByType('resource')
     .filter(entry => entry.transferSize > 0)
     .map(entry => new URL(entry.name).pathname)";
@@ -45,7 +45,7 @@ async fn a_second_visit_fetches_only_the_page() {
     assert_eq!(second, Vec::<String>::new());
 }
 
-/// The bytes of the answer, with its head.
+/// Returns the size of a response in bytes, including the headers.
 async fn weight(url: &str, path: &str) -> usize {
     let host = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).await.unwrap();

@@ -81,8 +81,8 @@ fn the_secret_file_in_env_example_is_the_default() {
     let (_, file) = example().into_iter().find(|(name, _)| name == "SESSION_SECRET_FILE").expect("a file");
     fs::write(directory.file(".env"), "").expect("a file");
 
-    // The program reads the configuration, and then ends because of the argument.
-    let (_, log) = run(&directory.0, &["no-such-argument"], &[DATABASE_URL]);
+    // A health check reads the same configuration, and ends because nothing listens at this address.
+    let (_, log) = run(&directory.0, &["healthcheck"], &[DATABASE_URL, ("BIND_ADDRESS", "127.0.0.1:9")]);
 
     assert!(directory.file(&file).exists(), "{log}");
 }

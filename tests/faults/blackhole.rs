@@ -15,7 +15,8 @@ use dev::process;
 
 use crate::{
     client::Visitor,
-    stage::{App, Stage, signal},
+    program::{App, signal},
+    stage::Stage,
 };
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);

@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     client::Visitor,
-    stage::{App, Stage, eventually},
+    program::{App, eventually},
+    stage::Stage,
 };
 
 const KILLS: usize = 20;

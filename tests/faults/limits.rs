@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     client::{Answer, connect, send},
-    stage::{App, NO_DATABASE},
+    program::{App, NO_DATABASE},
 };
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ mod crashes;
 mod limits;
 mod outages;
 mod panics;
+mod program;
 mod shutdown;
 mod stage;
 mod startup;

@@ -8,7 +8,8 @@ use dev::process;
 
 use crate::{
     client::{Answer, Visitor},
-    stage::{App, Stage, eventually},
+    program::{App, eventually},
+    stage::Stage,
 };
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
@@ -32,10 +33,21 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     end();
 
     app.assert_recovers_within(FIVE_SECONDS);
-    let again = visitor.get("/");
-    assert_eq!((again.status, again.user()), (200, &*user), "{again:#?}");
-    // The visit that was answered 503 may have been counted.
-    assert!((count + 1..=count + 2).contains(&again.visits()), "{again:#?}");
+    // The batcher doesn't check a connection that was used within the last second, so after a very short outage, one more
+    // visit may fail.
+    let mut visits = count + 1;
+    let again = eventually("the visitor's page is served", FIVE_SECONDS, || {
+        visits += 1;
+        let page = visitor.get("/");
+        if page.status != 200 {
+            page.assert_is_503_page();
+            return None;
+        }
+        Some(page)
+    });
+    assert_eq!(again.user(), user, "{again:#?}");
+    // Visits that were answered 503 may have been counted.
+    assert!((count + 1..=visits).contains(&again.visits()), "after {count}: {again:#?}");
 }
 
 /// Sends concurrent requests for `/` with these headers, each on a connection of its own, with the cookie of this visitor.

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::stage::{App, Stage, eventually};
+use crate::{
+    program::{App, eventually},
+    stage::Stage,
+};
 
 const CLIENTS: usize = 32;
 
@@ -22,6 +25,7 @@ fn sigterm_under_load_fails_no_request() {
     let late = thread::scope(|scope| {
         let clients: Vec<_> =
             (0..CLIENTS).map(|_| scope.spawn(|| keep_visiting(&app, &balancer_sends, &answered))).collect();
+        let stop = Stop(&balancer_sends);
         eventually("there is load", Duration::from_secs(10), || {
             (answered.load(Ordering::Relaxed) > 500).then_some(())
         });
@@ -30,7 +34,7 @@ fn sigterm_under_load_fails_no_request() {
         let late = app.get("/");
         // A load balancer checks readiness every now and then, and sends requests until then.
         thread::sleep(Duration::from_millis(1_000));
-        balancer_sends.store(false, Ordering::Relaxed);
+        drop(stop);
         for client in clients {
             client.join().expect("every request is answered 200");
         }
@@ -42,6 +46,15 @@ fn sigterm_under_load_fails_no_request() {
     let ended = app.ends_within(Duration::from_secs(10));
     assert_eq!(ended.code(), Some(0), "{}", app.log());
     assert!(app.log().contains("stopped") && !app.log().contains("did not close in time"), "{}", app.log());
+}
+
+/// Stops the clients when it is dropped, also if the test panics.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize) {
@@ -111,6 +124,7 @@ fn the_app_stops_while_it_waits_for_its_database() {
     let mut stage = Stage::new();
     stage.postgres.stop().expect("stop");
     let mut app = stage.start(&[]);
+    app.assert_alive();
 
     app.signal("INT");
 

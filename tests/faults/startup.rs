@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::stage::{App, NO_DATABASE, PROGRAM, Stage, eventually};
+use crate::{
+    program::{App, NO_DATABASE, PROGRAM, eventually},
+    stage::Stage,
+};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! What the statements cost, by PostgreSQL's own statistics.
+//! What the statements cost, according to PostgreSQL's own statistics.
 
 use actix_session::storage::{SessionKey, SessionStore, generate_session_key};
 use actix_web::cookie::time::Duration;
@@ -14,7 +14,7 @@ use crate::{
 
 const EIGHT_HOURS: std::time::Duration = std::time::Duration::from_secs(8 * 60 * 60);
 
-/// Statistics of both tables since the last call, as a server process reports them when it ends.
+/// Returns the statistics of both tables since the last call. A server process reports them when it ends.
 async fn statistics(database: &TestDatabase) -> Statistics {
     database.pool.close().await;
     let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
@@ -45,7 +45,7 @@ async fn statistics(database: &TestDatabase) -> Statistics {
 
 #[derive(Debug)]
 struct Statistics {
-    /// Reads of a whole table.
+    /// Scans of a whole table.
     whole: i64,
     updates: i64,
     /// Updates that touched no index (HOT).
@@ -54,7 +54,7 @@ struct Statistics {
     pages: i64,
 }
 
-/// Fills both tables. No statistics are gathered, as in a database that was just restored.
+/// Fills both tables without gathering planner statistics, as in a database that was just restored.
 async fn fill(database: &TestDatabase, rows: i64, sessions: &str) {
     let unanalyzed = "alter table sessions set (autovacuum_enabled = false);
         alter table visitors set (autovacuum_enabled = false)";
@@ -71,9 +71,16 @@ async fn fill(database: &TestDatabase, rows: i64, sessions: &str) {
 }
 
 #[actix_web::test]
-async fn every_statement_of_a_visit_and_of_the_sweep_goes_by_index_on_tables_without_statistics() {
+async fn every_statement_of_a_visit_and_of_the_sweep_uses_an_index_on_tables_without_statistics() {
     let database = TestDatabase::new().await;
     fill(&database, 200_000, "now() + interval '20 minutes'").await;
+    database
+        .execute(
+            "insert into sessions (id, state, expires_at)
+            select sha256(('expired ' || n)::bytea), '{}', now() - interval '3 hours' from generate_series(1, 500) as n",
+        )
+        .await;
+    database.execute("update visitors set created_at = now() - interval '2 days' where id < '01000000-0000-0000-0000-000000000000'").await;
     let options = database.options.clone();
     let keys: Vec<SessionKey> = (0..40).map(|_| generate_session_key()).collect();
     for key in &keys {
@@ -88,15 +95,16 @@ async fn every_statement_of_a_visit_and_of_the_sweep_goes_by_index_on_tables_wit
     let store = PgSessionStore::new(database.pool.clone());
     let counter = VisitCounter::new(&database.pool);
 
-    let visitor = Uuid::now_v7();
+    let (visitor, mut swept) = (Uuid::now_v7(), Vec::new());
     for key in &keys {
         assert!(store.load(key).await.expect("no error").is_some());
         store.update(copy(key), state(&[]), &HALF_AN_HOUR).await.expect("no error");
         store.update_ttl(key, &Duration::hours(1)).await.expect("no error");
         counter.count(visitor).await.expect("counted");
         app::visitors::visits(&database.pool, visitor).await.expect("no error");
-        sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
+        swept.push(sweep(&database.pool, EIGHT_HOURS).await.expect("swept"));
     }
+    assert!(swept[0].sessions == 500 && swept[0].visitors > 0, "{swept:?}");
     join_all(keys.iter().map(|key| store.load(key))).await;
     join_all((0..40).map(|_| counter.count(Uuid::now_v7()))).await;
     assert_eq!(store.sessions_of(Uuid::nil()).await.expect("no error").len(), 40);
@@ -125,7 +133,7 @@ async fn a_sweep_of_a_million_live_sessions_reads_fewer_than_100_pages() {
 
 #[actix_web::test]
 async fn at_least_95_percent_of_touches_are_updates_in_place() {
-    // On its own server: a long transaction in another database would keep PostgreSQL from reusing space.
+    // On its own server, because a long transaction in another database would keep PostgreSQL from reusing space.
     let mut database = TestDatabase::on_own_server().await;
     for sql in [
         "create schema clock",
@@ -143,7 +151,7 @@ async fn at_least_95_percent_of_touches_are_updates_in_place() {
     let saved = (0..100).map(|_| store.save(state(&[("user_id", "\"somebody\"")]), &HALF_AN_HOUR));
     let keys: Vec<_> = join_all(saved).await.into_iter().map(|key| key.expect("saved")).collect();
 
-    // Two hours, in which each visitor comes every 65 seconds.
+    // Two hours, in which each visitor makes a visit every 65 seconds.
     for visit in 1..=110 {
         let offset = "update clock.offset set seconds = $1";
         sqlx::query(offset).bind(65 * visit).execute(&database.pool).await.expect("the clock");

@@ -25,7 +25,7 @@ async fn unknown_and_malformed_keys_have_no_session() {
 }
 
 #[actix_web::test]
-async fn an_unreadable_row_is_ignored_and_affects_no_other() {
+async fn an_unreadable_row_is_ignored_and_does_not_affect_others() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
     let key = store.save(&saved).await;

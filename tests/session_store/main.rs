@@ -1,4 +1,4 @@
-//! The contract of `PgSessionStore`: a test for each promise.
+//! The contract of `PgSessionStore`, with a test for each promise.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -63,7 +63,7 @@ fn copy(key: &SessionKey) -> SessionKey {
     key.as_ref().to_owned().try_into().expect("a key")
 }
 
-/// The state that the store is given after `change` was called on a session that held `state`.
+/// Returns the state that the store receives after `change` is called on a session with this `state`.
 async fn changed(state: SessionState, change: impl FnOnce(&TypedSession)) -> SessionState {
     let request: HttpRequest = TestRequest::default().to_http_request();
     for (name, json) in state {
@@ -80,7 +80,7 @@ fn state(values: &[(&str, &str)]) -> SessionState {
 }
 
 #[actix_web::test]
-async fn every_save_is_a_new_row_under_a_fresh_key_of_64_alphanumerics() {
+async fn every_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
 
@@ -113,7 +113,7 @@ async fn concurrent_loads_each_return_their_own_session() {
 }
 
 #[actix_web::test]
-async fn an_update_changes_the_state_and_keeps_key_and_start() {
+async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
     store.database.execute("update sessions set created_at = now() - interval '1 hour'").await;
@@ -172,7 +172,7 @@ async fn the_database_never_sees_the_key() {
 }
 
 #[actix_web::test]
-async fn creating_a_store_and_changing_its_settings_connects_nothing() {
+async fn creating_a_store_and_changing_its_settings_opens_no_connection() {
     let database = TestDatabase::new().await;
     let connections = "select count(*) from pg_stat_activity where datname = current_database()";
     let before = database.number(connections).await;
@@ -204,10 +204,10 @@ async fn a_rotation_changes_the_key_and_keeps_the_age() {
 #[actix_web::test]
 async fn the_request_for_a_new_key_is_never_stored() {
     let store = Store::new().await;
-    let rotated = changed(state(&[]), |session| session.rotate()).await;
+    let rotated = changed(state(&[("n", "1")]), |session| session.rotate()).await;
 
     let key = store.save(&rotated).await;
     let new = store.update(&key, &rotated).await;
 
-    assert_eq!(store.load(&new).await, Some(HashMap::new()));
+    assert_eq!(store.load(&new).await, Some(state(&[("n", "1")])));
 }

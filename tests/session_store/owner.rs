@@ -10,7 +10,7 @@ const ALICE: Uuid = Uuid::from_u128(1);
 const BOB: Uuid = Uuid::from_u128(2);
 
 impl Store {
-    /// A new session that is logged in as `account`.
+    /// Saves a new session that is logged in as `account`.
     async fn log_in(&self, account: Uuid) -> SessionKey {
         let state = changed(state(&[]), |session| session.log_in(account)).await;
         self.store.save(state, &HALF_AN_HOUR).await.expect("saved")
@@ -27,7 +27,7 @@ fn id(key: &SessionKey) -> SessionId {
 }
 
 #[actix_web::test]
-async fn a_login_gives_the_session_a_new_key_an_owner_and_a_new_age_and_drops_its_contents() {
+async fn a_login_changes_the_key_sets_the_owner_restarts_the_age_and_drops_the_contents() {
     let store = Store::new().await;
     let anonymous = state(&[("cart", "[1]")]);
     let key = store.save(&anonymous).await;
@@ -46,7 +46,7 @@ async fn a_login_gives_the_session_a_new_key_an_owner_and_a_new_age_and_drops_it
 }
 
 #[actix_web::test]
-async fn sessions_of_lists_the_live_sessions_of_one_account_the_newest_first() {
+async fn sessions_of_lists_the_live_sessions_of_one_account_newest_first() {
     let store = Store::new().await;
     let (old, new) = (store.log_in(ALICE).await, store.log_in(ALICE).await);
     let (expired, too_old) = (store.log_in(ALICE).await, store.log_in(ALICE).await);
@@ -82,7 +82,7 @@ async fn end_all_of_ends_every_session_of_the_account_but_one() {
 }
 
 #[actix_web::test]
-async fn a_session_that_was_ended_for_its_owner_is_not_revived_by_a_request_in_flight() {
+async fn a_request_in_flight_does_not_revive_a_session_that_end_all_of_ended() {
     let store = Store::new().await;
     let key = store.log_in(ALICE).await;
     let loaded = store.load(&key).await.expect("alive");
@@ -93,4 +93,21 @@ async fn a_session_that_was_ended_for_its_owner_is_not_revived_by_a_request_in_f
     store.update(&key, &rotated).await;
 
     assert_eq!(store.database.number("select count(*) from sessions").await, 0);
+}
+
+#[actix_web::test]
+async fn a_login_keeps_its_owner_whatever_else_changes_in_the_same_request() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[("cart", "[1]")])).await;
+
+    let combined = changed(state(&[("cart", "[1]")]), |session| {
+        session.rotate();
+        session.log_in(ALICE);
+        session.rotate();
+        session.start(BOB);
+    });
+    let new = store.update(&key, &combined.await).await;
+
+    assert_eq!(store.ids_of(ALICE).await, [id(&new)]);
+    assert_eq!(store.load(&key).await, None);
 }

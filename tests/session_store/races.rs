@@ -1,4 +1,4 @@
-//! Calls that meet on one session: in whatever order, a session that has ended stays ended.
+//! Concurrent calls on one session. In whatever order they run, a session that has ended stays ended.
 
 use std::{future::Future, pin::Pin};
 
@@ -32,19 +32,19 @@ async fn a_logout_during_rotations_and_logins_leaves_at_most_their_new_sessions_
     let revived = interleave(&store, 2_000, &[rotate, rotate, log_in, update, load, delete]).await;
 
     assert_eq!(revived, 0, "the old key is invalid after each round");
-    // A delete by the old key can come after a rotation. It never leaves two sessions for one.
+    // A delete with the old key may come after a rotation and delete nothing. But one session never becomes two.
     let sessions = database.number("select count(*) from sessions").await;
     assert!((0..=2_000).contains(&sessions), "{sessions}");
 }
 
 #[actix_web::test]
-async fn a_logout_that_waits_for_a_rotation_deletes_nothing_of_the_new_session() {
+async fn a_logout_that_waits_for_a_rotation_does_not_delete_the_session() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 
     in_line(&database, rotate(&store, &key), delete(&store, &key)).await;
 
-    // The logout came with a key that was invalid by then.
+    // By then, the logout's key was invalid.
     assert_eq!(database.number("select count(*) from sessions").await, 1);
     assert_eq!(store.load(&key).await.expect("no error"), None);
 }
@@ -81,11 +81,11 @@ async fn an_update_that_waits_for_a_rotation_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn of_two_rotations_at_once_the_first_wins() {
+async fn the_first_of_two_concurrent_rotations_wins() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
     let rotation = async || {
-        let state = changed(state(&[]), |session| session.rotate()).await;
+        let state = changed(state(&[("n", "1")]), |session| session.rotate()).await;
         store.update(copy(&key), state, &HALF_AN_HOUR).await.expect("no error")
     };
 
@@ -118,6 +118,29 @@ async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
     eventually("both rows", async || store.database.number(reset).await == 2).await;
 }
 
+#[actix_web::test]
+async fn concurrent_loads_reset_the_idle_timer_once() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[("n", "1")])).await;
+    store.database.execute("create table resets (at timestamptz)").await;
+    store.database.execute("create function log_reset() returns trigger language plpgsql as $$ begin insert into resets values (now()); return new; end $$").await;
+    store.database.execute("create trigger log_reset after update on sessions for each row execute function log_reset()").await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
+
+    let replicas: Vec<_> = (0..4).map(|_| PgSessionStore::new(store.database.pool.clone())).collect();
+    join_all((0..40).map(|n| replicas[n % 4].load(&key))).await;
+    store.touched().await;
+    // All resets have been sent once another session's is done.
+    let other = store.save(&state(&[("other", "1")])).await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute' where state->>'other' is not null").await;
+    join_all(replicas.iter().map(|replica| replica.load(&other))).await;
+    let waiting = "select count(*) from sessions where expires_at < now() + interval '29 minutes'";
+    eventually("the other session's timer", async || store.database.number(waiting).await == 0).await;
+
+    // Two were written by the test itself.
+    assert_eq!(store.database.number("select count(*) from resets").await, 4);
+}
+
 type Call<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 fn load<'a>(store: &'a PgSessionStore, key: &'a SessionKey) -> Call<'a> {
@@ -131,7 +154,7 @@ fn update<'a>(store: &'a PgSessionStore, key: &'a SessionKey) -> Call<'a> {
 
 fn rotate<'a>(store: &'a PgSessionStore, key: &'a SessionKey) -> Call<'a> {
     Box::pin(async {
-        let state = changed(state(&[]), |session| session.rotate()).await;
+        let state = changed(state(&[("n", "1")]), |session| session.rotate()).await;
         store.update(copy(key), state, &HALF_AN_HOUR).await.expect("no error");
     })
 }
@@ -147,8 +170,8 @@ fn delete<'a>(store: &'a PgSessionStore, key: &'a SessionKey) -> Call<'a> {
     Box::pin(async { store.delete(key).await.expect("deleted") })
 }
 
-/// Saves a session in each round, and makes these calls at once in a random order. Returns how many old keys are valid
-/// afterwards.
+/// In each round, saves a session and makes these calls concurrently in a random order. Returns how many of the saved
+/// keys are still valid afterwards.
 async fn interleave(
     store: &PgSessionStore,
     rounds: usize,
@@ -171,7 +194,7 @@ async fn interleave(
     rounds.filter(|alive| std::future::ready(*alive)).count().await
 }
 
-/// Holds the session's row until both calls wait for it, `first` before `second`.
+/// Locks the session's row until both calls are waiting for it, `first` before `second`.
 async fn in_line<A, B>(
     database: &TestDatabase,
     first: impl Future<Output = A>,

@@ -1,4 +1,4 @@
-//! The state of a session comes back as it was saved.
+//! The state of a session is loaded exactly as it was saved.
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::Row;
@@ -6,7 +6,7 @@ use sqlx::Row;
 use crate::{Store, state};
 
 #[actix_web::test]
-async fn a_state_comes_back_byte_for_byte() {
+async fn a_state_is_preserved_byte_for_byte() {
     let store = Store::new().await;
 
     let long = format!("\"{}\"", "x".repeat(64 * 1024 - r#"{"long":""}"#.len()));
@@ -37,7 +37,7 @@ async fn a_state_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn any_state_comes_back() {
+fn any_state_is_preserved() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let store = runtime.block_on(Store::new());
     let json = prop_oneof![

@@ -9,7 +9,7 @@ use super::{
     probe::{self, Gate, Gates},
 };
 
-/// The app on a database and a port of its own, without TLS, with the pages of [`probe`].
+/// The app with its own database and port, without TLS, and with the pages of [`probe`].
 pub struct TestApp {
     pub database: TestDatabase,
     pub config: Config,
@@ -23,7 +23,7 @@ impl TestApp {
         Self::spawn_with(&[]).await
     }
 
-    /// With these settings instead of a test's usual ones, by the names of their variables.
+    /// Starts the app with these variables instead of the usual settings of a test.
     pub async fn spawn_with(settings: &[(&str, &str)]) -> Self {
         Self::on(TestDatabase::new().await, settings).await
     }
@@ -49,7 +49,7 @@ impl TestApp {
         Self { database, config, url, gates, server: handle }
     }
 
-    /// The configuration of a test, without a database.
+    /// Returns a test's configuration, without a database.
     pub fn config(settings: &[(&str, &str)]) -> Config {
         log::capture();
         let config = Config::from_lookup(|name| {
@@ -66,26 +66,26 @@ impl TestApp {
         config.expect("a test's configuration")
     }
 
-    /// A browser without a window: it keeps cookies and follows no redirect.
+    /// Returns a client that acts like a browser. It keeps cookies, but doesn't follow redirects.
     pub fn browser(&self) -> Browser {
         let client = Client::builder().cookie_store(true).redirect(Policy::none()).build().expect("a client");
         Browser { client, url: self.url.clone() }
     }
 
-    /// A request without cookies.
+    /// Returns a request without cookies.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
         client.request(method, format!("{}{path}", self.url))
     }
 
-    /// The first visit of a new visitor, and its cookie (`id=…`).
+    /// Makes a new visitor's first visit. Returns the page and the cookie (`id=…`).
     pub async fn new_session(&self) -> (Page, String) {
         let page = Page::of(self.request(Method::GET, "/")).await;
         let cookie = page.cookie("id").expect("a session cookie");
         (page, cookie)
     }
 
-    /// The cookie (`id=…`) of a new session with a visitor, without a visit.
+    /// Starts a session for a new visitor without counting a visit. Returns the user and the cookie (`id=…`).
     pub async fn start(&self) -> (String, String) {
         let page = Page::of(self.request(Method::GET, "/probe/start")).await;
         let cookie = page.cookie("id").expect("a session cookie");
@@ -95,8 +95,8 @@ impl TestApp {
         )
     }
 
-    /// Sends a request that does `action` to its session ([`probe::routes`]), and returns once it waits at `gate`, with
-    /// the session loaded and nothing saved.
+    /// Sends a request that performs `action` on its session ([`probe::routes`]). Returns when the request waits at
+    /// `gate`. By then, it has loaded the session and saved nothing.
     pub async fn hold(&self, action: &str, gate: &str, cookie: &str) -> rt::task::JoinHandle<Page> {
         let request = self.request(Method::GET, &format!("/probe/{action}/held/{gate}"));
         let held = rt::spawn(Page::of(request.header("cookie", cookie)));
@@ -104,12 +104,12 @@ impl TestApp {
         held
     }
 
-    /// Lets a request go on that waits at `gate`.
+    /// Lets a request that waits at `gate` continue.
     pub fn release(&self, gate: &str) {
         self.gates.gate(gate).open.add_permits(1);
     }
 
-    /// GET with this `Cookie` header.
+    /// Sends a GET request with this `Cookie` header.
     pub async fn get_with(&self, path: &str, cookie: &str) -> Page {
         Page::of(self.request(Method::GET, path).header("cookie", cookie)).await
     }
@@ -125,7 +125,7 @@ impl Drop for TestApp {
     }
 }
 
-/// A client that keeps cookies, as a browser does.
+/// A client that keeps cookies, like a browser.
 pub struct Browser {
     client: Client,
     url: String,
@@ -136,7 +136,7 @@ impl Browser {
         Page::of(self.request(Method::GET, path)).await
     }
 
-    /// Posts a form as a browser does from a page of this site.
+    /// Posts a form like a browser that is on a page of this site.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
         Page::of(request.form(fields)).await
@@ -167,7 +167,7 @@ impl Page {
         Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    /// The text of the element with this id. Panics if there is none.
+    /// Returns the text of the element with this id. Panics if there is none.
     pub fn element(&self, id: &str) -> &str {
         self.try_element(id).unwrap_or_else(|| panic!("no #{id} in {self:#?}"))
     }

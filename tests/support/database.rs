@@ -8,11 +8,11 @@ use sqlx::{
 };
 use tokio::sync::OnceCell;
 
-/// A database of the test's own. It is dropped with this, also if the test panics.
+/// A database for one test. It is dropped together with this struct, even if the test panics.
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
-    /// For another process, with the password.
+    /// The URL with the password, for another process.
     pub url: String,
     place: Place,
 }
@@ -27,7 +27,7 @@ impl TestDatabase {
         Self::without_schema().await.migrated().await
     }
 
-    /// A database on a server of its own, even if `DATABASE_URL` is set: for tests that need a superuser.
+    /// Creates a database on its own server, even if `DATABASE_URL` is set, for tests that need a superuser.
     pub async fn on_own_server() -> Self {
         let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(postgres.url("postgres"), Place::Own(postgres)).migrated().await
@@ -68,14 +68,14 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Shared { name, server } = &self.place else { return };
         let (server, name) = (*server, name.clone());
-        // In a runtime of its own, because the test's may be stopping.
+        // In a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
         });
         let dropped = dropped.join();
-        assert!(dropped.is_ok() || thread::panicking(), "the test's database could not be dropped");
+        assert!(dropped.is_ok() || thread::panicking(), "the test's database can't be dropped");
     }
 }
 

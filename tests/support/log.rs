@@ -1,4 +1,4 @@
-//! The log of the apps in this process: one JSON object per line.
+//! The log of all apps in this process, with one JSON object per line.
 
 use std::{
     io::{self, Write},
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Starts to capture. Each test app does this.
+/// Starts capturing the log. Each test app does this.
 pub fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,7 +22,7 @@ pub fn capture() {
     });
 }
 
-/// Returns all lines that contain `text`. Tests run in parallel, so ask for an id of your own.
+/// Returns all lines that contain `text`. Tests run in parallel, so search for an ID that only your test uses.
 pub fn lines_with(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()

@@ -1,6 +1,7 @@
-//! What tests share: a migrated database for each, the app on a port of its own, a browser without a window, and the log.
+//! Shared by the tests: a migrated database for each test, the app on its own port, an HTTP client that acts like a
+//! browser, and the log.
 
-// No test program uses everything.
+// No single test program uses everything.
 #![allow(dead_code, unused_imports)]
 
 mod app;

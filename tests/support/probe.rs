@@ -1,5 +1,5 @@
-//! Pages of the tests' own, beside the app's: so that a test of headers, cookies or limits doesn't depend on a page that
-//! somebody may change or delete.
+//! Pages that only the tests use. With them, tests of headers, cookies and limits don't depend on a page that somebody
+//! may change or delete.
 
 use std::{
     collections::HashMap,
@@ -10,6 +10,9 @@ use std::{
 use actix_session::SessionExt;
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
     web::{self, Data, Form, Json, Path, Query, ServiceConfig},
 };
 use app::{Error, Pages, get, pages::redirect, session::TypedSession};
@@ -17,17 +20,17 @@ use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
-/// No wait in a test lasts longer.
+/// The longest time that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Long enough for a request that a test holds.
+/// A page deadline that is long enough for a request that a test holds.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Requests that wait until the test lets them go on.
+/// The gates at which requests wait until the test lets them continue.
 #[derive(Default)]
 pub struct Gates(Mutex<HashMap<String, Gate>>);
 
-/// One of them: `arrived` has a permit for each request that waits, `open` for each that may go on.
+/// A gate. `arrived` has a permit for each request that is waiting, and `open` has one for each that may continue.
 #[derive(Clone)]
 pub struct Gate {
     pub arrived: Arc<Semaphore>,
@@ -70,6 +73,7 @@ pub fn routes(gates: &Data<Gates>, config: &mut ServiceConfig, pages: &Pages) {
             pages.page(get("/probe-slow", std::future::pending::<HttpResponse>), Duration::from_millis(50)),
         )
         .service(get("/probe-panic", panics))
+        .service(get("/probe-forbidden", panics).wrap(from_fn(forbids)))
         .service(get("/probe-error", async || {
             Err::<HttpResponse, _>(Error::Internal(anyhow::anyhow!("a canary")))
         }))
@@ -85,8 +89,16 @@ struct Number {
     n: u32,
 }
 
+/// A guard as somebody would write it for members.
+async fn forbids(
+    _: ServiceRequest,
+    _: Next<impl MessageBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    Err(actix_web::error::ErrorForbidden(anyhow::anyhow!("for members only")))
+}
+
 async fn panics() -> HttpResponse {
-    panic!("a handler of the tests panics")
+    panic!("a test's handler panics")
 }
 
 async fn show(session: TypedSession) -> HttpResponse {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// The program itself, with a log that can be read. Killed with this.
+/// A running instance of the program, and its log. The instance is killed when this is dropped.
 pub struct Process {
     pub url: String,
     child: Child,
@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it with these variables and no others, and waits until it listens.
+    /// Starts the program with only these variables, and waits until it is listening.
     pub fn spawn(variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))))
             .env_clear()
@@ -42,12 +42,12 @@ impl Process {
         });
         let url = listening.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| {
             let _ = child.kill();
-            panic!("it does not listen: {}", log.lock().unwrap_or_else(PoisonError::into_inner))
+            panic!("the program isn't listening: {}", log.lock().unwrap_or_else(PoisonError::into_inner))
         });
         Self { url, child, log, reader: Some(reader) }
     }
 
-    /// Ends it, and gives all that it has logged.
+    /// Ends the program and returns its log.
     pub fn log(mut self) -> String {
         self.end();
         std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))

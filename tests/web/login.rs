@@ -65,9 +65,8 @@ async fn a_planted_cookie_that_is_replayed_right_after_the_login_shows_and_chang
 
     assert_eq!(reading.user(), "", "{reading:#?}");
     assert!(!is_valid(&app, &planted).await);
-    for own in [writing, rotating] {
-        assert_ne!(own.cookie("id").expect("an anonymous session of its own"), victim);
-    }
+    assert_ne!(writing.cookie("id").expect("an anonymous session of its own"), victim);
+    assert!(rotating.set_cookies().is_empty(), "{rotating:#?}");
     assert!(is_valid(&app, &victim).await, "the victim stays logged in");
     assert_eq!((app.database.number(LOGGED_IN).await, app.database.number(OWNED).await), (1, 1));
 }
@@ -191,4 +190,19 @@ async fn a_logout_ends_the_session_of_a_login() {
     assert_eq!(page.cookie("id").as_deref(), Some("id="), "{page:#?}");
     assert!(!is_valid(&app, &cookie).await);
     assert_eq!(app.database.number(SESSIONS).await, 0);
+}
+
+#[actix_web::test]
+async fn a_visit_after_a_login_is_never_refused_and_keeps_the_key() {
+    let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
+    app.new_session().await;
+    let cookie = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
+
+    let page = app.get_with("/", &cookie).await;
+    let next = app.get_with("/", &cookie).await;
+
+    assert_eq!((page.status.as_u16(), page.visits()), (200, 1), "{page:#?}");
+    assert!(page.set_cookies().is_empty(), "{page:#?}");
+    assert_eq!(next.visits(), 2, "{next:#?}");
+    assert_eq!(app.database.number(OWNED).await, 1);
 }

@@ -21,7 +21,7 @@ use tokio::{
 
 use worker::{Job, Worker};
 
-/// Maximum number of callers that wait for one batcher. Further calls fail at once with [`Error::Overloaded`].
+/// Maximum number of callers that can wait for one batcher. Further calls fail at once with [`Error::Overloaded`].
 ///
 /// At the 30,000 calls a second that one batcher answers on two cores, a full queue takes 140 ms to drain.
 pub const QUEUE_SIZE: usize = 4096;
@@ -34,21 +34,28 @@ pub const MAX_BATCH: usize = 128;
 
 /// Time after which a call fails with [`Error::TimedOut`].
 ///
-/// Long enough for a connection attempt and a stalled disk write, and short enough to show a visitor an error page
-/// within two seconds.
+/// This is long enough for a connection attempt or a stalled disk write, and short enough to show a visitor an error
+/// page within two seconds.
 pub const DEADLINE: Duration = Duration::from_millis(1_600);
+
+/// A connection that has been idle for longer is checked before use. A firewall or a restart may have closed it. A
+/// check costs one round trip, and a busy connection never needs one.
+pub const CHECK_AFTER: Duration = Duration::from_secs(1);
+
+/// Time limit for that check. It leaves two thirds of [`DEADLINE`] to connect again.
+pub const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One SQL statement that handles many items at once.
 pub trait Statement: Send + Sync + 'static {
     /// The input of one call.
-    type Item: Send + Sync + 'static;
+    type Item: PartialEq + Send + Sync + 'static;
     /// The result of one call.
     type Output: Send + 'static;
 
     /// Runs one statement for all `items` and returns one output for each item, in the same order.
     ///
-    /// It must be a single statement, so that it takes effect as a whole or not at all: if PostgreSQL refuses it, the
-    /// batcher runs it again for each item alone.
+    /// It must be a single statement, so that it takes effect as a whole or not at all. If PostgreSQL refuses it, the
+    /// batcher runs it again for each item separately.
     ///
     /// # Errors
     /// Returns the error of the statement.
@@ -59,7 +66,7 @@ pub trait Statement: Send + Sync + 'static {
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Output>>> + Send;
 }
 
-/// The reason why a call has no result. A write may have been committed anyway, unless PostgreSQL refused it.
+/// The reason why a call failed. A write may have been committed anyway, unless PostgreSQL refused it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// PostgreSQL refused the statement or can't be reached. All calls of a batch share the error.
@@ -98,10 +105,10 @@ impl<S: Statement> Batcher<S> {
 
     /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
     ///
-    /// If the future is dropped before its batch is sent, the item is not sent.
+    /// If the future is dropped before its batch is sent, the item is left out of the batch.
     ///
     /// # Errors
-    /// Returns an [`Error`] within [`DEADLINE`].
+    /// Returns an [`Error`] if there is no result within [`DEADLINE`].
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.

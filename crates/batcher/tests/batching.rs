@@ -1,4 +1,4 @@
-//! Concurrent calls share statements. A batcher without calls does nothing.
+//! Concurrent calls share statements, and a batcher without calls does nothing.
 
 mod support;
 

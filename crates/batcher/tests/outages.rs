@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// A PostgreSQL server of the test's own, and a batcher that has made a call there.
+/// Starts a PostgreSQL server for one test, and a batcher that has already made a call.
 async fn own_server() -> (Postgres, Batcher<Double>) {
     let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
     let options = PgConnectOptions::from_str(&postgres.url("postgres")).expect("a URL");
@@ -26,7 +26,7 @@ async fn own_server() -> (Postgres, Batcher<Double>) {
 }
 
 #[tokio::test]
-async fn an_outage_is_an_error_at_once_and_recovery_needs_no_help() {
+async fn an_outage_is_an_immediate_error_and_recovery_is_automatic() {
     let (mut postgres, batcher) = own_server().await;
 
     postgres.kill9().expect("killed");
@@ -41,11 +41,11 @@ async fn an_outage_is_an_error_at_once_and_recovery_needs_no_help() {
 }
 
 #[tokio::test]
-async fn a_restart_during_idle_time_is_not_noticed_by_the_next_call() {
+async fn the_next_call_succeeds_after_a_restart_during_idle_time() {
     let (mut postgres, batcher) = own_server().await;
 
     postgres.restart().expect("started");
-    // The batcher checks a connection that was idle for more than a second.
+    // The batcher checks a connection that has been idle for more than a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
 
     assert_eq!(batcher.call(2).await.expect("a double"), 4);

@@ -1,4 +1,4 @@
-//! Statements that PostgreSQL refuses, and statements that are wrong themselves.
+//! Statements that PostgreSQL refuses, and implementations of `Statement` that are wrong.
 
 mod support;
 
@@ -19,8 +19,8 @@ async fn a_bad_item_fails_alone() {
     assert_eq!(numbers.database.number("select count(*) from numbers").await, 3);
 }
 
-/// A trigger function that raises an exception with its first argument as SQLSTATE. Its second argument is the number of
-/// inserted rows after which it stops doing so. The sequence counts rows, also those that are rolled back.
+/// A trigger function that raises an exception. Its first argument is the SQLSTATE, and its second argument is the
+/// number of inserted rows after which it stops. The sequence counts rows, even if they are rolled back.
 const REFUSE: &str = "
     create sequence attempts;
     create function refuse() returns trigger language plpgsql as $$
@@ -34,7 +34,7 @@ const REFUSE: &str = "
 const ATTEMPTS: &str = "select last_value from attempts";
 
 #[tokio::test]
-async fn a_batch_refused_once_by_a_deadlock_is_tried_again_item_by_item() {
+async fn a_batch_refused_once_by_a_deadlock_is_retried_item_by_item() {
     let numbers = Numbers::new().await;
     numbers.database.execute(REFUSE).await;
     numbers
@@ -51,11 +51,11 @@ async fn a_batch_refused_once_by_a_deadlock_is_tried_again_item_by_item() {
 
     let results = results(calls).await;
     assert!(matches!(results[..], [Ok(2), Ok(4), Ok(6)]), "{results:?}");
-    assert_eq!(numbers.batch_sizes().await.len(), 4, "a statement for each item, and the held one");
+    assert_eq!(numbers.batch_sizes().await.len(), 4, "one statement for each item, and the held one");
 }
 
 #[tokio::test]
-async fn an_item_refused_twice_is_not_tried_again() {
+async fn an_item_refused_twice_is_not_retried() {
     let numbers = Numbers::new().await;
     numbers.database.execute(REFUSE).await;
     numbers
@@ -73,7 +73,7 @@ async fn an_item_refused_twice_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_statement_that_may_have_been_committed_is_not_tried_again() {
+async fn a_statement_that_may_have_been_committed_is_not_retried() {
     let numbers = Numbers::new().await;
     numbers.database.execute(REFUSE).await;
     numbers
@@ -103,7 +103,7 @@ impl Statement for Reciprocal {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_statement_fails_its_callers_only() {
+async fn a_panic_in_a_statement_only_fails_its_callers() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Reciprocal);
 

@@ -10,7 +10,7 @@ use std::{
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-/// Addresses and networks of trusted proxies. Empty if clients connect directly.
+/// Addresses and networks of trusted proxies. The list is empty if clients connect directly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -23,8 +23,8 @@ impl TrustedProxies {
 
     /// Returns the address of the client of a request that came from `peer`.
     ///
-    /// Leaves at most one value in each `X-Forwarded-*` header, and only if a trusted proxy has written it. Removes
-    /// `Forwarded`. `connection_info` can be believed afterwards.
+    /// Keeps at most one value in each `X-Forwarded-*` header, and only if a trusted proxy wrote it. Removes
+    /// `Forwarded`. Afterwards, `connection_info` can be trusted.
     pub fn find_client(&self, headers: &mut HeaderMap, peer: IpAddr) -> IpAddr {
         // Most proxies write X-Forwarded-* and pass on the client's own Forwarded header.
         headers.remove(header::FORWARDED);
@@ -35,7 +35,7 @@ impl TrustedProxies {
         if !self.contains(client) {
             return client;
         }
-        // From the end of the list, the first address that isn't a trusted proxy. It may have made up what precedes it.
+        // Finds the last address that isn't a trusted proxy. That client may have made up everything before it.
         for hop in chain.iter().rev() {
             match parse(hop) {
                 Some(address) if self.contains(client) => client = address,

@@ -37,7 +37,7 @@ fn a_list_with_anything_but_addresses_and_networks_is_rejected() {
 }
 
 #[test]
-fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
+fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
     for (peer, forwarded_for, client) in [
         ("10.0.0.1", &["203.0.113.9"][..], "203.0.113.9"),
         ("10.0.0.1", &["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
@@ -62,7 +62,7 @@ fn a_header_from_an_untrusted_client_is_ignored() {
 }
 
 #[test]
-fn a_proxy_without_a_valid_header_is_the_client_itself() {
+fn a_proxy_without_a_valid_header_counts_as_the_client() {
     for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", "203.0.113.9, "] {
         assert_eq!(client_of("10.0.0.1", &[invalid]), "10.0.0.1", "{invalid}");
     }

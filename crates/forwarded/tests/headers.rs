@@ -1,4 +1,4 @@
-//! Which headers are left for `connection_info`.
+//! Which headers `connection_info` sees.
 
 use actix_web::{
     HttpRequest,

@@ -39,7 +39,7 @@ impl Connections {
         data.insert(connection);
     }
 
-    /// Closes connections that are idle for longer than `limit`, up to a second later. Never returns.
+    /// Closes connections that have been idle for longer than `limit`. Checks once a second, and never returns.
     pub async fn close_idle(self, limit: Duration) {
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;
@@ -47,7 +47,7 @@ impl Connections {
                 let Some(connection) = connection.upgrade() else { return false };
                 if connection.is_idle_for(limit) {
                     tracing::debug!("closing an idle connection");
-                    // It may be closed already.
+                    // It may already be closed.
                     let _ = connection.socket.shutdown(Shutdown::Both);
                 }
                 true
@@ -93,7 +93,7 @@ impl Busy {
         Self(connection)
     }
 
-    /// Keeps the connection busy until `body` is sent: a long download is not idle.
+    /// Keeps the connection busy until `body` is sent, because a long download is not idle.
     pub fn until_sent(self, body: BoxBody) -> BusyBody {
         BusyBody { body, _busy: self }
     }

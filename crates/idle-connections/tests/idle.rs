@@ -1,4 +1,4 @@
-//! Which connections are closed. The limit is a second, and the server's own limits are a minute.
+//! Which connections are closed. The limit is one second, and the server's own limits are a minute.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Longer than the limit and the time between two checks.
 const LONG: Duration = Duration::from_secs(3);
 
-/// The server's limits, and the longest wait of a test. A connection that nobody closes fails its test.
+/// The server's limits, and the longest wait in a test. If a connection isn't closed by then, the test fails.
 const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -114,11 +114,11 @@ impl Client {
                 Err(_) => assert!(start.elapsed() < PATIENCE, "open after {PATIENCE:?}"),
             }
             if let Some(byte) = bytes.next() {
-                // If the server has just closed the connection, the next read says so.
+                // If the server has just closed the connection, the next read notices it.
                 let _ = self.0.write_all(&[byte]).await;
             }
         }
-        // The limit began a moment before `start`.
+        // The limit started a moment before `start`.
         assert!(start.elapsed() > LIMIT.mul_f32(0.8), "closed after {:?}", start.elapsed());
     }
 }
@@ -156,7 +156,7 @@ async fn a_connection_with_a_body_that_no_handler_reads_is_closed() {
 }
 
 #[actix_web::test]
-async fn each_request_starts_the_limit_again() {
+async fn each_request_restarts_the_limit() {
     let mut client = Client::connect().await;
 
     for _ in 0..6 {

@@ -17,7 +17,7 @@ pub fn test(arguments: &[&str]) -> Result<()> {
     run(cargo().args(["test", "--package", "browser"]).args(arguments))
 }
 
-/// Takes the README's pictures, which one of the browser tests does.
+/// Takes the README's screenshots by running one of the browser tests.
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--package", "browser", "--", "pictures::"]);
@@ -29,7 +29,7 @@ fn run(tests: &mut Command) -> Result<()> {
     let has = |program| env::split_paths(&path).any(|place| place.join(program).is_file());
     let browsers = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let has_browser = browsers.into_iter().any(has) || Path::new("/Applications/Google Chrome.app").exists();
-    // GitHub's machines have chromedriver in a directory of its own.
+    // GitHub's runners have chromedriver in a separate directory.
     let has_driver = has("chromedriver") || env::var_os("CHROMEWEBDRIVER").is_some();
     ensure!(has_browser && has_driver, HOW_TO_GET_THEM);
     ensure!(tests.status().context("can't run cargo")?.success(), "the browser tests failed");

@@ -1,4 +1,4 @@
-//! The commands, and what they share.
+//! The commands, and the functions that they share.
 
 pub mod browser;
 pub mod prepare;
@@ -15,10 +15,10 @@ fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).with_file_name("")
 }
 
-/// Returns cargo, in the project.
+/// Returns a `cargo` command that runs in the project.
 fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Cargo set these for this program, and some build scripts would run again because of them.
+    // Cargo set these for this program. They would make some build scripts run again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -29,7 +29,7 @@ fn cargo() -> Command {
     cargo
 }
 
-/// Becomes psql on the database of `cargo dev`.
+/// Replaces this process with psql, connected to the database of `cargo dev`.
 pub fn psql(arguments: &[&str]) -> Result<()> {
     let address = running(&project().join(".postgres")).context("start `cargo dev` first")?;
     let mut psql = address.client(Installation::find()?.bin("psql"));

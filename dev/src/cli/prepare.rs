@@ -1,4 +1,4 @@
-//! `cargo dev prepare`: writes `.sqlx`, against which builds without a database check the SQL.
+//! `cargo dev prepare`: writes `.sqlx`, so that builds can check the SQL without a database.
 
 use std::fs::{self, File};
 use std::{path::PathBuf, process::Command, time::SystemTime};
@@ -8,7 +8,7 @@ use dev::Postgres;
 
 use super::{cargo, project};
 
-/// Renews `.sqlx`, as `cargo sqlx prepare` would.
+/// Updates `.sqlx`, as `cargo sqlx prepare` would.
 pub fn renew() -> Result<()> {
     let (fresh, committed) = (describe_queries()?, project().join(".sqlx"));
     let _ = fs::remove_dir_all(&committed);
@@ -24,7 +24,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Compiles the app against a migrated database. Returns the directory to which sqlx's macros write.
+/// Compiles the app against a migrated database. Returns the directory that sqlx's macros write to.
 fn describe_queries() -> Result<PathBuf> {
     let postgres = Postgres::temporary()?;
     let migrations = fs::read_dir(project().join("migrations")).context("can't read migrations/")?;
@@ -38,7 +38,7 @@ fn describe_queries() -> Result<PathBuf> {
     let fresh = project().join("target/sqlx-prepare");
     let _ = fs::remove_dir_all(&fresh);
     fs::create_dir_all(&fresh)?;
-    // Cargo compiles only what has changed.
+    // Makes Cargo compile the app again, because it only compiles what has changed.
     File::options().append(true).open(project().join("src/lib.rs"))?.set_modified(SystemTime::now())?;
     let mut check = cargo();
     check.args(["check", "--all-targets"]).env("DATABASE_URL", postgres.url("postgres"));

@@ -19,7 +19,7 @@ pub fn run() -> Result<()> {
     }
     let end = Arc::new(AtomicBool::new(false));
     for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
-        // The second Ctrl-C doesn't wait for an orderly end.
+        // A second Ctrl-C ends this process at once.
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&end))?;
         flag::register(signal, Arc::clone(&end))?;
     }
@@ -32,13 +32,13 @@ pub fn run() -> Result<()> {
     let mut app = cargo();
     app.arg("run").env("DATABASE_URL", postgres.url("postgres"));
     if env::var_os("COOKIE_SECURE").is_none() {
-        // Some browsers refuse Secure cookies over plain http, even on localhost.
+        // Some browsers reject Secure cookies over plain HTTP, even on localhost.
         app.env("COOKIE_SECURE", "false");
     }
     // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
     let outcome = follow(&mut app, &address, &end);
-    // Before the database, which the app's last requests need.
+    // Stops the app before the database, because its last requests need the database.
     app.stop()?;
     outcome
 }
@@ -48,7 +48,7 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool) -> Result<()> {
     while !end.load(Ordering::Relaxed) {
         if let Some(status) = app.try_wait()? {
             if status.code() == Some(1) {
-                eprintln!("If the schema is of an older edition, delete .postgres/ to start afresh.");
+                eprintln!("If the schema is from an older version, delete .postgres/ to start over.");
             }
             bail!("the app ended with {status}");
         }
@@ -56,7 +56,7 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool) -> Result<()> {
         if !listens && TcpStream::connect(address).is_ok() {
             listens = true;
             eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
-            eprintln!("  cargo dev psql           look into the database, in another terminal");
+            eprintln!("  cargo dev psql           open the database, in another terminal");
             eprintln!("  Ctrl-C                   stop\n");
         }
         thread::sleep(Duration::from_millis(50));

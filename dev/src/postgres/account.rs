@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 /// Returns a shell for the server in `home`.
 ///
-/// For root it's a shell of the data's owner, of `postgres` or of `nobody`, which may enter closed directories:
-/// the project may be in `/root`.
+/// For root, the shell runs as the data's owner, or as `postgres` or `nobody`. It may enter private directories,
+/// because the project may be in `/root`.
 pub(super) fn shell(home: &Path) -> Result<Command> {
     if id(&["-u"]) != Some(0) {
         return Ok(Command::new("/bin/sh"));
@@ -21,7 +21,7 @@ pub(super) fn shell(home: &Path) -> Result<Command> {
     ensure!(has_setpriv, "PostgreSQL refuses to run as root: install `setpriv` (util-linux)");
     let mut shell = Command::new("setpriv");
     shell.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
-    // Without the last option, access(2) ignores the privilege.
+    // Without the last option, access(2) would ignore the privilege.
     shell.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]);
     shell.arg("/bin/sh");
     Ok(shell)

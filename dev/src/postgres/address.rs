@@ -9,12 +9,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// Returns the URL of a database, with the password in it.
+    /// Returns the URL of a database, including the password.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Returns a program such as `psql`, set up for the database `postgres` by its environment. Other users can
+    /// Returns a program such as `psql`, with the environment to connect to the database `postgres`. Other users can
     /// see a program's arguments, but not its environment.
     pub fn client(&self, program: PathBuf) -> Command {
         let mut client = Command::new(program);
@@ -31,7 +31,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Another process runs a server in the same directory.
+/// Another process is running a server in the same directory.
 #[derive(Debug)]
 pub struct InUse;
 

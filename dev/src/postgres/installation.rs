@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's programs.
+//! Finds PostgreSQL's programs.
 
 use std::path::{Path, PathBuf};
 use std::{cmp::Reverse, env, fs, process::Command};
@@ -7,11 +7,11 @@ use anyhow::Result;
 
 use super::download;
 
-/// Where Debian, Gentoo, Fedora, Alpine, source code, Homebrew and Postgres.app put their versions.
+/// Where Debian, Gentoo, Fedora, Alpine, builds from source, Homebrew and Postgres.app install PostgreSQL.
 const PLACES: &str = "/usr/lib/postgresql /usr/lib64/postgresql /usr /usr/libexec /usr/local /usr/local/opt \
     /opt/homebrew/opt /home/linuxbrew/.linuxbrew/opt /Applications/Postgres.app/Contents/Versions";
 
-/// A directory with `postgres`, `initdb` and the like.
+/// A directory with `postgres`, `initdb` and other programs.
 #[derive(Debug, Clone)]
 pub struct Installation {
     pub(super) bin: PathBuf,
@@ -19,14 +19,14 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Finds PostgreSQL 15 or newer: the first on `PATH`, else the newest in the usual places, else a download.
+    /// Finds PostgreSQL 15 or newer: the first one on `PATH`, or the newest in the usual places, or a download.
     ///
-    /// `DEV_POSTGRES=download` ignores what is installed. If all fails, the error says how to get PostgreSQL.
+    /// `DEV_POSTGRES=download` ignores what is installed. If everything fails, the error says how to get PostgreSQL.
     pub fn find() -> Result<Self> {
         installed().next().map_or_else(download::get, Ok)
     }
 
-    /// Returns the path of a program, such as `psql`. One that is missing here is looked up in `PATH`.
+    /// Returns the path of a program, such as `psql`. A program that is missing here is looked up in `PATH`.
     pub fn bin(&self, program: &str) -> PathBuf {
         let path = self.bin.join(program);
         if path.exists() { path } else { program.into() }
@@ -40,9 +40,9 @@ impl Installation {
         ["../lib", "../lib/postgresql", "../lib64/pgsql"].into_iter().any(exists)
     }
 
-    /// Returns the installation with this directory of programs, if they run and are new enough.
+    /// Returns the installation in this directory, if its programs run and are new enough.
     pub(super) fn at(bin: &Path) -> Option<Self> {
-        // Some directories have links to a few of the programs only.
+        // Some directories only have links to a few of the programs.
         let bin = fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned();
         let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;

@@ -21,12 +21,12 @@ pub use address::{Address, InUse};
 pub use home::running;
 pub use installation::Installation;
 
-/// The settings of temporary servers. Their data needn't survive a power cut, but it survives
-/// [`Postgres::kill9`], because the operating system has it.
+/// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
+/// [`Postgres::kill9`], because the operating system has received it.
 const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal --max_wal_senders=0 \
     --shared_buffers=64MB --max_connections=200 --jit=off";
 
-/// A running PostgreSQL server. It ends when this is dropped, and when this process ends in any way.
+/// A running PostgreSQL server. It ends when this is dropped, or when this process ends for any reason.
 #[derive(Debug)]
 pub struct Postgres {
     /// `None` while it's stopped. Dropped before its directory.
@@ -52,10 +52,10 @@ impl Postgres {
         Self::launch(Installation::find()?, Home::temporary()?, settings)
     }
 
-    /// Starts a server whose data is kept in `home`, which is made if it doesn't exist.
+    /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.
     ///
     /// # Errors
-    /// Returns [`InUse`] if another process runs a server there, else the errors of [`Postgres::temporary`].
+    /// Returns [`InUse`] if another process is running a server there, or an error of [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::launch(Installation::find()?, Home::lock(home)?, settings)
     }
@@ -79,7 +79,7 @@ impl Postgres {
         for _ in 0..5 {
             postgres.address.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             match postgres.start_server() {
-                // Another process was faster.
+                // Another process took the port first.
                 Err(_) if postgres.home.last_words().contains("Address already in use") => {}
                 outcome => return outcome.map(|()| postgres),
             }
@@ -94,7 +94,7 @@ impl Postgres {
         let mut command = account::shell(&home.path)?;
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
-        // The account may be unable to enter the current directory.
+        // The account may not have access to the current directory.
         command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
         let mut server = Kept::spawn_with(&command, end, home.guard.try_clone()?.into())?;
         let keeper = server.pid();
@@ -105,7 +105,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Returns the URL of a database, with the password in it.
+    /// Returns the URL of a database, including the password.
     pub fn url(&self, database: &str) -> String {
         self.address.url(database)
     }
@@ -120,7 +120,7 @@ impl Postgres {
         self.installation.bin(program)
     }
 
-    /// The process ID of the server, or of the last one while it's stopped.
+    /// The process ID of the server. While it's stopped, the ID of its last process.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -135,21 +135,21 @@ impl Postgres {
         &self.home.path
     }
 
-    /// Stops the server in an orderly way: connections are closed, and everything is written.
+    /// Shuts the server down cleanly. It closes its connections and writes everything to disk.
     pub fn stop(&mut self) -> Result<()> {
         self.end("INT", &[self.pid])
     }
 
     /// Kills the server and all its processes, as a crash of the machine would.
     pub fn kill9(&mut self) -> Result<()> {
-        // A stopped process starts no others.
+        // A suspended process can't start others.
         process::signal("STOP", &[self.pid])?;
         let mut all = process::children(self.pid);
         all.push(self.pid);
         self.end("KILL", &all)
     }
 
-    /// Starts the server again with the same data and port, after stopping it if it runs.
+    /// Restarts the server with the same data and port. If it's still running, stops it first.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         self.start_server()
@@ -169,7 +169,7 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !done() {
         // Long enough for a recovery after a crash, on a slow disk.
-        ensure!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL takes longer than a minute");
+        ensure!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL took longer than a minute");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

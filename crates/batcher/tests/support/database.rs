@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// A database on the shared test server. It is dropped with this, also if the test panics.
+/// A database on the shared test server. It is dropped together with this struct, even if the test panics.
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,

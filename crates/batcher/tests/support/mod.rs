@@ -1,6 +1,6 @@
 //! A database for each test, and a batcher that inserts numbers into it.
 
-// No test program uses everything.
+// No single test program uses everything.
 #![allow(dead_code)]
 
 mod database;
@@ -20,10 +20,10 @@ use tokio::{task::JoinHandle, time::timeout};
 
 pub use database::TestDatabase;
 
-/// No wait in a test lasts longer.
+/// The longest time that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Inserts numbers and returns their doubles. The table refuses negative numbers.
+/// Inserts numbers, and returns twice each number. The table refuses negative numbers.
 pub struct Double;
 
 impl Statement for Double {
@@ -56,7 +56,7 @@ impl Numbers {
         Self { batcher: Batcher::new(&database.options, Double), database }
     }
 
-    /// Makes the batcher's statement wait, with a call for zero in it, until the lock is released.
+    /// Calls the batcher with zero, and blocks its statement until the lock is released.
     pub async fn hold(&self) -> Held {
         let mut lock = self.database.pool.begin().await.expect("a transaction");
         sqlx::query("lock table numbers in exclusive mode").execute(&mut *lock).await.expect("a lock");
@@ -73,14 +73,14 @@ impl Numbers {
     }
 }
 
-/// A batcher's statement that waits.
+/// A statement of the batcher that is blocked.
 pub struct Held {
     lock: Transaction<'static, Postgres>,
     calls: Vec<JoinHandle<Result<i64, Error>>>,
 }
 
 impl Held {
-    /// Lets the statement go on, and waits for its answer.
+    /// Lets the statement continue, and waits for its result.
     pub async fn release(self) {
         self.lock.rollback().await.expect("released");
         let results = results(self.calls).await;
@@ -88,9 +88,9 @@ impl Held {
     }
 }
 
-/// Starts a call for each item, and returns when all of them have reached the queue.
+/// Starts a call for each item, and returns once all of them are in the queue.
 ///
-/// Needs the single thread of `#[tokio::test]`, where a task runs until it waits.
+/// This relies on the single thread of `#[tokio::test]`, where a task runs until it waits.
 pub async fn start_calls<S: Statement>(
     batcher: &Batcher<S>,
     items: impl IntoIterator<Item = S::Item>,
