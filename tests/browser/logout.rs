@@ -22,7 +22,10 @@ async fn a_link_on_another_site_shows_a_button_and_the_button_logs_out() {
     let user = browser.user().await;
 
     follow_link_to_logout(&browser).await;
-    let asked = (browser.has("form[action='/logout']").await, app.database.number("select count(*) from sessions").await);
+    let asked = (
+        browser.has("form[action='/logout']").await,
+        app.database.number("select count(*) from sessions").await,
+    );
     browser.follow("main button").await;
 
     assert_eq!(asked, (true, 1));

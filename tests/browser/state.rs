@@ -69,9 +69,14 @@ impl State {
             Self::NotFound => browser.go("/nothing/here").await,
             Self::MethodNotAllowed => {
                 browser.go("/nothing/here").await;
-                let submit = "const form = document.createElement('form'); form.method = 'post'; form.action = '/';
+                let submit =
+                    "const form = document.createElement('form'); form.method = 'post'; form.action = '/';
                     document.body.append(form); form.submit()";
-                browser.leave(async { browser.run::<serde_json::Value>(submit).await; }).await;
+                browser
+                    .leave(async {
+                        browser.run::<serde_json::Value>(submit).await;
+                    })
+                    .await;
             }
             Self::Forbidden => post(browser, "/logout").await,
             Self::Unavailable => {

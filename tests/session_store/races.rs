@@ -124,7 +124,12 @@ async fn concurrent_loads_reset_the_idle_timer_once() {
     let key = store.save(&state(&[("n", "1")])).await;
     store.database.execute("create table resets (at timestamptz)").await;
     store.database.execute("create function log_reset() returns trigger language plpgsql as $$ begin insert into resets values (now()); return new; end $$").await;
-    store.database.execute("create trigger log_reset after update on sessions for each row execute function log_reset()").await;
+    store
+        .database
+        .execute(
+            "create trigger log_reset after update on sessions for each row execute function log_reset()",
+        )
+        .await;
     store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
 
     let replicas: Vec<_> = (0..4).map(|_| PgSessionStore::new(store.database.pool.clone())).collect();
@@ -132,7 +137,12 @@ async fn concurrent_loads_reset_the_idle_timer_once() {
     store.touched().await;
     // All resets have been sent once another session's is done.
     let other = store.save(&state(&[("other", "1")])).await;
-    store.database.execute("update sessions set expires_at = now() + interval '1 minute' where state->>'other' is not null").await;
+    store
+        .database
+        .execute(
+            "update sessions set expires_at = now() + interval '1 minute' where state->>'other' is not null",
+        )
+        .await;
     join_all(replicas.iter().map(|replica| replica.load(&other))).await;
     let waiting = "select count(*) from sessions where expires_at < now() + interval '29 minutes'";
     eventually("the other session's timer", async || store.database.number(waiting).await == 0).await;
