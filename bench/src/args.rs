@@ -2,171 +2,114 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, ValueEnum, value_parser};
 
-use crate::{extra::Extra, load::Scenario};
+use crate::load::Scenario;
 
-/// Printed by `--help`.
-pub const USAGE: &str = "\
-cargo bench-visits [options] [what …]
-
-What, by default `returning new`, about 5 minutes:
-  returning    visitors with a cookie, each of whom must be shown their own count plus one
-  new          visitors without
-Not in the 5 minutes:
-  sizes        returning visitors, with 1,000, 100,000 and 1,000,000 sessions in the table
-  sweep        returning visitors, while 1,000,000 ended sessions are swept away
-  growth       1,000,000 visits: what the tables have grown by
-  assets       /static/app.css and /health/live, beside Actix without middleware
-  cold-start   from the start of the program to the first page
-  stalls       two minutes of visits, with checkpoints in them: the slowest answers
-
-Options:
-  --quick                  one round, half a second each, at 1 and 64 connections: about a minute
-  --only NAMES             of app, log (the app with its log on), express, axum, redis, pgbench
-  --connections NUMBERS    by default 1,16,64,256 (give it after --quick)
-  --rounds NUMBER          by default 3
-  --window SECONDS         how long answers are counted, by default 2 at 64 connections and 1 else
-  --sessions NUMBER        in each table, by default 100000
-  --app PATHS              builds of the app, in place of this one; two or more are held against the first
-  --env NAME=VALUE         for the app; may be repeated
-  --calm                   where other programs disturb, wait and measure again, up to 20 times;
-                           goes with the 5 minutes, and makes them more
-  --statements             tell what each statement of the app has cost PostgreSQL
-";
-
-/// What to measure.
-#[derive(Clone, Debug)]
+/// Measures how many visits the app and its peers answer in a second.
+#[derive(Clone, Debug, PartialEq, Parser)]
+#[command(name = "cargo bench-visits")]
 pub struct Plan {
-    /// Who comes, if anybody.
+    /// The visitors that come
+    #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New])]
     pub scenarios: Vec<Scenario>,
-    /// What else to look at.
-    pub extras: Vec<Extra>,
-    /// How many come at once.
-    pub connections: Vec<usize>,
-    /// How often all of this.
-    pub rounds: usize,
-    /// In place of the usual windows.
-    pub window: Option<Duration>,
-    /// In each table.
+    /// Takes about a minute: half a second at 1 and 64 connections, in one round (with --compare in seven)
+    #[arg(long)]
+    quick: bool,
+    /// Measures only these
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<Name>,
+    /// Measures a second build of the app in the same rounds, and by default no peers
+    #[arg(long, value_name = "PROGRAM")]
+    pub compare: Option<PathBuf>,
+    /// Fails if the app's rate is below this share of the other build's, such as 0.9
+    #[arg(long, requires = "compare", value_name = "RATIO")]
+    pub at_least: Option<f64>,
+    /// Sets a variable for the app, but not for the build of --compare; may be repeated
+    #[arg(long, value_parser = variable, value_name = "NAME=VALUE")]
+    pub env: Vec<(String, String)>,
+    /// [default: 1,16,64,256]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", value_parser = value_parser!(u16).range(1..=256))]
+    connections: Vec<u16>,
+    /// [default: 3]
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1000))]
+    rounds: Option<u16>,
+    /// Length of a measurement [default: 2 at 64 connections, else 1]
+    #[arg(long, value_parser = seconds, value_name = "SECONDS")]
+    window: Option<Duration>,
+    /// Number of sessions in each table
+    #[arg(long, default_value_t = 100_000, value_name = "NUMBER")]
     pub sessions: usize,
-    /// Who takes part; empty for all.
-    pub only: Vec<String>,
-    /// Builds of the app; empty for this one.
-    pub apps: Vec<PathBuf>,
-    /// For the app.
-    pub environment: Vec<(String, String)>,
-    /// Whether to wait for the machine's other programs.
-    pub calm: bool,
-    /// Whether to tell what statements cost.
+    /// Also prints what each SQL statement costs PostgreSQL
+    #[arg(long)]
     pub statements: bool,
-    /// Whether this is the measurement whose results are committed.
-    pub is_complete: bool,
 }
 
-const NAMES: [&str; 6] = ["app", "log", "express", "axum", "redis", "pgbench"];
+/// A contender on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Name {
+    App,
+    /// The app with its log on
+    Log,
+    /// Express with connect-pg-simple, as one process and as a cluster
+    Express,
+    /// axum with tower-sessions in PostgreSQL, at its defaults and tuned
+    Axum,
+    /// Actix with actix-session in a Redis that syncs each write
+    Redis,
+    /// PostgreSQL alone, with similar statements
+    Pgbench,
+    /// Actix alone, without sessions
+    Bare,
+}
 
 impl Plan {
-    /// Reads the arguments; `None` where help is asked for.
-    pub fn from_args(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut plan = Plan { is_complete: true, ..Plan::default() };
-        while let Some(argument) = arguments.next() {
-            plan.is_complete &= argument == "--calm";
-            let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
-            match argument.as_str() {
-                "--help" | "-h" | "help" => return Ok(None),
-                "--quick" => {
-                    (plan.rounds, plan.window) = (1, Some(Duration::from_millis(500)));
-                    plan.connections = vec![1, 64];
-                }
-                "--only" => plan.only = list(&value()?),
-                "--connections" => plan.connections = numbers(&value()?)?,
-                "--rounds" => plan.rounds = number(&value()?)?,
-                "--window" => plan.window = Some(seconds(&value()?)?),
-                "--sessions" => plan.sessions = number(&value()?)?,
-                "--app" => plan.apps = list(&value()?).into_iter().map(PathBuf::from).collect(),
-                "--env" => plan.environment.push(variable(&value()?)?),
-                "--calm" => plan.calm = true,
-                "--statements" => plan.statements = true,
-                "returning" => plan.scenarios.push(Scenario::Returning),
-                "new" => plan.scenarios.push(Scenario::New),
-                word => match Extra::named(word) {
-                    Some(extra) => plan.extras.push(extra),
-                    None => bail!("unknown: {word} (see --help)"),
-                },
-            }
+    /// Returns whether this contender takes part.
+    pub fn wants(&self, name: Name) -> bool {
+        match self.only.as_slice() {
+            [] => self.compare.is_none() || name == Name::App,
+            only => only.contains(&name),
         }
-        plan.settle()?;
-        Ok(Some(plan))
     }
 
-    fn settle(&mut self) -> Result<()> {
-        if self.scenarios.is_empty() && self.extras.is_empty() {
-            self.scenarios = vec![Scenario::Returning, Scenario::New];
+    pub fn connections(&self) -> Vec<u16> {
+        match self.connections.as_slice() {
+            [] if self.quick => vec![1, 64],
+            [] => vec![1, 16, 64, 256],
+            given => given.to_vec(),
         }
-        if let Some(unknown) = self.only.iter().find(|name| !NAMES.contains(&name.as_str())) {
-            bail!("--only takes {}; not {unknown}", NAMES.join(", "));
-        }
-        ensure!(self.rounds > 0 && !self.connections.is_empty(), "nothing to measure");
-        ensure!(self.connections.iter().all(|n| (1..=256).contains(n)), "--connections takes 1 to 256");
-        ensure!(self.rounds <= 100 && self.sessions <= 10_000_000, "this would take days");
-        for app in &mut self.apps {
-            *app = app.canonicalize().with_context(|| format!("no app at {}", app.display()))?;
-        }
-        Ok(())
     }
 
-    /// Whether this contender takes part.
-    pub fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    pub fn rounds(&self) -> u16 {
+        self.rounds.unwrap_or(match (self.quick, &self.compare) {
+            (true, Some(_)) => 7,
+            (true, None) => 1,
+            (false, _) => 3,
+        })
     }
 
-    /// How long answers are counted.
-    pub fn window(&self, connections: usize) -> Duration {
-        // The targets are set for 64.
-        self.window.unwrap_or(Duration::from_secs(if connections == 64 { 2 } else { 1 }))
+    /// Returns how long responses are counted.
+    pub fn window(&self, connections: u16) -> Duration {
+        self.window.unwrap_or(Duration::from_millis(match (self.quick, connections) {
+            (true, _) => 500,
+            (false, 64) => 2000,
+            (false, _) => 1000,
+        }))
+    }
+
+    /// Returns whether the results are the committed ones: those of the command without options, or with more rounds.
+    pub fn is_complete(&self) -> bool {
+        self.rounds() >= 3 && *self == Plan { rounds: self.rounds, ..Plan::parse_from([""]) }
     }
 }
 
-impl Default for Plan {
-    fn default() -> Self {
-        Plan {
-            scenarios: Vec::new(),
-            extras: Vec::new(),
-            connections: vec![1, 16, 64, 256],
-            rounds: 3,
-            window: None,
-            sessions: 100_000,
-            only: Vec::new(),
-            apps: Vec::new(),
-            environment: Vec::new(),
-            calm: false,
-            statements: false,
-            is_complete: false,
-        }
-    }
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().filter(|seconds| (0.3..=60.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("must be 0.3 to 60")
 }
 
-fn list(text: &str) -> Vec<String> {
-    text.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
-}
-
-fn numbers(text: &str) -> Result<Vec<usize>> {
-    list(text).iter().map(|word| number(word)).collect()
-}
-
-fn number(text: &str) -> Result<usize> {
-    text.replace('_', "").parse().with_context(|| format!("{text} is no number"))
-}
-
-fn seconds(text: &str) -> Result<Duration> {
-    let seconds: f64 = text.parse().with_context(|| format!("{text} is no number of seconds"))?;
-    ensure!((0.1..=600.0).contains(&seconds), "--window takes 0.1 to 600 seconds");
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn variable(text: &str) -> Result<(String, String)> {
-    let (name, value) = text.split_once('=').context("--env takes NAME=VALUE")?;
+fn variable(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -174,32 +117,13 @@ fn variable(text: &str) -> Result<(String, String)> {
 mod tests {
     use super::*;
 
-    fn plan(line: &str) -> Result<Option<Plan>> {
-        Plan::from_args(line.split_whitespace().map(str::to_owned))
-    }
-
     #[test]
-    fn only_the_command_as_it_is_or_with_calm_writes_the_committed_results() {
-        assert!(plan("").unwrap().unwrap().is_complete);
-        assert!(plan("--calm").unwrap().unwrap().is_complete);
-        assert!(!plan("--calm --quick").unwrap().unwrap().is_complete);
-        assert!(!plan("--quick").unwrap().unwrap().is_complete);
-        assert!(!plan("returning new").unwrap().unwrap().is_complete);
-    }
+    fn only_the_whole_measurement_replaces_the_committed_results() {
+        let plan = |line: &str| Plan::try_parse_from(["bench"].into_iter().chain(line.split(' '))).unwrap();
 
-    #[test]
-    fn options_and_scenarios_may_be_mixed() {
-        let plan = plan("--quick --only app,pgbench --connections 64 returning").unwrap().unwrap();
-
-        assert_eq!(plan.connections, [64]);
-        assert_eq!(plan.scenarios, [Scenario::Returning]);
-        assert!(plan.wants("pgbench") && !plan.wants("express"));
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused() {
-        for line in ["--only nobody", "--connections 0", "--rounds", "everything", "--window never"] {
-            assert!(plan(line).is_err(), "{line}");
+        assert!(plan("--rounds 5").is_complete() && plan("returning new").is_complete());
+        for line in ["--quick", "new", "--rounds 1", "--only app", "--compare x", "--env A=b"] {
+            assert!(!plan(line).is_complete(), "{line}");
         }
     }
 }

@@ -1,6 +1,11 @@
-//! PostgreSQL for the measurements: at its defaults (but for the number of connections), so that a commit is on the disk before it is answered.
+//! PostgreSQL at its defaults, except for the number of connections. So a commit is on the disk before it is answered.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use dev::{
@@ -8,139 +13,112 @@ use dev::{
     postgres::{InUse, Installation},
 };
 
-/// It counts statements. Debian has it beside PostgreSQL, others in a package of its own.
+/// Counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
 
-/// pgbench opens a connection for each client, 256 at most, while the servers hold theirs. By default there are 100.
-const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "400");
+/// pgbench opens up to 256, and the servers keep theirs open. PostgreSQL's default is 100.
+const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "500");
 
-/// The settings that decide what a commit costs, as they are while we measure.
-const TOLD: &str = "fsync, synchronous_commit, full_page_writes, wal_sync_method, shared_buffers, max_connections, \
-     checkpoint_timeout, max_wal_size";
-
-/// The server, with a database for each contender.
+/// The server.
 #[derive(Debug)]
 pub struct Database {
     postgres: Postgres,
-    /// Whether statements are counted.
-    pub counts_statements: bool,
 }
 
 impl Database {
-    /// Starts one in `home`, with nothing in it, on the disk of the project: where `/tmp` is in memory, a commit there
-    /// would cost nothing.
+    /// Starts a server in `home`. That must be a directory on a disk: in memory, a commit would cost nothing.
     ///
     /// # Errors
-    /// Where another measurement runs, which both would spoil; where no PostgreSQL starts.
+    /// Returns an error if another benchmark runs, or if PostgreSQL doesn't start.
     pub fn start(home: &Path) -> Result<Self> {
-        let is_left_over = home.join("data").exists();
-        let counts_statements = Installation::find()?.has_library(STATEMENTS);
-        let mut settings = vec![MAX_CONNECTIONS];
-        if counts_statements {
-            settings.push(("shared_preload_libraries", STATEMENTS));
-        }
-        let settings = &settings;
-        let mut postgres = start(home, settings)?;
-        if is_left_over {
-            drop(postgres);
-            fs::remove_dir_all(home).context("can't remove the database of a run that was killed")?;
-            postgres = start(home, settings)?;
-        }
-        let database = Database { postgres, counts_statements };
-        if counts_statements {
-            database.run("postgres", &format!("create extension {STATEMENTS}"))?;
-        }
+        let has_library = Installation::find()?.has_library(STATEMENTS);
+        ensure!(has_library, "PostgreSQL's library {STATEMENTS} is not installed (postgresql-contrib)");
+        let settings = [MAX_CONNECTIONS, ("shared_preload_libraries", STATEMENTS)];
+        let postgres = match Postgres::start(home, &settings) {
+            Err(error) if error.is::<InUse>() => bail!("another benchmark runs here"),
+            outcome => outcome?,
+        };
+        let database = Database { postgres };
+        // Each new database is a copy of template1.
+        database.run("template1", &format!("create extension if not exists {STATEMENTS}"))?;
         Ok(database)
     }
 
-    /// Ends it, and removes its files.
+    /// Stops the server and removes its files.
     pub fn remove(self) -> Result<()> {
         let home = self.postgres.home().to_owned();
         drop(self.postgres);
         fs::remove_dir_all(home).context("can't remove the database")
     }
 
-    /// How a program reaches this database.
+    /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         self.postgres.url(database)
     }
 
-    /// The same, through a relay at another port.
-    pub fn url_through(&self, port: u16, database: &str) -> String {
-        self.url(database).replace(&format!(":{}/", self.postgres.port()), &format!(":{port}/"))
-    }
-
-    /// The port that it listens on.
-    pub fn port(&self) -> u16 {
-        self.postgres.port()
-    }
-
-    /// The process whose children do all its work.
+    /// Returns the process ID of the server.
     pub fn pid(&self) -> u32 {
         self.postgres.pid()
     }
 
-    /// A program such as `pgbench`, set up for this database.
+    /// Returns a program such as `pgbench`, set up for a database.
     pub fn client(&self, program: &str, database: &str) -> Command {
         let mut client = self.postgres.client(program);
         client.env("PGDATABASE", database);
         client
     }
 
-    /// Makes a database.
+    /// Creates an empty database. One that is left from a run that was killed is removed.
     pub fn create(&self, database: &str) -> Result<()> {
-        self.run("postgres", &format!("create database {database}"))
+        self.run("postgres", &format!("drop database if exists {database};\ncreate database {database}"))
     }
 
-    /// Runs SQL, of which nothing is wanted back.
-    pub fn run(&self, database: &str, sql: &str) -> Result<()> {
-        self.rows(database, sql).map(drop)
+    /// Runs a psql script that adds `count` rows, as `:n`, and leaves the tables like those of a database at rest.
+    pub fn fill(&self, database: &str, script: &str, count: usize) -> Result<()> {
+        self.run(database, &format!("\\set n {count}\n{script}\nvacuum analyze"))
     }
 
-    /// Runs SQL; gives rows of columns.
-    pub fn rows(&self, database: &str, sql: &str) -> Result<Vec<Vec<String>>> {
-        let output = self
-            .client("psql", database)
-            .args(["-X", "-q", "-t", "-A", "-F", "\t", "-v", "ON_ERROR_STOP=1"])
-            // Each by itself: some commands refuse to share a transaction.
-            .args(sql.split(";\n").flat_map(|statement| ["-c", statement]))
-            .output()
-            .context("can't start psql")?;
-        ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).context("psql answers in UTF-8")?;
+    /// Runs a psql script.
+    pub fn run(&self, database: &str, script: &str) -> Result<()> {
+        self.rows(database, script).map(drop)
+    }
+
+    /// Runs a psql script and returns its rows.
+    pub fn rows(&self, database: &str, script: &str) -> Result<Vec<Vec<String>>> {
+        let mut psql = self.client("psql", database);
+        psql.args(["-X", "-q", "-t", "-A", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut psql = psql.spawn().context("psql is not installed")?;
+        psql.stdin.take().context("standard input is a pipe")?.write_all(script.as_bytes())?;
+        let output = psql.wait_with_output()?;
+        ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).context("psql didn't answer in UTF-8")?;
         Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
     }
 
-    /// One number; `null` is 0.
-    pub fn number(&self, database: &str, sql: &str) -> Result<f64> {
-        let rows = self.rows(database, sql)?;
-        match rows.first().and_then(|row| row.first()).map(String::as_str) {
-            Some("") | None => Ok(0.0),
-            Some(text) => text.parse().with_context(|| format!("{sql}: {text} is no number")),
-        }
-    }
-
-    /// Begins a stretch of WAL in which every page is logged as a whole when it is first written: so that everyone
-    /// measured pays for that alike.
+    /// Writes a checkpoint. Afterwards, each page is logged as a whole when it changes first, and all contenders should pay
+    /// for that.
     pub fn checkpoint(&self) -> Result<()> {
         self.run("postgres", "checkpoint")
     }
 
-    /// Its version and those of its settings that decide what a commit costs.
+    /// Returns the version, and the settings that decide what a commit costs.
     pub fn description(&self) -> Result<Vec<(String, String)>> {
-        let names = TOLD.split(", ").map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-        let sql = format!(
-            "select 'version', split_part(version(), ' on ', 1);\n\
-             select name, current_setting(name) from pg_settings where name in ({names}) order by name"
-        );
-        let rows = self.rows("postgres", &sql)?;
-        Ok(rows.into_iter().filter_map(|row| Some((row.first()?.clone(), row.get(1)?.clone()))).collect())
+        let names = "server_version fsync synchronous_commit full_page_writes wal_sync_method shared_buffers \
+             max_connections checkpoint_timeout max_wal_size";
+        let value = |name: &str| {
+            let rows = self.rows("postgres", &format!("show {name}"))?;
+            Ok((name.to_owned(), rows.concat().concat()))
+        };
+        names.split(' ').map(value).collect()
     }
-}
 
-fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Postgres> {
-    match Postgres::start(home, settings) {
-        Err(error) if error.is::<InUse>() => bail!("another measurement runs here: let it end first"),
-        outcome => outcome,
+    /// Prints what each statement of each contender has cost.
+    pub fn print_statements(&self) -> Result<()> {
+        let query = include_str!("../sql/statements.sql");
+        let status =
+            self.client("psql", "template1").args(["-X", "-P", "pager=off", "-c", query]).status()?;
+        ensure!(status.success(), "psql failed");
+        Ok(())
     }
 }

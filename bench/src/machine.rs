@@ -1,74 +1,54 @@
-//! What the figures depend on: the machine, and the versions of everything.
+//! What the results depend on: the machine, and the versions of the programs.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::Path,
-    process::Command,
-    time::Instant,
-};
+use std::{fs, io::Write, process::Command, time::Instant};
 
 use anyhow::Result;
 
-use crate::{database::Database, usage};
+use crate::{run::Bench, usage};
 
-/// Syncs timed; the median of them is told.
-const SYNCS: usize = 100;
-
-/// Names and values, in the order in which they are told.
-pub fn describe(work: &Path, database: &Database) -> Result<Vec<(String, String)>> {
-    let mut about = vec![
-        pair("processor", processor()),
-        pair("processors", usage::processors().to_string()),
-        pair("memory", memory()),
-        pair("system", first_line("uname", &["-srm"])),
-        pair("one sync of 8 KiB", sync_time(work)?),
-        pair("rustc", first_line("rustc", &["--version"])),
-        pair("node", first_line("node", &["--version"])),
-        pair("redis", first_line("redis-server", &["--version"])),
-    ];
-    about.extend(database.description()?);
+/// Returns names and values.
+pub fn describe(bench: &Bench) -> Result<Vec<(String, String)>> {
+    let mut about: Vec<_> = [
+        ("processor", value_in("/proc/cpuinfo", "model name")),
+        ("processors", usage::processors().to_string()),
+        ("memory", value_in("/proc/meminfo", "MemTotal")),
+        ("system", first_line("uname", &["-srm"])),
+        ("one sync of 8 KiB", sync_time(bench)?),
+        ("rustc", first_line("rustc", &["--version"])),
+        ("node", first_line("node", &["--version"])),
+        ("redis", first_line("redis-server", &["--version"])),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    about.extend(bench.database.description()?);
     about.retain(|(_, value)| !value.is_empty());
     Ok(about)
 }
 
-fn pair(name: &str, value: String) -> (String, String) {
-    (name.to_owned(), value)
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = info.lines().find(|line| line.starts_with("model name"));
-    match line.and_then(|line| line.split(": ").nth(1)) {
-        Some(name) => name.to_owned(),
-        None => first_line("sysctl", &["-n", "machdep.cpu.brand_string"]),
-    }
-}
-
-fn memory() -> String {
-    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kib.map_or_else(String::new, |kib| format!("{:.0} GiB", kib / 1024.0 / 1024.0))
-}
-
-/// How long the disk takes to keep something, where the database is.
-fn sync_time(work: &Path) -> Result<String> {
-    let path = work.join("sync");
-    let mut file = File::create(&path)?;
-    let mut times = Vec::new();
+/// Returns the mean time that the database's disk needs for a sync.
+fn sync_time(bench: &Bench) -> Result<String> {
+    const SYNCS: u32 = 100;
+    let path = bench.work.join("sync");
+    let mut file = fs::File::create(&path)?;
+    let begin = Instant::now();
     for _ in 0..SYNCS {
-        let begin = Instant::now();
         file.write_all(&[0; 8192])?;
         file.sync_data()?;
-        times.push(begin.elapsed());
     }
+    let time = begin.elapsed() / SYNCS;
     fs::remove_file(path)?;
-    times.sort();
-    Ok(format!("{:.2} ms", times[SYNCS / 2].as_secs_f64() * 1000.0))
+    Ok(format!("{:.2} ms", time.as_secs_f64() * 1000.0))
 }
 
-fn first_line(program: &str, arguments: &[&str]) -> String {
+/// Returns the value of the first line such as `MemTotal:  24576 kB`.
+fn value_in(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+    value.map_or_else(String::new, |(_, value)| value.trim().to_owned())
+}
+
+/// Returns the first line that a program prints, or nothing.
+pub fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().next().unwrap_or_default().trim().to_owned()

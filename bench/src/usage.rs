@@ -1,126 +1,97 @@
-//! What processes have used, from `/proc`; nothing where there is none.
+//! Processor time and memory of the processes that take part, from `/proc`. Unknown where there is none.
 
-use std::{collections::HashMap, fs, path::Path, process, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    fs, iter, process, thread,
+    time::{Duration, Instant},
+};
 
-/// Kernels tell times to programs in hundredths of a second (`USER_HZ`), whatever they count in themselves.
-const TICKS_PER_SECOND: f64 = 100.0;
+use crate::measure::{Figure, Figures};
 
-/// A look at all processes at once.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    processes: HashMap<u32, Process>,
-    busy: f64,
+/// Linux counts processor time for programs in hundredths of a second.
+const TICKS: f64 = 100.0;
+
+/// The processes of a measurement. Their descendants count too.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    pub server: Option<u32>,
+    /// PostgreSQL or Redis.
+    pub store: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
+impl Parts {
+    /// Sleeps until the end of the window. Returns the seconds of processor time in it, and the server's memory in MiB.
+    pub fn watch(self, begin: Instant, window: Duration) -> Figures {
+        thread::sleep(begin.saturating_duration_since(Instant::now()));
+        let before = self.look();
+        thread::sleep((begin + window).saturating_duration_since(Instant::now()));
+        let mut figures = self.look();
+        for (figure, value) in &mut figures {
+            if *figure != Figure::Memory {
+                *value -= before.get(figure).unwrap_or(&0.0);
+            }
+        }
+        figures
+    }
+
+    /// Returns what was used since the start.
+    fn look(self) -> Figures {
+        let processes = processes();
+        let tree = |root: u32| -> Vec<u32> {
+            let ancestors = |pid| iter::successors(Some(pid), |pid| Some(processes.get(pid)?.parent));
+            processes.keys().copied().filter(|&pid| ancestors(pid).any(|pid| pid == root)).collect()
+        };
+        let seconds = |root| tree(root).iter().map(|pid| processes[pid].own + processes[pid].ended).sum();
+        [
+            (Figure::ServerCpu, self.server.map(seconds)),
+            (Figure::StoreCpu, self.store.map(seconds)),
+            (Figure::LoadCpu, processes.get(&process::id()).map(|this| this.own)),
+            (Figure::Others, busy()),
+            (Figure::Memory, self.server.map(|root| tree(root).into_iter().filter_map(memory).sum())),
+        ]
+        .into_iter()
+        .filter_map(|(figure, value)| Some((figure, value?)))
+        .collect()
+    }
+}
+
+/// Returns the number of processors.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
 struct Process {
     parent: u32,
-    /// Its own, and that of its children that have ended.
-    seconds: f64,
+    /// Seconds of its own processor time, and of its children that have ended.
+    own: f64,
+    ended: f64,
 }
 
-impl Snapshot {
-    /// Looks now.
-    pub fn take() -> Option<Self> {
-        let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| {
-            let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            Some((pid, process_of(pid)?))
-        });
-        Some(Snapshot { processes: processes.collect(), busy: busy()? })
-    }
-
-    /// Seconds of processor time of a process and all that it has started.
-    pub fn tree(&self, root: u32) -> f64 {
-        tree(root, |pid| self.children(pid)).iter().map(|pid| self.seconds(*pid)).sum()
-    }
-
-    /// Seconds of processor time of this process without those that it has started.
-    pub fn own(&self) -> f64 {
-        let ended: f64 = children_seconds(process::id()).unwrap_or_default();
-        self.seconds(process::id()) - ended
-    }
-
-    /// Seconds in which any processor was busy, the time that a host has taken from this machine included.
-    pub fn busy(&self) -> f64 {
-        self.busy
-    }
-
-    fn seconds(&self, pid: u32) -> f64 {
-        self.processes.get(&pid).map_or(0.0, |process| process.seconds)
-    }
-
-    fn children(&self, pid: u32) -> Vec<u32> {
-        let children = self.processes.iter().filter(|(_, process)| process.parent == pid);
-        children.map(|(child, _)| *child).collect()
-    }
+fn processes() -> HashMap<u32, Process> {
+    let process = |entry: fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The program's name in parentheses may contain spaces.
+        let fields: Vec<u64> =
+            stat.rsplit_once(')')?.1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+        let seconds = |n: usize| Some((fields.get(n)? + fields.get(n + 1)?) as f64 / TICKS);
+        let parent = u32::try_from(*fields.get(1)?).ok()?;
+        let process = Process { parent, own: seconds(11)?, ended: seconds(13)? };
+        Some((entry.file_name().to_str()?.parse().ok()?, process))
+    };
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(process).collect()
 }
 
-/// Lets [`peak_memory`] begin anew.
-pub fn reset_peak_memory(root: u32) {
-    for pid in tree(root, dev::process::children) {
-        // Who may not do so gets the peak since the program's start instead.
-        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
-    }
+fn memory(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// The most memory, in MiB, that the largest process among `root` and those that it has started held at one time.
-pub fn peak_memory(root: u32) -> Option<f64> {
-    let peaks = tree(root, dev::process::children).into_iter().filter_map(|pid| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
-    });
-    peaks.reduce(f64::max).map(|kib| kib / 1024.0)
-}
-
-/// The share of the processors that is busy now; looks on for a moment. 0 where nobody knows.
-pub fn share_busy() -> f64 {
-    const MOMENT: Duration = Duration::from_millis(300);
-    let before = busy();
-    thread::sleep(MOMENT);
-    let spent = busy().zip(before).map_or(0.0, |(after, before)| after - before);
-    spent / MOMENT.as_secs_f64() / processors() as f64
-}
-
-/// How many processors there are.
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn tree(root: u32, children: impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
-    let mut found = vec![root];
-    let mut next = 0;
-    while let Some(&pid) = found.get(next) {
-        found.extend(children(pid));
-        next += 1;
-    }
-    found
-}
-
-fn process_of(pid: u32) -> Option<Process> {
-    let fields = fields(pid)?;
-    let ticks: f64 = (11..15).filter_map(|n| fields.get(n)?.parse::<f64>().ok()).sum();
-    Some(Process { parent: fields.get(1)?.parse().ok()?, seconds: ticks / TICKS_PER_SECOND })
-}
-
-fn children_seconds(pid: u32) -> Option<f64> {
-    let fields = fields(pid)?;
-    let ticks: f64 = (13..15).filter_map(|n| fields.get(n)?.parse::<f64>().ok()).sum();
-    Some(ticks / TICKS_PER_SECOND)
-}
-
-/// The fields of `stat` after the program's name, which stands in parentheses and may hold spaces itself.
-fn fields(pid: u32) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
-}
-
+/// Returns the seconds of all programs together, including what the host took from this machine.
 fn busy() -> Option<f64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
-    let times: Vec<f64> =
-        stat.lines().next()?.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+    let times = stat.lines().next()?.split_whitespace().skip(1);
+    let times: Vec<f64> = times.filter_map(|ticks| ticks.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal
-    let ticks: f64 =
-        times.iter().take(8).enumerate().filter(|(n, _)| ![3, 4].contains(n)).map(|(_, t)| t).sum();
-    Some(ticks / TICKS_PER_SECOND)
+    Some([0, 1, 2, 5, 6, 7].into_iter().filter_map(|n| times.get(n)).sum::<f64>() / TICKS)
 }

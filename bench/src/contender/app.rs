@@ -1,93 +1,44 @@
-//! The app itself, in release mode.
+//! The app in release mode.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
-use super::{Contender, Fill, Place, Program, VISITORS, seed};
-use crate::database::Database;
+use super::{Contender, SECRET, cargo_build};
+use crate::run::Bench;
 
-/// Without a line for each request, as the peers have none.
-pub const QUIET: &str = "warn";
+/// The psql script that adds sessions to the app's tables.
+pub const SEED: &str = include_str!("../../sql/app.sql");
 
-/// The app's own default: two lines a visit.
-pub const TALKATIVE: &str = "info";
+/// The name of the build of `--compare`.
+pub const OTHER_BUILD: &str = "other build";
 
-/// Builds the app in release mode; gives the file.
-pub fn build(place: &Place) -> Result<PathBuf> {
+/// Builds the app and returns its path.
+pub fn build(bench: &Bench) -> Result<PathBuf> {
     eprintln!("building the app in release mode (the first time takes minutes)");
-    cargo_build(&place.project, &place.target, &["--package", "actix-postgres-sessions"])?;
-    Ok(place.target.join("release/actix-postgres-sessions"))
+    cargo_build(&bench.project, &bench.target, &[])
 }
 
-/// Builds a package in release mode, of whatever workspace.
-pub fn cargo_build(workspace: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in env::vars_os() {
-        // What cargo told about this package: some build scripts would run again for it.
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(&*name);
-        }
-    }
-    let status = cargo
-        .current_dir(workspace)
-        .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
-        .arg(target)
-        .args(arguments)
-        .status()
-        .context("can't start cargo")?;
-    ensure!(status.success(), "cargo could not build it");
-    Ok(())
-}
-
-/// So many sessions, and among them those of our visitors.
-pub fn fill(sessions: usize) -> Fill {
-    Fill { visitors: VISITORS, sql: Some(seed::APP), sessions }
-}
-
-/// Starts one build of the app.
+/// Starts a build of the app with a log level and other settings.
 pub fn start(
+    bench: &Bench,
     name: &str,
     file: &Path,
-    log_level: &str,
+    log: &str,
     environment: &[(String, String)],
-    place: &Place,
-    database: &Database,
-    fill: Fill,
 ) -> Result<Contender> {
-    let mut program = program(file, log_level);
-    program.environment.extend_from_slice(environment);
-    let about = match log_level {
-        QUIET => format!("{}, RUST_LOG={log_level}", which(file, place)),
-        _ => format!("the same with its log on, RUST_LOG={log_level}, into a file"),
+    eprintln!("preparing {name}");
+    let mut program = Command::new(file);
+    program.env("COOKIE_SECURE", "false").env("SESSION_SECRET", SECRET).env("RUST_LOG", log);
+    // All visitors come from one address.
+    program.env("NEW_SESSIONS_PER_MINUTE", "0");
+    program.envs(environment.iter().map(|(name, value)| (name, value)));
+    let about = match name == OTHER_BUILD {
+        true => format!("the app as built in {}, RUST_LOG={log}", file.display()),
+        false => format!("this app, RUST_LOG={log}"),
     };
-    Contender::server(name, &about, program, place, database, fill)
-}
-
-fn which(file: &Path, place: &Place) -> String {
-    match file.starts_with(&place.target) {
-        true => "this app".to_owned(),
-        false => format!("this app, the build {}", file.display()),
-    }
-}
-
-/// How a build of the app is started.
-pub fn program(file: &Path, log_level: &str) -> Program {
-    Program::new(
-        file.to_owned(),
-        "/health/ready",
-        &[
-            ("COOKIE_SECURE", "false"),
-            ("RUST_LOG", log_level),
-            // All our visitors come from one address.
-            ("NEW_SESSIONS_PER_MINUTE", "0"),
-            // Of no use to anybody: it lives as long as the measurement, and on this machine alone.
-            ("SESSION_SECRET", &"measured ".repeat(8)),
-        ],
-    )
+    Contender::server(bench, (name, &about), program, "/health/ready", Some(SEED))
 }

@@ -1,161 +1,162 @@
-//! Whom we measure: the app, its peers, and PostgreSQL by itself. A file each says how one is built and started.
+//! The contenders: the app, its peers, and PostgreSQL alone.
 
 pub mod app;
-pub mod express;
+pub mod peers;
 pub mod pgbench;
-mod program;
-pub mod rust_peers;
-mod seed;
 
-use std::path::PathBuf;
+use std::{
+    env,
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use dev::Kept;
 
 use crate::{
-    database::Database,
-    load::{Connection, Scenario, Visitor, newcomers},
+    load::{self, Scenario, Visitor},
+    run::Bench,
+    usage::Parts,
 };
 
-pub use program::{Program, Running};
+/// Number of visitors that return in a measurement.
+const VISITORS: usize = 4096;
 
-/// How many visitors come back in a measurement: each with a session of their own, made over HTTP.
-pub const VISITORS: usize = 4096;
+/// Time that a server may need to start.
+const LONGEST_START: Duration = Duration::from_secs(20);
 
-/// How many connections make those sessions.
-const MAKERS: usize = 32;
+/// The variables that servers inherit. Other settings of this shell must not change the results.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
-/// One that is measured.
+/// The secret of servers that live only as long as the benchmark.
+const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// Something that is measured.
 #[derive(Debug)]
 pub struct Contender {
-    /// As it is called in the results.
     pub name: String,
-    /// What it is, in a sentence.
+    /// What it is, in a phrase.
     pub about: String,
-    /// The name of its own database; `None` for one that has no PostgreSQL.
+    /// Its database, if it uses PostgreSQL.
     pub database: Option<String>,
-    /// How it is measured.
     pub kind: Kind,
 }
 
 /// How a contender is measured.
 #[derive(Debug)]
 pub enum Kind {
-    /// A server, over HTTP.
-    Server(Box<Server>),
-    /// PostgreSQL itself, by pgbench.
+    /// Over HTTP.
+    Server(Server),
+    /// By pgbench.
     PgBench(pgbench::Script),
 }
 
-/// A server that is measured over HTTP.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// To start it again.
-    pub program: Program,
-    /// While it runs.
-    pub running: Running,
-    /// Those who come back.
+    pub address: SocketAddr,
+    /// The visitors with a session.
     pub visitors: Vec<Visitor>,
-    /// The only numbers of connections at which it is measured; empty for all.
-    pub only_at: Vec<usize>,
-    /// A store that is not PostgreSQL.
-    store: Option<Kept>,
-}
-
-/// Where files go and come from.
-#[derive(Debug)]
-pub struct Place {
-    /// The root of the workspace.
-    pub project: PathBuf,
-    /// Where cargo builds.
-    pub target: PathBuf,
-    /// What lives as long as the measurement: the database, logs.
-    pub work: PathBuf,
+    process: Kept,
+    /// The store of the Redis peer.
+    redis: Option<Kept>,
 }
 
 impl Contender {
-    /// Starts a server, gives it its visitors, and fills its tables up to `sessions` sessions.
-    pub fn server(
-        name: &str,
-        about: &str,
-        program: Program,
-        place: &Place,
-        database: &Database,
-        fill: Fill,
+    /// Starts a server and creates its sessions. `seed` is the psql script for the other sessions. Without it, the server
+    /// gets no database.
+    fn server(
+        bench: &Bench,
+        (name, about): (&str, &str),
+        mut program: Command,
+        ready: &str,
+        seed: Option<&str>,
     ) -> Result<Self> {
-        let own = fill.sql.map(|_| name.replace([' ', ',', '-'], "_"));
-        if let Some(own) = &own {
-            database.create(own)?;
+        let database = seed.map(|_| name.replace([' ', ',', '-'], "_"));
+        if let Some(database) = &database {
+            bench.database.create(database)?;
+            program.env("DATABASE_URL", bench.database.url(database));
         }
-        let url = own.as_ref().map(|own| database.url(own));
-        let running = program.start(name, place, url.as_deref())?;
-        let mut visitors = Vec::new();
-        if fill.visitors > 0 {
-            visitors = come_first(&running, fill.visitors)?;
+        let (process, address) = start(bench, name, &program, ready)?;
+        let visitors = load::create_visitors(address, VISITORS)?;
+        if let (Some(database), Some(seed)) = (&database, seed) {
+            bench.database.fill(database, seed, bench.sessions.saturating_sub(VISITORS))?;
         }
-        if let (Some(own), Some(sql)) = (&own, fill.sql) {
-            seed::fill(database, own, sql, fill.sessions.saturating_sub(fill.visitors))?;
-        }
-        let server = Server { program, running, visitors, only_at: Vec::new(), store: None };
-        Ok(Contender {
-            name: name.to_owned(),
-            about: about.to_owned(),
-            database: own,
-            kind: Kind::Server(Box::new(server)),
-        })
+        let kind = Kind::Server(Server { address, visitors, process, redis: None });
+        Ok(Contender { name: name.to_owned(), about: about.to_owned(), database, kind })
     }
 
-    /// Whether it can be measured so.
-    pub fn takes_part(&self, scenario: Scenario, connections: usize) -> bool {
+    /// Returns whether this kind of visitors can be measured.
+    pub fn takes_part(&self, scenario: Scenario) -> bool {
         match &self.kind {
-            Kind::Server(server) => server.only_at.is_empty() || server.only_at.contains(&connections),
+            Kind::Server(_) => true,
             Kind::PgBench(script) => script.scenario == scenario,
         }
     }
 
-    /// The server in it, where it is one.
-    pub fn as_server(&mut self) -> Option<&mut Server> {
-        match &mut self.kind {
-            Kind::Server(server) => Some(server),
-            Kind::PgBench(_) => None,
+    /// Returns the processes whose usage is measured.
+    pub fn parts(&self, bench: &Bench) -> Parts {
+        let postgres = self.database.as_ref().map(|_| bench.database.pid());
+        match &self.kind {
+            Kind::Server(Server { process, redis, .. }) => {
+                Parts { server: Some(process.pid()), store: redis.as_ref().map(Kept::pid).or(postgres) }
+            }
+            Kind::PgBench(_) => Parts { server: None, store: postgres },
         }
     }
 }
 
-impl Server {
-    /// The process whose children keep its sessions.
-    pub fn store_pid(&self, database: &Database) -> u32 {
-        self.store.as_ref().map_or(database.pid(), Kept::pid)
-    }
-}
-
-/// What a server begins with.
-#[derive(Clone, Copy, Debug)]
-pub struct Fill {
-    /// How many visitors of ours come first.
-    pub visitors: usize,
-    /// SQL that adds sessions number 1 to `:n`; `None` for a server without PostgreSQL.
-    pub sql: Option<&'static str>,
-    /// How many sessions there are to be, those of our visitors included.
-    pub sessions: usize,
-}
-
-/// Everybody's first visit.
-fn come_first(running: &Running, visitors: usize) -> Result<Vec<Visitor>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let address = running.address;
-    tokio::task::LocalSet::new().block_on(&runtime, async {
-        let tasks: Vec<_> = (0..MAKERS)
-            .map(|_| {
-                tokio::task::spawn_local(async move {
-                    newcomers(Connection::open(address).await?, visitors.div_ceil(MAKERS)).await
-                })
-            })
-            .collect();
-        let mut visitors = Vec::new();
-        for task in tasks {
-            visitors.extend(task.await??);
+/// Starts a server on a free port and waits until it answers the path `ready`. Its output goes to a file.
+fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Result<(Kept, SocketAddr)> {
+    let address = free_address()?;
+    let log = bench.work.join(format!("{}.log", name.replace([' ', ','], "-")));
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", r#"exec "$@" 2>&1"#, "sh"]).arg(program.get_program()).args(program.get_args());
+    for (variable, _) in env::vars_os() {
+        if !INHERITED.iter().any(|inherited| variable == *inherited) {
+            shell.env_remove(variable);
         }
-        Ok(visitors)
-    })
+    }
+    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Not in the project, because its `.env` must not change the results either.
+    shell.env("BIND_ADDRESS", address.to_string()).current_dir("/");
+    let output = File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
+    let mut process = Kept::spawn_with(&shell, "INT", output.into())?;
+    let begin = Instant::now();
+    while !load::answers(address, ready) {
+        if let Some(status) = process.try_wait()? {
+            bail!("{name} ended with {status}; its log is {}", log.display());
+        }
+        ensure!(begin.elapsed() < LONGEST_START, "{name} doesn't answer; its log is {}", log.display());
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok((process, address))
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Builds a program in release mode and returns its path, whatever its name is.
+fn cargo_build(workspace: &Path, target: &Path, arguments: &[&str]) -> Result<PathBuf> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        // Cargo set these for this program, and some build scripts would run again because of them.
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&*name);
+        }
+    }
+    cargo.args(["build", "--locked", "--release", "--bins", "--quiet"]);
+    cargo.arg("--message-format=json-render-diagnostics").arg("--target-dir").arg(target).args(arguments);
+    let output = cargo.current_dir(workspace).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "cargo build failed in {}", workspace.display());
+    let messages = output.stdout.split(|&byte| byte == b'\n');
+    let mut messages = messages.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    let program = messages.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    program.context("cargo built no program")
 }

@@ -1,13 +1,13 @@
-//! HTTP/1.1 over one connection that stays open: one request, one answer, and the next.
+//! HTTP/1.1 on a connection that stays open: one request, one response, and the next.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, ops::Range, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-/// More than any of the servers sends.
+/// More headers than any of the servers sends.
 const HEADERS: usize = 48;
 
 /// An open connection to a server.
@@ -19,120 +19,93 @@ pub struct Connection {
     received: Vec<u8>,
 }
 
-/// What a server answered.
+/// The head of a response.
 #[derive(Debug, Default)]
-pub struct Answer {
-    /// 200 for a page.
+pub struct Response {
     pub status: u16,
     /// The first cookie that it sets, as `name=value`.
     pub cookie: Option<Vec<u8>>,
-    body: std::ops::Range<usize>,
-    closes: bool,
+    /// Where its body is.
+    pub body: Range<usize>,
 }
 
 impl Connection {
     /// Connects.
-    pub async fn open(address: SocketAddr) -> io::Result<Self> {
-        Self::over(TcpStream::connect(address).await?, address)
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::new(std::net::TcpStream::connect(address)?, address)
     }
 
-    /// Takes over a socket that is connected to `address`, whichever thread has opened it.
-    pub fn adopt(socket: std::net::TcpStream, address: SocketAddr) -> io::Result<Self> {
+    /// Takes over a socket that is connected to `address`.
+    pub fn new(socket: std::net::TcpStream, address: SocketAddr) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Self::over(TcpStream::from_std(socket)?, address)
-    }
-
-    fn over(stream: TcpStream, address: SocketAddr) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
+        let stream = TcpStream::from_std(socket)?;
         Ok(Connection { stream, address, request: Vec::new(), received: Vec::with_capacity(16 * 1024) })
     }
 
-    /// Connects anew, if need be as often as a second has hundredths.
-    pub async fn reopen(&mut self) -> io::Result<()> {
-        let mut attempts = 100;
-        loop {
-            match Connection::open(self.address).await {
-                Ok(fresh) => break *self = fresh,
-                Err(error) if attempts == 0 => return Err(error),
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            }
-            attempts -= 1;
+    /// Connects again after an error. If that fails too, the next request reports it.
+    pub async fn reopen(&mut self) {
+        match Connection::open(self.address) {
+            Ok(fresh) => *self = fresh,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
-        Ok(())
     }
 
-    /// Asks for a path, with this cookie or none.
-    pub async fn get(&mut self, path: &str, cookie: &[u8]) -> io::Result<Answer> {
+    /// Requests a path, with this cookie unless it's empty.
+    pub async fn get(&mut self, path: &str, cookie: &[u8]) -> Result<Response, &'static str> {
+        let cookie_name: &[u8] = if cookie.is_empty() { b"" } else { b"\r\nCookie: " };
         self.request.clear();
-        for part in [b"GET ", path.as_bytes(), b" HTTP/1.1\r\nHost: localhost\r\n"] {
-            self.request.extend_from_slice(part);
-        }
-        if !cookie.is_empty() {
-            for part in [b"Cookie: ", cookie, b"\r\n"] {
-                self.request.extend_from_slice(part);
-            }
-        }
-        self.request.extend_from_slice(b"\r\n");
-        self.stream.write_all(&self.request).await?;
-        let answer = self.receive().await?;
-        if answer.closes {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        Ok(answer)
-    }
-
-    /// The body of the last answer.
-    pub fn body(&self, answer: &Answer) -> &[u8] {
-        &self.received[answer.body.clone()]
-    }
-
-    async fn receive(&mut self) -> io::Result<Answer> {
+        let parts =
+            [b"GET ", path.as_bytes(), b" HTTP/1.1\r\nHost: localhost", cookie_name, cookie, b"\r\n\r\n"];
+        parts.iter().for_each(|part| self.request.extend_from_slice(part));
+        self.stream.write_all(&self.request).await.map_err(|_| "connection lost")?;
         self.received.clear();
-        let answer = loop {
+        let response = loop {
             self.read().await?;
-            if let Some(answer) = head(&self.received)? {
-                break answer;
+            if let Some(response) = head(&self.received)? {
+                break response;
             }
         };
-        while self.received.len() < answer.body.end {
+        while self.received.len() < response.body.end {
             self.read().await?;
         }
-        match self.received.len() == answer.body.end {
-            true => Ok(answer),
-            false => Err(io::Error::other("more than was asked for")),
-        }
+        let is_complete = self.received.len() == response.body.end;
+        is_complete.then_some(response).ok_or("more than one response")
     }
 
-    async fn read(&mut self) -> io::Result<()> {
-        match self.stream.read_buf(&mut self.received).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
+    /// Returns the body of the last response.
+    pub fn body(&self, response: &Response) -> &[u8] {
+        &self.received[response.body.clone()]
+    }
+
+    async fn read(&mut self) -> Result<(), &'static str> {
+        match self.stream.read_buf(&mut self.received).await {
+            Ok(1..) => Ok(()),
+            _ => Err("connection lost"),
         }
     }
 }
 
-/// The answer, once its head is there as a whole.
-fn head(received: &[u8]) -> io::Result<Option<Answer>> {
+/// Returns the response once its head is complete.
+fn head(received: &[u8]) -> Result<Option<Response>, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = match response.parse(received).map_err(io::Error::other)? {
-        httparse::Status::Partial => return Ok(None),
-        httparse::Status::Complete(length) => length,
+    let mut parsed = httparse::Response::new(&mut headers);
+    let length = match parsed.parse(received) {
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Ok(httparse::Status::Complete(length)) => length,
+        Err(_) => return Err("not HTTP"),
     };
-    let mut answer = Answer { status: response.code.unwrap_or_default(), ..Answer::default() };
+    let mut response = Response { status: parsed.code.unwrap_or_default(), ..Response::default() };
     let mut body = None;
-    for header in response.headers {
+    for header in parsed.headers {
         if header.name.eq_ignore_ascii_case("content-length") {
             body = str::from_utf8(header.value).ok().and_then(|text| text.parse::<usize>().ok());
-        } else if header.name.eq_ignore_ascii_case("set-cookie") && answer.cookie.is_none() {
-            answer.cookie = header.value.split(|&byte| byte == b';').next().map(<[u8]>::to_vec);
-        } else if header.name.eq_ignore_ascii_case("connection") {
-            answer.closes = header.value.eq_ignore_ascii_case(b"close");
+        } else if header.name.eq_ignore_ascii_case("set-cookie") && response.cookie.is_none() {
+            response.cookie = header.value.split(|&byte| byte == b';').next().map(<[u8]>::to_vec);
         }
     }
-    let body = body.ok_or_else(|| io::Error::other("an answer without a length"))?;
-    answer.body = length..length + body;
-    Ok(Some(answer))
+    response.body = length..length + body.ok_or("a response without a length")?;
+    Ok(Some(response))
 }
 
 #[cfg(test)]
@@ -140,19 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_once_its_head_is_whole() {
+    fn a_response_is_read_once_its_head_is_complete() {
         let text = b"HTTP/1.1 200 OK\r\nSet-Cookie: id=k3y; Path=/\r\ncontent-length: 5\r\n\r\nhello";
 
         assert!(head(&text[..40]).unwrap().is_none());
-        let answer = head(text).unwrap().unwrap();
+        let response = head(text).unwrap().unwrap();
 
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.cookie.as_deref(), Some(&b"id=k3y"[..]));
-        assert_eq!(&text[answer.body], b"hello");
-    }
-
-    #[test]
-    fn an_answer_of_unknown_length_is_refused() {
-        assert!(head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert_eq!((response.status, response.cookie.as_deref()), (200, Some(&b"id=k3y"[..])));
+        assert_eq!(&text[response.body], b"hello");
+        assert!(head(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "the length is unknown");
     }
 }

@@ -1,143 +1,169 @@
-//! The load: visitors who come again and again, each on a connection that stays open, and every answer checked.
+//! The load: visitors who come again and again on connections that stay open. Each response is checked.
 //!
-//! # Why a client of our own
-//! App, database and load share the same processors, so what the load costs is missing to the others. On 64 connections
-//! against `/health/live`, with the answer checked, a request took this much of a processor: 6.8 µs here; 10.5 µs with
-//! `rlt` over hyper; 16 µs with reqwest, on which `goose` is built; 7.7 µs with `wrk`, whose script does not learn which
-//! connection an answer came on, so that it can't know a visitor's next count. What it costs in a run is in the report.
+//! The client is written by hand because it shares the processors with the app and the database. With 64 connections and
+//! checked responses, a request took 6.8 µs of processor time here, 10.5 µs with `rlt` over hyper and 16 µs with reqwest.
+//! `wrk` took 7.7 µs, but it can't know which count a visitor must see.
 
 mod connection;
-mod page;
-mod tally;
 mod visitor;
 
 use std::{
-    io,
+    collections::BTreeMap,
     net::{SocketAddr, TcpStream},
-    rc::Rc,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use tokio::{runtime, task::LocalSet, time::timeout_at};
+use clap::ValueEnum;
+use serde::Serialize;
+use tokio::{runtime::Runtime, task::JoinSet, time::timeout_at};
 
-use crate::usage;
+use crate::{measure::Cell, usage};
 
-pub use connection::{Answer, Connection};
-pub use tally::Tally;
-pub use visitor::{Visitor, newcomers};
+use connection::Connection;
+pub use visitor::Visitor;
 
-/// Who comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+/// The visitors that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Scenario {
-    /// Visitors with a cookie, who must be shown one visit more than the last time.
+    /// Visitors with a cookie, who must see their own count plus one
     Returning,
-    /// Visitors without, who must be given one, and be shown one visit.
+    /// Visitors without a cookie, who must receive one and see a count of one
     New,
 }
 
-impl Scenario {
-    /// As it is written on the command line and in the results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scenario::Returning => "returning",
-            Scenario::New => "new",
+/// Time after the end of the window in which a response is still accepted.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Number of connections that create sessions before a measurement.
+const PREPARING: usize = 32;
+
+/// What came of the load.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Correct responses in a second of the window.
+    pub rate: f64,
+    /// Number of correct responses, also those outside of the window.
+    pub visits: u64,
+    /// Times of the correct responses in the window, in microseconds. Sorted at the end.
+    pub times: Vec<u32>,
+    /// What went wrong, and how often.
+    pub errors: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, mut other: Tally) {
+        self.visits += other.visits;
+        self.times.append(&mut other.times);
+        for (what, count) in other.errors {
+            *self.errors.entry(what).or_default() += count;
         }
+    }
+
+    /// Returns the time in milliseconds in which this share of the responses came.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let last = self.times.len().checked_sub(1)?;
+        Some(f64::from(self.times[(last as f64 * share).round() as usize]) / 1000.0)
     }
 }
 
-/// What path is asked for, and what is expected of the answer.
-#[derive(Clone, Copy, Debug)]
-pub enum Ask {
-    /// `/`, by such visitors.
-    Visits(Scenario),
-    /// This path, without a session: only the status is checked.
-    Path(&'static str),
-}
-
-/// How much load, for how long.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// What is asked.
-    pub ask: Ask,
-    /// How many ask at once. Each asks again as soon as it is answered.
-    pub connections: usize,
-    /// Before anything is counted.
-    pub warmup: Duration,
-    /// For so long answers are counted.
-    pub window: Duration,
-}
-
-/// Whoever does not answer within this time after the end never will.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Sends the load to `address`, from a thread for each processor, as pgbench is told to. The returning visitors are
-/// shared out among the connections, and each keeps its own for the whole time: so everyone's next count is known. They
-/// come back with the counts that they were shown last.
+/// Sends the load, from one thread for each processor, until the window that starts at `begin` is over.
 ///
-/// `watch` is told when the window opens and closes.
+/// Each visitor stays on one connection, so the next count is always known.
 ///
 /// # Errors
-/// Where nothing listens. Wrong answers are no error here: the tally has them.
+/// Returns an error if nothing listens at `address`. Wrong responses are counted in the tally.
 pub fn drive(
     address: SocketAddr,
-    load: Load,
+    cell: Cell,
+    begin: Instant,
+    window: Duration,
     visitors: &mut Vec<Visitor>,
-    watch: impl FnOnce(Instant, Instant),
 ) -> Result<Tally> {
-    let is_returning = matches!(load.ask, Ask::Visits(Scenario::Returning));
-    ensure!(!is_returning || visitors.len() >= load.connections, "fewer visitors than connections");
-    // All are connected before the first asks: a busy server would let the last ones wait.
-    let sockets: io::Result<Vec<_>> = (0..load.connections).map(|_| TcpStream::connect(address)).collect();
-    let sockets = sockets.context("the load can't connect")?;
-    let shares = share_out(std::mem::take(visitors), load.connections);
-    let connections = sockets.into_iter().zip(shares).collect();
-    let crowds = share_out(connections, usage::processors().min(load.connections));
-    let begin = Instant::now() + load.warmup;
-    watch(begin, begin + load.window);
+    let count = usize::from(cell.connections);
+    ensure!(visitors.len() >= count, "fewer visitors than connections");
+    // All connect before the first request is sent: a busy server would let the last ones wait.
+    let sockets: std::io::Result<Vec<_>> = (0..count).map(|_| TcpStream::connect(address)).collect();
+    let sockets = sockets.context("can't connect to the server")?;
+    let shares = share_out(std::mem::take(visitors), count);
+    let crowds = share_out(sockets.into_iter().zip(shares).collect(), usage::processors().min(count));
     let outcomes: Vec<_> = thread::scope(|scope| {
-        let crowds: Vec<_> =
-            crowds.into_iter().map(|crowd| scope.spawn(|| send(address, load, begin, crowd))).collect();
-        crowds.into_iter().map(|crowd| crowd.join().expect("a crowd does not panic")).collect()
+        let send = |crowd| scope.spawn(move || send(address, crowd, cell.scenario, begin, begin + window));
+        let threads: Vec<_> = crowds.into_iter().map(send).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the load doesn't panic")).collect()
     });
-    let mut all = Tally::new(begin, begin + load.window);
+    let mut all = Tally::default();
     for outcome in outcomes {
         let (tally, returned) = outcome?;
         all.add(tally);
         visitors.extend(returned);
     }
+    all.rate = all.times.len() as f64 / window.as_secs_f64();
+    all.times.sort_unstable();
     Ok(all)
 }
 
-/// What one thread sends: each share of the visitors comes on a connection of its own.
+/// Sends what one thread sends.
 fn send(
     address: SocketAddr,
-    load: Load,
-    begin: Instant,
     crowd: Vec<(TcpStream, Vec<Visitor>)>,
+    scenario: Scenario,
+    begin: Instant,
+    end: Instant,
 ) -> Result<(Tally, Vec<Visitor>)> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let tally = Rc::new(Tally::new(begin, begin + load.window));
-    let returned = LocalSet::new().block_on(&runtime, async {
-        let mut tasks = Vec::new();
+    let (mut all, mut visitors) = (Tally::default(), Vec::new());
+    runtime()?.block_on(async {
+        let mut tasks = JoinSet::new();
         for (socket, share) in crowd {
-            let connection = Connection::adopt(socket, address)?;
-            let visits = visitor::keep_coming(connection, share, load.ask, Rc::clone(&tally));
-            tasks.push(tokio::task::spawn_local(visits));
+            let connection = Connection::new(socket, address)?;
+            let visits = visitor::keep_coming(connection, share, scenario, begin..end);
+            tasks.spawn(timeout_at((end + PATIENCE).into(), visits));
         }
-        let mut returned = Vec::new();
-        for task in tasks {
-            match timeout_at((begin + load.window + PATIENCE).into(), task).await {
-                Ok(Ok(share)) => returned.extend(share),
-                _ => tally.error("no answer"),
-            }
+        while let Some(outcome) = tasks.join_next().await {
+            let Ok((tally, returned)) = outcome? else {
+                *all.errors.entry("no response").or_default() += 1;
+                continue;
+            };
+            all.add(tally);
+            visitors.extend(returned);
         }
-        anyhow::Ok(returned)
-    })?;
-    drop(runtime);
-    Ok((Rc::try_unwrap(tally).ok().context("every connection has ended")?, returned))
+        Ok((all, visitors))
+    })
+}
+
+/// Creates visitors who have already been there twice, because the app writes a row of its own with the second visit.
+pub fn create_visitors(address: SocketAddr, count: usize) -> Result<Vec<Visitor>> {
+    runtime()?.block_on(async {
+        let mut tasks = JoinSet::new();
+        for mut share in share_out(vec![Visitor::default(); count], PREPARING) {
+            tasks.spawn(async move {
+                let mut connection = Connection::open(address)?;
+                for visitor in &mut share {
+                    visitor.visit(&mut connection).await.map_err(anyhow::Error::msg)?;
+                    visitor.visit(&mut connection).await.map_err(anyhow::Error::msg)?;
+                }
+                anyhow::Ok(share)
+            });
+        }
+        let mut visitors = Vec::new();
+        while let Some(share) = tasks.join_next().await {
+            visitors.extend(share??);
+        }
+        Ok(visitors)
+    })
+}
+
+/// Returns whether the server answers this path with 200.
+pub fn answers(address: SocketAddr, path: &str) -> bool {
+    let ask = async { Connection::open(address).ok()?.get(path, b"").await.ok() };
+    let response = runtime().ok().and_then(|runtime| runtime.block_on(ask));
+    response.is_some_and(|response| response.status == 200)
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 fn share_out<T>(things: Vec<T>, shares: usize) -> Vec<Vec<T>> {

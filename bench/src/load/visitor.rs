@@ -1,96 +1,122 @@
-//! One who visits, and what they expect to be shown.
+//! A visitor, and what the page must show them.
 
-use std::{rc::Rc, time::Instant};
+use std::{ops::Range, sync::LazyLock, time::Instant};
 
-use super::{Answer, Ask, Connection, Scenario, page, tally::Tally};
+use memchr::memmem::Finder;
 
-/// Someone with a cookie.
+use super::{Connection, Scenario, Tally, connection::Response};
+
+/// Somebody with a cookie, or without one before the first visit.
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
     /// As `name=value`.
     cookie: Vec<u8>,
-    /// What they were shown last; `None` after an error, when nobody knows whether the visit was counted.
+    /// The user ID that the page shows, if it shows one.
+    user: Vec<u8>,
+    /// The last count. Unknown after an error, because that visit may have been counted.
     visits: Option<u64>,
 }
 
-/// Comes for as long as the measurement lasts, with each of these visitors in turn; gives them back at the end.
+/// Sends visits one after the other until the window ends, with each visitor in turn. Returns the visitors.
 pub(super) async fn keep_coming(
     mut connection: Connection,
     mut visitors: Vec<Visitor>,
-    ask: Ask,
-    tally: Rc<Tally>,
-) -> Vec<Visitor> {
-    let mut turn = 0;
-    loop {
+    scenario: Scenario,
+    window: Range<Instant>,
+) -> (Tally, Vec<Visitor>) {
+    let mut tally = Tally::default();
+    for turn in 0.. {
         let asked = Instant::now();
-        if tally.is_over(asked) {
-            return visitors;
+        if asked >= window.end {
+            break;
         }
-        let outcome = match ask {
-            Ask::Path(path) => connection.get(path, b"").await.map(|answer| has_status(&answer)),
-            Ask::Visits(Scenario::New) => visit(&mut connection, &mut Visitor::default()).await,
-            Ask::Visits(Scenario::Returning) => {
-                turn = (turn + 1) % visitors.len();
-                visit(&mut connection, &mut visitors[turn]).await
+        let outcome = match scenario {
+            Scenario::New => Visitor::default().visit(&mut connection).await,
+            Scenario::Returning => {
+                let turn = turn % visitors.len();
+                visitors[turn].visit(&mut connection).await
             }
         };
-        match outcome {
-            Ok(Ok(())) => tally.answer(asked, Instant::now()),
-            Ok(Err(what)) => tally.error(what),
-            Err(_) => {
-                tally.error("connection lost");
-                if connection.reopen().await.is_err() {
-                    return visitors;
-                }
-            }
+        let answered = Instant::now();
+        if let Err(what) = outcome {
+            *tally.errors.entry(what).or_default() += 1;
+            connection.reopen().await;
+            continue;
+        }
+        tally.visits += 1;
+        if window.contains(&answered) {
+            let time = answered.duration_since(asked).as_micros();
+            tally.times.push(u32::try_from(time).unwrap_or(u32::MAX));
         }
     }
+    (tally, visitors)
 }
 
-/// The visits of as many newcomers as are wanted, one after the other, who keep their cookies.
-pub async fn newcomers(mut connection: Connection, count: usize) -> anyhow::Result<Vec<Visitor>> {
-    let mut visitors = Vec::with_capacity(count);
-    for _ in 0..count {
+impl Visitor {
+    /// Visits the page once, and returns what is wrong with the response.
+    pub(super) async fn visit(&mut self, connection: &mut Connection) -> Result<(), &'static str> {
+        let known = self.visits.take();
+        let response = connection.get("/", &self.cookie).await?;
+        self.check(known, &response, connection.body(&response))
+    }
+
+    fn check(&mut self, known: Option<u64>, response: &Response, page: &[u8]) -> Result<(), &'static str> {
+        static VISITS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"id=\"visits\">"));
+        static USER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"id=\"user\">"));
+        if response.status != 200 {
+            return Err("a status other than 200");
+        }
+        let visits = text(page, &VISITS).and_then(|text| str::from_utf8(text).ok()?.parse().ok());
+        let visits = visits.ok_or("no count in the page")?;
+        let user = text(page, &USER).unwrap_or_default();
+        let is_new = self.cookie.is_empty();
+        if let Some(cookie) = &response.cookie {
+            cookie.clone_into(&mut self.cookie);
+        } else if is_new {
+            return Err("no cookie for a new visitor");
+        }
+        if is_new {
+            user.clone_into(&mut self.user);
+        } else if user != self.user {
+            return Err("the page of another user");
+        }
+        self.visits = Some(visits);
+        match known {
+            _ if is_new => visits == 1,
+            Some(known) => visits == known + 1,
+            None => visits > 1,
+        }
+        .then_some(())
+        .ok_or("a wrong count")
+    }
+}
+
+/// Returns the text of the element whose start tag ends with this mark.
+fn text<'a>(page: &'a [u8], mark: &Finder<'_>) -> Option<&'a [u8]> {
+    let text = &page[mark.find(page)? + mark.needle().len()..];
+    Some(&text[..memchr::memchr(b'<', text)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(visitor: &mut Visitor, user: &str, visits: &str) -> Result<(), &'static str> {
+        let known = visitor.visits.take();
+        let response = Response { status: 200, cookie: Some(b"id=k3y".to_vec()), ..Response::default() };
+        let page = format!("<code id=\"user\">{user}</code> <b id=\"visits\">{visits}</b>");
+        visitor.check(known, &response, page.as_bytes())
+    }
+
+    #[test]
+    fn a_page_must_show_the_visitors_own_count_plus_one() {
+        assert_eq!(check(&mut Visitor::default(), "a", "2"), Err("a wrong count"));
+
         let mut visitor = Visitor::default();
-        visit(&mut connection, &mut visitor).await?.map_err(anyhow::Error::msg)?;
-        visitors.push(visitor);
+        assert_eq!(check(&mut visitor, "a", "1"), Ok(()));
+        assert_eq!(check(&mut visitor, "a", "2"), Ok(()));
+        assert_eq!(check(&mut visitor, "a", "2"), Err("a wrong count"));
+        assert_eq!(check(&mut visitor, "b", "3"), Err("the page of another user"));
+        assert_eq!(check(&mut visitor, "a", ""), Err("no count in the page"));
     }
-    Ok(visitors)
-}
-
-/// One visit, and what was wrong with its answer.
-async fn visit(
-    connection: &mut Connection,
-    visitor: &mut Visitor,
-) -> std::io::Result<Result<(), &'static str>> {
-    let known = visitor.visits.take();
-    let answer = connection.get("/", &visitor.cookie).await?;
-    if has_status(&answer).is_err() {
-        return Ok(Err("not status 200"));
-    }
-    let Some(shown) = page::visits(connection.body(&answer)) else {
-        return Ok(Err("no count in the page"));
-    };
-    let is_new = visitor.cookie.is_empty();
-    visitor.visits = Some(shown);
-    match answer.cookie {
-        Some(cookie) if is_new || is_of_same_name(&cookie, &visitor.cookie) => visitor.cookie = cookie,
-        None if is_new => return Ok(Err("no cookie for a new visitor")),
-        _ => {}
-    }
-    let right = match known {
-        _ if is_new => shown == 1,
-        Some(before) => shown == before + 1,
-        None => shown > 1,
-    };
-    Ok(if right { Ok(()) } else { Err("a wrong count") })
-}
-
-fn is_of_same_name(one: &[u8], other: &[u8]) -> bool {
-    let name = |cookie: &[u8]| cookie.iter().position(|&byte| byte == b'=');
-    name(one).is_some_and(|length| other.get(..=length) == Some(&one[..=length]))
-}
-
-fn has_status(answer: &Answer) -> Result<(), &'static str> {
-    if answer.status == 200 { Ok(()) } else { Err("not status 200") }
 }

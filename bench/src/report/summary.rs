@@ -1,158 +1,106 @@
 //! Medians and ratios.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::Results;
-use crate::measure::{Cell, Measurement};
+use crate::measure::{Cell, Figure, Figures, Measurement};
 
-/// The medians, over all rounds, of one contender under one load.
+/// One contender under one load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The contender's name.
     pub contender: String,
-    /// Under what load.
     #[serde(flatten)]
     pub cell: Cell,
-    /// Right answers a second.
-    pub rate: f64,
-    /// In milliseconds.
-    pub p50: f64,
-    /// In milliseconds.
-    pub p99: f64,
-    /// The slowest of all rounds, in milliseconds.
-    pub max: f64,
-    /// Of the server, in microseconds a visit.
-    pub server_cpu: Option<f64>,
-    /// Of its store, in microseconds a visit.
-    pub store_cpu: Option<f64>,
-    /// Of the load, in microseconds a visit.
-    pub load_cpu: Option<f64>,
-    /// The highest of all rounds, in MiB.
-    pub memory: Option<f64>,
-    /// A visit.
-    pub statements: Option<f64>,
-    /// Bytes a visit.
-    pub growth: Option<f64>,
-    /// Bytes a visit.
-    pub wal: Option<f64>,
-    /// Wrong answers, in all rounds.
+    /// The rate of the first contender divided by this one's: the median of the ratios within each round.
+    pub ratio: Option<f64>,
+    /// The lowest and the highest of these ratios.
+    pub ratio_range: Option<(f64, f64)>,
+    /// The medians. The slowest response and the memory are the highest of all rounds.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Number of wrong responses in all rounds.
     pub errors: u64,
 }
 
-/// How the first contender does beside another, within the same rounds.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ratio {
-    /// The first contender.
-    pub of: String,
-    /// The other.
-    pub to: String,
-    /// Under what load.
-    #[serde(flatten)]
-    pub cell: Cell,
-    /// Of the rates: above 1, the first is faster. The median of the rounds.
-    pub rate: f64,
-    /// The lowest and the highest of the rounds.
-    pub rate_range: (f64, f64),
-    /// Of the medians of the answers' times: below 1, the first is faster. The median of the rounds.
-    pub p50: f64,
-}
-
-/// One for each contender and load, in the order in which they were measured first.
-pub fn rows(results: &Results) -> Vec<Row> {
+/// Returns a row for each load and contender.
+pub fn rows(measurements: &[Measurement], contenders: &[(String, String)]) -> Vec<Row> {
+    let mut cells: Vec<Cell> = measurements.iter().map(|one| one.cell).collect();
+    cells.sort();
+    cells.dedup();
     let mut rows = Vec::new();
-    for cell in cells(results) {
-        for (name, _) in &results.contenders {
-            rows.extend(row(&of(results, name, cell)));
+    for cell in cells {
+        let of = |name: &str| -> Vec<&Measurement> {
+            measurements.iter().filter(|one| one.contender == name && one.cell == cell).collect()
+        };
+        for (n, (name, _)) in contenders.iter().enumerate() {
+            let ratios = if n == 0 { Vec::new() } else { ratios(&of(&contenders[0].0), &of(name)) };
+            rows.extend(row(&of(name), ratios));
         }
     }
     rows
 }
 
-/// The first contender beside each of the others.
-pub fn ratios(results: &Results) -> Vec<Ratio> {
-    let mut ratios = Vec::new();
-    let Some(((first, _), others)) = results.contenders.split_first() else {
-        return ratios;
-    };
-    for cell in cells(results) {
-        for (other, _) in others {
-            ratios.extend(ratio(&of(results, first, cell), &of(results, other, cell)));
-        }
-    }
-    ratios
-}
-
-/// Loads, ordered.
-pub fn cells(results: &Results) -> Vec<Cell> {
-    let mut cells: Vec<Cell> = results.measurements.iter().map(|one| one.cell).collect();
-    cells.sort();
-    cells.dedup();
-    cells
-}
-
-fn of<'a>(results: &'a Results, name: &str, cell: Cell) -> Vec<&'a Measurement> {
-    results.measurements.iter().filter(|one| one.contender == name && one.cell == cell).collect()
-}
-
-fn row(rounds: &[&Measurement]) -> Option<Row> {
+fn row(rounds: &[&Measurement], ratios: Vec<f64>) -> Option<Row> {
     let first = rounds.first()?;
-    let middle = |value: fn(&Measurement) -> f64| median(rounds.iter().map(|one| value(one)).collect());
-    let known =
-        |value: fn(&Measurement) -> Option<f64>| median(rounds.iter().filter_map(|one| value(one)).collect());
+    let mut values = BTreeMap::<Figure, Vec<f64>>::new();
+    for (&figure, &value) in rounds.iter().flat_map(|one| &one.figures) {
+        values.entry(figure).or_default().push(value);
+    }
+    let combine = |(figure, values): (Figure, Vec<f64>)| match figure {
+        Figure::Max | Figure::Memory => Some((figure, values.into_iter().reduce(f64::max)?)),
+        _ => Some((figure, median(values)?)),
+    };
     Some(Row {
         contender: first.contender.clone(),
         cell: first.cell,
-        rate: middle(|one| one.rate)?,
-        p50: middle(|one| one.p50)?,
-        p99: middle(|one| one.p99)?,
-        max: rounds.iter().map(|one| one.max).fold(0.0, f64::max),
-        server_cpu: known(|one| one.server_cpu),
-        store_cpu: known(|one| one.store_cpu),
-        load_cpu: known(|one| one.load_cpu),
-        memory: rounds.iter().filter_map(|one| one.memory).reduce(f64::max),
-        statements: known(|one| one.statements),
-        growth: known(|one| one.growth),
-        wal: known(|one| one.wal),
+        ratio_range: ratios.iter().copied().reduce(f64::min).zip(ratios.iter().copied().reduce(f64::max)),
+        ratio: median(ratios),
+        figures: values.into_iter().filter_map(combine).collect(),
         errors: rounds.iter().flat_map(|one| one.errors.values()).sum(),
     })
 }
 
-fn ratio(first: &[&Measurement], other: &[&Measurement]) -> Option<Ratio> {
-    let pairs: Vec<_> = first
-        .iter()
-        .filter_map(|one| Some((*one, *other.iter().find(|other| other.round == one.round)?)))
-        .collect();
-    let rates: Vec<f64> = pairs.iter().map(|(one, other)| one.rate / other.rate).collect();
-    let least = rates.iter().copied().reduce(f64::min)?;
-    let most = rates.iter().copied().reduce(f64::max)?;
-    Some(Ratio {
-        of: first.first()?.contender.clone(),
-        to: other.first()?.contender.clone(),
-        cell: first.first()?.cell,
-        rate: median(rates)?,
-        rate_range: (least, most),
-        p50: median(pairs.iter().map(|(one, other)| one.p50 / other.p50).collect())?,
-    })
+/// Returns the ratio of the rates for each round in which both were measured.
+fn ratios(first: &[&Measurement], other: &[&Measurement]) -> Vec<f64> {
+    let rate = |one: &Measurement| one.figures.get(&Figure::Rate).copied().filter(|&rate| rate > 0.0);
+    let ratio = |one: &&Measurement| {
+        let same_round = other.iter().find(|other| other.round == one.round)?;
+        Some(rate(one)? / rate(same_round)?)
+    };
+    first.iter().filter_map(ratio).collect()
 }
 
-/// The one in the middle, or between the two.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.retain(|value| value.is_finite());
+/// Returns the value in the middle, or the mean of the two in the middle.
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
-    let lower = values[(values.len() - 1) / 2];
-    Some(f64::midpoint(lower, upper))
+    Some(f64::midpoint(values[(values.len() - 1) / 2], upper))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Scenario;
 
     #[test]
-    fn the_median_is_the_one_in_the_middle() {
-        assert_eq!(median(vec![9.0, 1.0, 5.0]), Some(5.0));
-        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
-        assert_eq!(median(vec![f64::NAN, 3.0]), Some(3.0));
-        assert_eq!(median(vec![]), None);
+    fn ratios_are_taken_within_a_round() {
+        let one = |round, rate| Measurement {
+            contender: String::new(),
+            cell: Cell { scenario: Scenario::New, connections: 1 },
+            round,
+            errors: BTreeMap::new(),
+            figures: [(Figure::Rate, rate)].into(),
+        };
+        // The machine becomes slower and slower.
+        let (app, peer) = ([one(1, 900.0), one(2, 400.0), one(3, 110.0)], [one(1, 300.0), one(3, 100.0)]);
+
+        let ratios = ratios(&app.iter().collect::<Vec<_>>(), &peer.iter().collect::<Vec<_>>());
+
+        assert_eq!(ratios, [3.0, 1.1]);
+        assert_eq!(
+            (median(vec![9.0, 1.0, 5.0]), median(vec![4.0, 1.0]), median(vec![])),
+            (Some(5.0), Some(2.5), None)
+        );
     }
 }

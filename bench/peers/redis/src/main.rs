@@ -1,4 +1,4 @@
-//! The visit counter as actix-session's own examples write it, with its sessions in Redis, everything at its defaults.
+//! The visit counter of actix-session's examples, with its sessions in Redis. Everything is at its defaults.
 
 use std::env;
 
@@ -10,8 +10,7 @@ async fn main() -> anyhow::Result<()> {
     let store = RedisSessionStore::new(env::var("REDIS_URL")?).await?;
     let key = Key::generate();
     HttpServer::new(move || {
-        let sessions =
-            SessionMiddleware::builder(store.clone(), key.clone()).cookie_secure(false).build();
+        let sessions = SessionMiddleware::builder(store.clone(), key.clone()).cookie_secure(false).build();
         App::new().wrap(sessions).route("/", web::get().to(visit))
     })
     .bind(env::var("BIND_ADDRESS")?)?

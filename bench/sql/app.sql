@@ -1,0 +1,13 @@
+-- Adds :n sessions that nobody uses, for the app. Builds without a table `visitors` can be compared too.
+insert into sessions (id, state, expires_at)
+select
+    sha256(int4send(n)),
+    json_build_object('user_id', lpad(to_hex(n), 32, '0')::uuid),
+    now() + interval '8 hours'
+from generate_series(1, :n) as n;
+select to_regclass('visitors') is not null as has_visitors \gset
+\if :has_visitors
+insert into visitors (id, visits)
+select lpad(to_hex(n), 32, '0')::uuid, 2
+from generate_series(1, :n) as n;
+\endif
