@@ -108,8 +108,8 @@ impl SessionCookie {
     /// Rewrites the `Cookie` header, with the first valid session cookie in front of all cookies with other names.
     /// Returns the session cookie.
     pub fn select(&self, headers: &mut HeaderMap) -> Option<PresentedCookie> {
-        let lines: Vec<HeaderValue> = headers.remove(header::COOKIE).collect();
-        let (mut presented, mut rejected) = (None, 0);
+        let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
+        let mut presented = None;
         let mut kept = Vec::<Cow<'_, str>>::new();
         let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
         // A single byte that isn't UTF-8 would make actix-web drop all cookies.
@@ -129,16 +129,15 @@ impl SessionCookie {
                     kept.insert(0, if is_current { pair.into() } else { self.encrypt(&key).into() });
                     presented = Some(PresentedCookie { value: value.to_owned(), key });
                 }
-                None => rejected += 1,
+                None => tracing::debug!("ignored an invalid session cookie"),
             }
         }
-        if rejected > 0 {
-            tracing::debug!(rejected, "ignored invalid session cookies");
-        }
-        if let Ok(line) = HeaderValue::from_bytes(kept.join("; ").as_bytes())
-            && !kept.is_empty()
-        {
-            headers.insert(header::COOKIE, line);
+        let line = kept.join("; ");
+        // Usually there is only the session cookie, and nothing has to change.
+        if lines.len() != 1 || lines[0] != line {
+            headers.remove(header::COOKIE);
+            let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
+            line.for_each(|line| headers.append(header::COOKIE, line));
         }
         presented
     }

@@ -4,8 +4,8 @@ use std::future::{Ready, ready};
 
 use actix_session::{Session, SessionExt};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::value::MapDeserializer};
+use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 use super::key_change::KeyChange;
@@ -29,9 +29,10 @@ impl TypedSession {
     /// Returns the contents of the session. Unreadable contents are logged and count as empty.
     pub fn data(&self) -> SessionData {
         let entries = self.0.entries();
-        let fields =
-            entries.iter().filter_map(|(name, json)| Some((name.clone(), serde_json::from_str(json).ok()?)));
-        serde_json::from_value(Value::Object(fields.collect())).unwrap_or_else(|error| {
+        let fields = entries
+            .iter()
+            .filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str::<&RawValue>(json).ok()?)));
+        SessionData::deserialize(MapDeserializer::new(fields)).unwrap_or_else(|error: serde_json::Error| {
             // The error itself would quote the value, which doesn't belong in the log.
             tracing::warn!(kind = ?error.classify(), "the contents of a session are unreadable");
             SessionData::default()
