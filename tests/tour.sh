@@ -8,7 +8,10 @@ work=$(mktemp -d)
 BIND_ADDRESS=$address cargo dev >"$work/log" 2>&1 &
 dev=$!
 trap 'kill -INT $dev; wait $dev || true; rm -rf "$work"' EXIT
-curl -fsS --retry 300 --retry-delay 1 --retry-all-errors -o /dev/null "http://$address/health/ready" 2>/dev/null
+until curl -fsS -o /dev/null "http://$address/health/ready" 2>/dev/null; do
+  kill -0 $dev 2>/dev/null || { cat "$work/log"; exit 1; }
+  sleep 1
+done
 
 # Ids, keys and times differ each time. Headers come in any order.
 comparable() { sed -E 's/[0-9a-f]{8}-[0-9a-f-]{27}/UUID/g; s/id=[0-9A-Za-z+%]{21}/id=KEY/; s/20[0-9T:-]{17}Z/TIME/g' | sort; }

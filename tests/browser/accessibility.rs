@@ -62,7 +62,7 @@ async fn axe_finds_no_violation_on_any_page_in_light_or_dark_mode() {
 
     for scheme in ["light", "dark"] {
         browser.prefer(&[("prefers-color-scheme", scheme)]).await;
-        for state in State::ALL {
+        for state in State::all() {
             state.show(&app, &browser).await;
             assert_eq!(violations(&browser).await, Vec::<Value>::new(), "{state:?}, {scheme}");
         }

@@ -25,7 +25,7 @@ async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
 async fn no_page_writes_to_the_console_or_violates_its_policy() {
     let (app, browser) = open().await;
 
-    for state in State::ALL {
+    for state in State::all() {
         state.show(&app, &browser).await;
         assert_eq!(complaints(&browser, Some(state)).await, Vec::<String>::new(), "{state:?}");
     }

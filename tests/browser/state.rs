@@ -12,8 +12,6 @@ pub enum State {
     ReturningVisitor,
     WholeId,
     LoggedOut,
-    Visits,
-    VisitsWithoutSession,
     Logout,
     LogoutWithoutSession,
     NotFound,
@@ -22,16 +20,24 @@ pub enum State {
     Unavailable,
     TooManyRequests,
     InternalError,
+    /// Another page, with or without a session.
+    Other {
+        path: &'static str,
+        has_session: bool,
+    },
 }
 
 impl State {
-    pub const ALL: [Self; 14] = [
+    /// Returns all states. Other pages add theirs here.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::CORE.into_iter().chain(crate::visits::STATES)
+    }
+
+    const CORE: [Self; 12] = [
         Self::NewVisitor,
         Self::ReturningVisitor,
         Self::WholeId,
         Self::LoggedOut,
-        Self::Visits,
-        Self::VisitsWithoutSession,
         Self::Logout,
         Self::LogoutWithoutSession,
         Self::NotFound,
@@ -56,11 +62,6 @@ impl State {
                 visit_twice(browser).await;
                 browser.go("/logout").await;
             }
-            Self::Visits => {
-                visit_twice(browser).await;
-                browser.go("/visits").await;
-            }
-            Self::VisitsWithoutSession => browser.go("/visits").await,
             Self::Logout => {
                 visit_twice(browser).await;
                 follow_link_to_logout(browser).await;
@@ -91,6 +92,12 @@ impl State {
                 browser.driver.goto(&strict.url).await.expect("a page");
             }
             Self::InternalError => write_error(browser, StatusCode::INTERNAL_SERVER_ERROR).await,
+            Self::Other { path, has_session } => {
+                if has_session {
+                    visit_twice(browser).await;
+                }
+                browser.go(path).await;
+            }
         }
         self.assert_shown(browser).await;
     }
@@ -100,8 +107,6 @@ impl State {
         let is_shown = match self {
             Self::NewVisitor | Self::LoggedOut => browser.visits().await == 1,
             Self::ReturningVisitor | Self::WholeId => browser.visits().await == 2,
-            Self::Visits => browser.path().await == "/visits" && browser.visits().await == 2,
-            Self::VisitsWithoutSession => browser.path().await == "/visits" && !browser.has("#visits").await,
             Self::Logout => browser.has("form[action='/logout']").await,
             Self::LogoutWithoutSession => {
                 browser.path().await == "/logout" && !browser.has("form[action='/logout']").await
@@ -112,6 +117,9 @@ impl State {
             Self::Unavailable => is_error_page(browser, 503).await,
             Self::TooManyRequests => is_error_page(browser, 429).await,
             Self::InternalError => is_error_page(browser, 500).await,
+            Self::Other { path, has_session } => {
+                browser.path().await == path && browser.has("nav a[href='/logout']").await == has_session
+            }
         };
         assert!(is_shown, "{self:?} {}", browser.source().await);
         assert_eq!(browser.has("dialog").await, self == Self::LoggedOut, "{self:?}");

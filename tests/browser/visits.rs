@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Browser, TestApp, open};
+use crate::{Browser, TestApp, open, state::State};
+
+/// The states of this page, for the tests of all pages.
+pub const STATES: [State; 2] = [
+    State::Other { path: "/visits", has_session: true },
+    State::Other { path: "/visits", has_session: false },
+];
 
 #[actix_web::test]
 async fn the_visits_page_shows_the_cookie_and_the_rows() {
@@ -47,4 +53,31 @@ async fn the_time_left_counts_down() {
     let (left, words): (u32, String) = browser.run(both).await;
     assert_eq!(words, format!("{left}s"));
     assert!((45..60).contains(&left), "{left}");
+}
+
+#[actix_web::test]
+async fn the_page_works_without_javascript() {
+    let app = TestApp::spawn().await;
+    let browser = Browser::without_javascript(&app.url).await;
+    browser.go("/").await;
+
+    browser.follow("nav a[href='/visits']").await;
+
+    let ends = browser.text(".life p").await;
+    assert!(ends.contains("in 29m") || ends.contains("in 30m"), "{ends}");
+}
+
+#[actix_web::test]
+async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
+    let (_app, browser) = open().await;
+    browser.go("/").await;
+    browser.follow("nav a[href='/visits']").await;
+    let user = browser.user().await;
+    browser.follow("nav a[href='/logout']").await;
+
+    browser.back().await;
+
+    assert_eq!(browser.path().await, "/visits");
+    let page = browser.source().await;
+    assert!(!page.contains(&user), "{page}");
 }
