@@ -1,8 +1,7 @@
-//! What the configuration promises, and whether `.env.example` and the documents agree with it.
+//! What the configuration promises, and whether `.env.example` agrees with it.
 
-mod documents;
 mod dotenv;
-mod links;
+mod env_example;
 mod program;
 mod secret;
 mod values;

@@ -1,16 +1,12 @@
-//! Whether `.env.example` and the tables of variables say what `Config` reads.
+//! Whether `.env.example` says what `Config` reads.
 
-use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
+use std::{cell::RefCell, collections::BTreeSet, fs};
 
 use app::Config;
 
 use super::{DATABASE_URL, Directory, program::run, shown};
 
 const EXAMPLE: &str = include_str!("../../.env.example");
-
-fn read(document: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect(document)
-}
 
 /// The names and values of a `.env` file.
 fn variables(dotenv: &str) -> Vec<(String, String)> {
@@ -24,24 +20,6 @@ fn example() -> Vec<(String, String)> {
         _ => line.to_owned(),
     };
     variables(&EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n"))
-}
-
-/// The default of each variable as a document shows it: as code, or in words if there is no fixed value.
-fn documented_default(name: &str, value: &str) -> Option<String> {
-    match (name, value) {
-        ("DATABASE_URL", _) => Some("required".to_owned()),
-        (_, "") => None,
-        (_, value) => Some(format!("`{value}`")),
-    }
-}
-
-/// The names and defaults in a document's table of variables.
-fn table(document: &str) -> Vec<(String, String)> {
-    let is_variable = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let rows = rows.filter(|(name, _)| is_variable(name));
-    rows.map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap_or_default().to_owned()))
-        .collect()
 }
 
 #[test]
@@ -92,34 +70,4 @@ fn env_example_copied_as_it_is_sets_only_the_database() {
     let copied = variables(EXAMPLE);
 
     assert_eq!(copied.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["DATABASE_URL"]);
-}
-
-#[test]
-fn the_configuration_document_lists_every_variable_with_its_default() {
-    let listed = table(&read("docs/configuration.md"));
-
-    let names: Vec<&String> = listed.iter().map(|(name, _)| name).collect();
-    let example = example();
-    assert_eq!(names, example.iter().map(|(name, _)| name).collect::<Vec<_>>());
-    for ((name, value), (_, listed)) in example.iter().zip(&listed) {
-        match documented_default(name, value) {
-            Some(default) => assert_eq!(*listed, default, "{name}"),
-            None => assert!(!listed.is_empty() && !listed.contains('`'), "{name}: {listed}"),
-        }
-    }
-}
-
-#[test]
-fn the_settings_in_the_readme_have_the_same_defaults() {
-    let listed = table(&read("README.md"));
-
-    assert!(!listed.is_empty());
-    for (name, listed) in listed {
-        let variable = example().into_iter().find(|(known, _)| *known == name);
-        let (_, value) = variable.unwrap_or_else(|| panic!("no variable {name}"));
-        match documented_default(&name, &value) {
-            Some(default) => assert_eq!(listed, default, "{name}"),
-            None => assert!(!listed.contains('`'), "{name}: {listed}"),
-        }
-    }
 }
