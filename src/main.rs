@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
+            nonblocking_log::print_error(format!("{}: {error:#}", env!("CARGO_PKG_NAME")));
             ExitCode::FAILURE
         }
     }
@@ -24,7 +24,7 @@ async fn start() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         None => {
             let config = Config::from_env()?;
-            telemetry::init(&config);
+            let _log = telemetry::init(&config);
             server::run(config).await
         }
         Some("healthcheck") => health::check(Config::from_env()?.bind_address),

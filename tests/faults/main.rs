@@ -5,6 +5,7 @@ mod blackhole;
 mod client;
 mod crashes;
 mod limits;
+mod log;
 mod outages;
 mod panics;
 mod program;
