@@ -13,7 +13,6 @@ use sqlx::PgPool;
 use crate::{
     Config, PgSessionStore,
     middleware::{
-        connection::connection,
         deadline::{PAGE_DEADLINE, deadline},
         error_pages::error_pages,
         origin::origin,
@@ -75,9 +74,7 @@ pub fn build(
         .app_data(Data::new(store.clone()))
         .configure(|config| routes(config, &Pages { dependencies, store }));
     layers! { app;
-        // First, so that the connection counts as busy for the whole request.
-        from_fn(connection),
-        // Gives the request its ID, which is part of every log line of the other layers.
+        // First, because it gives the request its ID, which is part of every log line of the other layers.
         request_log(),
         // Outside the error pages, because they need the headers, too.
         from_fn(security_headers),

@@ -10,7 +10,6 @@ use actix_web::{
     web::Data,
 };
 
-use super::change_head;
 use crate::Config;
 
 /// Pages load styles, scripts and images from this app only, and forms post to it. Inline code is forbidden, so text
@@ -41,7 +40,16 @@ pub async fn security_headers(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let secure = config.cookie_secure;
-    change_head(next.call(request).await, move |head| apply(&mut head.headers, secure))
+    let mut outcome = next.call(request).await;
+    match &mut outcome {
+        Ok(response) => apply(response.headers_mut(), secure),
+        // An error only becomes a response after it has passed through all layers.
+        Err(error) => error.add_response_mapper(move |mut response| {
+            apply(response.headers_mut(), secure);
+            response
+        }),
+    }
+    outcome
 }
 
 fn apply(headers: &mut HeaderMap, secure: bool) {

@@ -4,25 +4,26 @@ mod stop;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use actix_web::{HttpServer, dev::ServerHandle, rt, web::Data};
+use actix_web::{rt, web::Data};
 use anyhow::Context;
-use idle_connections::Connections;
+use http_server::{HttpServer, Limits, Stopper};
 use sqlx::{PgPool, migrate::MigrateError};
 
 use crate::{Config, Dependencies, app, database, sweep};
 
 pub use stop::Readiness;
 
-/// Time limit for the head of a connection's first request. After that, the response is 408.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 s. Otherwise,
-/// they might send the next request just as the app closes it.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// Maximum number of connections across all workers. Each takes two file descriptors ([`idle_connections`]), and up to
-/// 128 KiB of memory while its head arrives.
-const MAX_CONNECTIONS: usize = 2_048;
+/// What one client may use. [`crate::middleware::request_limits`] has the limits of a request.
+const LIMITS: Limits = Limits {
+    // Up to 128 KiB of memory each, while its head arrives.
+    connections: 2_048,
+    head: Duration::from_secs(5),
+    // Load balancers must close it first, usually after 60 s. Otherwise, they might send the next request just as the app
+    // closes it.
+    keep_alive: Duration::from_secs(75),
+    stall: Duration::from_secs(10),
+    grace: stop::GRACE,
+};
 
 /// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process at once.
 ///
@@ -36,27 +37,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let readiness = dependencies.readiness.clone();
     let pool = dependencies.pool.clone();
 
-    let connections = Connections::default();
-    let watched = connections.clone();
-    let workers = config.workers;
-    let server = HttpServer::new(move || app::build(&dependencies, &app::routes))
-        .on_connect(move |socket, data| watched.watch(socket, data))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .workers(workers)
-        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
-        .disable_signals()
-        .shutdown_timeout(stop::GRACE.as_secs())
-        .bind(config.bind_address)
-        .with_context(|| format!("BIND_ADDRESS: can't listen on {}", config.bind_address))?;
-    let addresses = server.addrs();
-    let server = server.run();
-    rt::spawn(stop::on_signal(server.handle(), readiness.clone()));
-    for address in addresses {
-        tracing::info!("listening on http://{address}");
-    }
-    rt::spawn(connections.close_idle(KEEP_ALIVE + HEAD_TIMEOUT));
-    let background = rt::spawn(migrate_then_sweep(config, pool.clone(), readiness.clone(), server.handle()));
+    let app = move || app::build(&dependencies, &app::routes);
+    let HttpServer { server, address, stopper } =
+        HttpServer::bind(config.bind_address, config.workers, LIMITS, app)
+            .with_context(|| format!("BIND_ADDRESS: can't listen on {}", config.bind_address))?;
+    rt::spawn(stop::on_signal(stopper.clone(), readiness.clone()));
+    tracing::info!("listening on http://{address}");
+    let background = rt::spawn(migrate_then_sweep(config, pool.clone(), readiness.clone(), stopper));
 
     server.await?;
     if readiness.is_stopping() {
@@ -76,12 +63,12 @@ async fn migrate_then_sweep(
     config: Data<Config>,
     pool: Data<PgPool>,
     readiness: Data<Readiness>,
-    server: ServerHandle,
+    server: Stopper,
 ) -> anyhow::Result<()> {
     let mut attempts = 0_u64;
     while let Err(error) = database::migrate(&config).await {
         if !matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) {
-            server.stop(false).await;
+            server.abort().await;
             return Err(error).context("the database schema doesn't match this build's migrations");
         }
         attempts += 1;

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{dev::ServerHandle, rt, web::Data};
+use actix_web::{rt, web::Data};
+use http_server::Stopper;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long the app still accepts connections after SIGTERM. Meanwhile, load balancers see that `/health/ready` fails,
-/// and every response closes its connection ([`crate::middleware::connection`]).
+/// and every response closes its connection.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Time limit for requests that are still running after that, in whole seconds. [`crate::middleware::deadline`] and
@@ -38,7 +39,7 @@ impl Readiness {
 }
 
 /// Stops `server` on the first signal. A second signal ends the process at once.
-pub(super) fn on_signal(server: ServerHandle, readiness: Data<Readiness>) -> impl Future<Output = ()> {
+pub(super) fn on_signal(server: Stopper, readiness: Data<Readiness>) -> impl Future<Output = ()> {
     // At once: a signal before this would kill the process.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
@@ -46,10 +47,7 @@ pub(super) fn on_signal(server: ServerHandle, readiness: Data<Readiness>) -> imp
         let linger = first_of(&mut terminate, &mut interrupt).await;
         tracing::info!("stopping");
         readiness.stopping.store(true, Ordering::Relaxed);
-        rt::spawn(async move {
-            tokio::time::sleep(linger).await;
-            server.stop(true).await;
-        });
+        rt::spawn(async move { server.stop(linger).await });
         first_of(&mut terminate, &mut interrupt).await;
         tracing::warn!("stopping immediately");
         // What shells report for a program that Ctrl-C ended.

@@ -1,14 +1,16 @@
 //! Requests that are too large, too slow or never complete.
 
 use std::{
+    fs,
     io::{BufReader, Write},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     client::{Answer, connect, send},
-    program::{App, NO_DATABASE},
+    program::{App, NO_DATABASE, eventually},
 };
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -133,4 +135,67 @@ fn a_slow_head_is_answered_408_within_ten_seconds() {
 
     assert_eq!(answer.status, 408, "{answer:#?}");
     assert!(answer.took < TEN_SECONDS, "{answer:#?}");
+}
+
+/// Each client sends half a megabyte of requests and reads nothing. Half of the responses are immediate, and the other
+/// half waits for the database.
+#[test]
+fn clients_that_pipeline_and_never_read_cost_little_and_are_disconnected() {
+    let app = app();
+    app.get("/");
+    let before = memory(&app);
+    let open = open_files(&app);
+    let begin = Instant::now();
+
+    let mut clients: Vec<_> = (0..100).map(|_| connect(app.address).expect("a connection")).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.set_nonblocking(true).expect("a socket");
+        let path = if n % 2 == 0 { "/health/live" } else { "/" };
+        flood(client, format!("GET {path} HTTP/1.1\nHost: a\n\n").repeat(20_000).as_bytes());
+    }
+    let answered = Duration::from_secs(3);
+    let stuck = Duration::from_secs(3);
+    thread::sleep(answered);
+    let used = processor_time(&app);
+    thread::sleep(stuck);
+    let (memory, used) = (memory(&app) - before, processor_time(&app) - used);
+    eventually("they are disconnected", Duration::from_secs(15).saturating_sub(begin.elapsed()), || {
+        (open_files(&app) <= open + 10).then_some(())
+    });
+
+    assert!(memory < 64 * 1024, "{memory} KiB more");
+    assert!(used < stuck / 5, "{used:?} in {stuck:?}");
+    app.assert_alive();
+}
+
+/// Sends as much of these bytes as the server takes.
+fn flood(client: &mut TcpStream, mut bytes: &[u8]) {
+    let begin = Instant::now();
+    while !bytes.is_empty() && begin.elapsed() < Duration::from_millis(20) {
+        match client.write(bytes) {
+            Ok(length) => bytes = &bytes[length..],
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Returns the resident memory of the program in KiB.
+fn memory(app: &App) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", app.pid)).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Returns the processor time that the program has used.
+fn processor_time(app: &App) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", app.pid)).expect("Linux");
+    let (_, fields) = stat.rsplit_once(')').expect("the name in parentheses");
+    let ticks =
+        fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
+    // The kernel counts hundredths of a second.
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+fn open_files(app: &App) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", app.pid)).expect("Linux").count()
 }

@@ -1,13 +1,15 @@
 //! The program receives a signal to stop.
 
 use std::{
+    io::BufReader,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    program::{App, eventually},
+    client::connect,
+    program::{App, NO_DATABASE, eventually},
     stage::Stage,
 };
 
@@ -65,6 +67,36 @@ fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize)
         assert_eq!(answer.status, 200, "{answer:#?}");
         answered.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Clients that open a connection for each request, without a load balancer. At the end they are refused, but no
+/// connection that the kernel has accepted is left without a response.
+#[test]
+fn sigterm_leaves_no_accepted_connection_unanswered() {
+    let mut app = App::start(&[("DATABASE_URL", NO_DATABASE.to_owned())]);
+    let answered = AtomicUsize::new(0);
+
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while let Ok(connection) = connect(app.address) {
+                    let mut visitor = app.visitor();
+                    visitor.connection = Some(BufReader::new(connection));
+                    let answer = visitor.try_get_with("/health/live", "Connection: close\r\n");
+                    let n = answered.fetch_add(1, Ordering::Relaxed);
+                    let answer =
+                        answer.unwrap_or_else(|error| panic!("request {n} without a response: {error}"));
+                    assert_eq!(answer.status, 200, "{answer:#?}");
+                }
+            });
+        }
+        eventually("there is load", Duration::from_secs(10), || {
+            (answered.load(Ordering::Relaxed) > 500).then_some(())
+        });
+        app.signal("TERM");
+    });
+
+    assert_eq!(app.ends_within(Duration::from_secs(10)).code(), Some(0), "{}", app.log());
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Stops the server without losing a request.
+
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_server::ServerHandle;
+
+use crate::kernel::refuse_connections;
+
+/// How long connections that the kernel has begun to open can still reach the server.
+const DRAIN: Duration = Duration::from_millis(250);
+
+/// Stops the server. Clones stop the same one.
+#[derive(Clone)]
+pub struct Stopper {
+    handle: ServerHandle,
+    listener: Arc<Mutex<Option<TcpListener>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Stopper {
+    pub(crate) fn new(handle: ServerHandle, listener: TcpListener, stopping: Arc<AtomicBool>) -> Self {
+        Self { handle, listener: Arc::new(Mutex::new(Some(listener))), stopping }
+    }
+
+    /// Stops gracefully. From now on, every response closes its connection. The server still accepts connections for
+    /// `linger`, and then lets running requests finish.
+    pub async fn stop(&self, linger: Duration) {
+        self.stopping.store(true, Ordering::Relaxed);
+        if !linger.is_zero() {
+            tokio::time::sleep(linger).await;
+            self.listener.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(refuse_connections);
+            tokio::time::sleep(DRAIN).await;
+        }
+        self.close_listener();
+        self.handle.stop(true).await;
+    }
+
+    /// Stops at once, and cuts off running requests.
+    pub async fn abort(&self) {
+        self.close_listener();
+        self.handle.stop(false).await;
+    }
+
+    fn close_listener(&self) {
+        drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
