@@ -216,6 +216,7 @@ async fn when_places_get_short_the_connection_that_has_been_idle_for_longest_is_
     let mut busy = Client::to(address).await;
     busy.send(&GET.replace("/ ", "/slow ")).await;
     let mut idle = Vec::new();
+    let begin = Instant::now();
 
     for _ in 0..2 * LIMITS.connections {
         let mut client = Client::to(address).await;
@@ -224,6 +225,7 @@ async fn when_places_get_short_the_connection_that_has_been_idle_for_longest_is_
         idle.push(client);
     }
 
+    assert!(begin.elapsed() < SECOND, "nobody waits until another connection expires: {:?}", begin.elapsed());
     assert!(idle.first_mut().expect("a client").is_closed().await);
     assert!(!idle.last_mut().expect("a client").is_closed().await);
     busy.read_until("done").await;
