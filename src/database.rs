@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use batcher::{CHECK_AFTER, CHECK_TIMEOUT};
+use batcher::{CHECK_AFTER, is_alive};
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
@@ -35,10 +35,6 @@ pub fn pool(config: &Config) -> PgPool {
         .connect_lazy_with(options)
 }
 
-async fn is_alive(connection: &mut PgConnection) -> bool {
-    matches!(tokio::time::timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
-}
-
 /// Brings the schema up to date. It uses a connection of its own without the statement timeout, because a second
 /// instance that starts at the same time waits for the first.
 ///
@@ -52,6 +48,16 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, and not if PostgreSQL finds a
+/// table that it should create, doesn't find one that it should change, or denies permission (SQLSTATE class 42).
+pub fn is_temporary(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_none_or(|code| !code.starts_with("42"))
 }
 
 fn options(config: &Config) -> PgConnectOptions {

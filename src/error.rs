@@ -22,6 +22,9 @@ pub enum Error {
     /// The session can't be loaded or saved. The store has logged the cause: 503.
     #[error("the session store failed")]
     SessionStore,
+    /// The database schema isn't up to date yet: 503.
+    #[error("the app is starting")]
+    Starting,
     /// The page took longer than its deadline: 503.
     #[error("no response within {0:?}")]
     Timeout(Duration),
@@ -43,8 +46,8 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::TooManySessions { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Database(_) | Self::SessionStore | Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Template(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

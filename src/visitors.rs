@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use batcher::{Batcher, Statement};
+use batcher::{Batcher, Statement, acquire};
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ impl Statement for CountVisits {
 /// Returns an error if the database can't be reached.
 pub async fn visits(pool: &PgPool, visitor: Uuid) -> sqlx::Result<i64> {
     let visits = sqlx::query_scalar!("select visits from visitors where id = $1", visitor);
-    Ok(visits.fetch_optional(pool).await?.unwrap_or(1))
+    Ok(visits.fetch_optional(&mut *acquire(pool).await?).await?.unwrap_or(1))
 }
 
 /// How long a visitor's row is kept after the session must have ended, for requests that are still running.

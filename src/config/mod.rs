@@ -53,7 +53,7 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
+    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
     /// [`EnvFilter`](tracing_subscriber::EnvFilter).
     pub log_filter: String,
 }
@@ -126,8 +126,11 @@ impl Config {
         let new_sessions = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000));
         let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
         let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
-        let log_filter =
-            read.parse("RUST_LOG", "info,actix_server=warn,actix_session=error,sqlx=warn", log_filter);
+        let log_filter = read.parse(
+            "RUST_LOG",
+            "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn",
+            log_filter,
+        );
         // Read last, because this may create a file.
         match read.session_secret() {
             Some(session_secret) if read.problems.is_empty() => Ok(Self {

@@ -28,7 +28,8 @@ impl ClientAddress {
     }
 }
 
-/// Finds the client behind trusted proxies, and answers 403 to an unsafe request from another site's page.
+/// Finds the client behind trusted proxies. Answers 400 to a request without a valid `Host` header, and 403 to an unsafe
+/// request from another site's page.
 pub async fn origin(
     config: Data<Config>,
     mut request: ServiceRequest,
@@ -37,7 +38,12 @@ pub async fn origin(
     let peer = address(request.peer_addr());
     let client = config.trusted_proxies.find_client(request.headers_mut(), peer);
     request.extensions_mut().insert(ClientAddress(client));
-    if request.method().is_safe() || is_same_origin(request.request()) {
+    if !http_server::has_valid_host(request.head()) {
+        return Ok(request.into_response(HttpResponse::BadRequest().finish()));
+    }
+    // No page can make a browser send CONNECT, and no route accepts it.
+    let is_harmless = request.method().is_safe() || request.method().as_str() == "CONNECT";
+    if is_harmless || is_same_origin(request.request()) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     tracing::warn!(%client, "refused a cross-origin request");

@@ -8,6 +8,7 @@ use actix_web::{
     web::Data,
 };
 use askama::Template;
+use batcher::acquire;
 use serde::Serialize;
 use sqlx::{PgPool, postgres::types::PgInterval};
 use time::OffsetDateTime;
@@ -113,7 +114,7 @@ async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, config: &Config) -> s
         interval(config.session_idle_timeout)? as _,
         interval(config.session_max_age)? as _,
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *acquire(pool).await?)
     .await
 }
 

@@ -7,7 +7,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use actix_web::{rt, web::Data};
 use anyhow::Context;
 use http_server::{HttpServer, Limits, Stopper};
-use sqlx::{PgPool, migrate::MigrateError};
+use sqlx::PgPool;
 
 use crate::{Config, Dependencies, app, database, sweep};
 
@@ -31,8 +31,7 @@ const LIMITS: Limits = Limits {
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(?config, "starting");
-    let pool = database::pool(&config);
-    let dependencies = Dependencies::new(config, pool);
+    let dependencies = Dependencies::new(config.clone(), database::pool(&config));
     let config = dependencies.config.clone();
     let readiness = dependencies.readiness.clone();
     let pool = dependencies.pool.clone();
@@ -67,7 +66,7 @@ async fn migrate_then_sweep(
 ) -> anyhow::Result<()> {
     let mut attempts = 0_u64;
     while let Err(error) = database::migrate(&config).await {
-        if !matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) {
+        if !database::is_temporary(&error) {
             server.abort().await;
             return Err(error).context("the database schema doesn't match this build's migrations");
         }

@@ -1,7 +1,10 @@
 //! Stops the app gracefully.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,12 +27,25 @@ pub struct Readiness {
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
+    /// The last problem that the log knows.
+    problem: Mutex<Option<String>>,
 }
 
 impl Readiness {
     /// Returns whether the app can serve pages, without asking the database.
     pub fn is_ready(&self) -> bool {
         self.migrated.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
+    /// Logs why the app is not ready, or that it is ready again, if this has changed.
+    pub fn report(&self, problem: Option<String>) {
+        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        match &problem {
+            _ if *known == problem => {}
+            Some(problem) => tracing::warn!(%problem, "not ready"),
+            None => tracing::info!("ready again"),
+        }
+        *known = problem;
     }
 
     /// Returns whether the app is stopping.

@@ -1,5 +1,6 @@
 //! All sessions of one account, for "where you are logged in" and "log out everywhere else".
 
+use batcher::acquire;
 use sqlx::postgres::types::PgInterval;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -39,7 +40,7 @@ impl PgSessionStore {
             owner,
             self.timeouts.max_age as PgInterval,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *acquire(&self.pool).await?)
         .await
     }
 
@@ -57,7 +58,7 @@ impl PgSessionStore {
             owner,
             but as Option<SessionId>,
         )
-        .execute(&self.pool)
+        .execute(&mut *acquire(&self.pool).await?)
         .await?;
         Ok(deleted.rows_affected())
     }

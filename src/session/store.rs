@@ -1,11 +1,13 @@
 //! The session store. Each method is one statement, and PostgreSQL's clock is the only clock.
 
+use std::convert::identity;
+
 use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
 };
 use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
-use batcher::Batcher;
+use batcher::{Batcher, acquire};
 use sqlx::{PgPool, postgres::types::PgInterval};
 use uuid::Uuid;
 
@@ -105,7 +107,7 @@ impl PgSessionStore {
             self.timeouts.idle as _,
             self.timeouts.max_age as _,
         )
-        .execute(&self.pool)
+        .execute(&mut *acquire(&self.pool).await?)
         .await?;
         Ok(updated.rows_affected() > 0)
     }
@@ -139,9 +141,16 @@ impl PgSessionStore {
             self.timeouts.idle as _,
             self.timeouts.max_age as _,
         )
-        .execute(&self.pool)
+        .execute(&mut *acquire(&self.pool).await?)
         .await?;
         Ok(updated.rows_affected() > 0)
+    }
+
+    async fn remove(&self, id: SessionId) -> sqlx::Result<()> {
+        sqlx::query!("delete from sessions where id = $1", &id.0)
+            .execute(&mut *acquire(&self.pool).await?)
+            .await?;
+        Ok(())
     }
 }
 
@@ -205,7 +214,7 @@ impl SessionStore for PgSessionStore {
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
-        sqlx::query!(
+        let extended = sqlx::query!(
             "
             update sessions
             set expires_at = least(now() + $2::interval, created_at + $3::interval)
@@ -216,21 +225,14 @@ impl SessionStore for PgSessionStore {
             &SessionId::hash(key.as_ref()).0,
             interval(*ttl) as _,
             self.timeouts.max_age as _,
-        )
-        .execute(&self.pool)
-        .await
-        .context("extend a session")
-        .map_err(logged(std::convert::identity))?;
-        Ok(())
+        );
+        let extended = extended.execute(&self.pool).await.context("extend a session");
+        extended.map(|_| ()).map_err(logged(identity))
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        sqlx::query!("delete from sessions where id = $1", &SessionId::hash(key.as_ref()).0)
-            .execute(&self.pool)
-            .await
-            .context("delete a session")
-            .map_err(logged(std::convert::identity))?;
-        Ok(())
+        let deleted = self.remove(SessionId::hash(key.as_ref())).await;
+        deleted.context("delete a session").map_err(logged(identity))
     }
 }
 

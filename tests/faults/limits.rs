@@ -1,4 +1,4 @@
-//! Requests that are too large, too slow or never complete.
+//! Requests that are too large, too slow, malformed or never complete.
 
 use std::{
     fs,
@@ -135,6 +135,50 @@ fn a_slow_head_is_answered_408_within_ten_seconds() {
 
     assert_eq!(answer.status, 408, "{answer:#?}");
     assert!(answer.took < TEN_SECONDS, "{answer:#?}");
+}
+
+#[test]
+fn a_malformed_or_contradicted_host_is_a_400_page() {
+    let app = app();
+    for head in [
+        "GET / HTTP/1.1\r\nHost:\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n",
+        "GET / HTTP/1.1\r\nHost: user@a\r\n",
+        "GET / HTTP/1.1\r\nHost: a:port\r\n",
+        "GET http://b/ HTTP/1.1\r\nHost: a\r\n",
+        "CONNECT b:443 HTTP/1.1\r\nHost: a\r\n",
+    ] {
+        let answer = answer(&app, format!("{head}\r\n").as_bytes());
+        assert_eq!(answer.status, 400, "{head:?}: {answer:#?}");
+        answer.assert_is_error_page();
+    }
+
+    // actix-http's own response has no page.
+    for head in ["GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n"] {
+        let answer = answer(&app, format!("{head}\r\n").as_bytes());
+        assert_eq!((answer.status, answer.body.as_str()), (400, ""), "{head:?}: {answer:#?}");
+    }
+    for head in [
+        "GET /health/live HTTP/1.0\r\n",
+        "GET /health/live HTTP/1.1\r\nHost: [::1]:8080\r\n",
+        "GET http://EXAMPLE.com/health/live HTTP/1.1\r\nHost: example.com\r\n",
+    ] {
+        let answer = answer(&app, format!("{head}\r\n").as_bytes());
+        assert_eq!(answer.status, 200, "{head:?}: {answer:#?}");
+    }
+}
+
+#[test]
+fn connect_is_refused_and_an_upgrade_is_ignored_at_once() {
+    let app = app();
+    for (request, status) in [
+        ("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", 404),
+        ("GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+    ] {
+        let answer = answer(&app, request.as_bytes());
+        assert_eq!(answer.status, status, "{request:?}: {answer:#?}");
+        assert!(answer.took < Duration::from_secs(1), "{request:?}: {answer:#?}");
+    }
 }
 
 /// Each client sends half a megabyte of requests and reads nothing. Half of the responses are immediate, and the other

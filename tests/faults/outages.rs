@@ -117,6 +117,31 @@ fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
 }
 
 #[test]
+fn a_pool_that_cannot_grow_serves_from_the_connections_that_it_has() {
+    let stage = Stage::with(&[("max_connections", "20"), ("superuser_reserved_connections", "0")]);
+    let app = stage.app_with(&[("WORKERS", "1")]);
+    let mut visitor = app.visitor();
+    visitor.get("/");
+    visitor.get("/");
+    visitor.get("/visits");
+
+    let free = "select 20 - count(*) from pg_stat_activity where backend_type = 'client backend'";
+    let free: usize = stage.sql(free).parse().expect("a number");
+    // The connection that counted is free again, too.
+    let _others = (0..=free).map(|_| stage.holding("select 1")).collect::<Vec<_>>();
+    let answers = thread::scope(|scope| {
+        let ask = || app.visitor_with(visitor.cookie.clone()).get("/visits");
+        let threads = (0..10).map(|_| scope.spawn(ask)).collect::<Vec<_>>();
+        threads.into_iter().map(|thread| thread.join().expect("a response")).collect::<Vec<_>>()
+    });
+
+    for answer in answers {
+        assert_eq!((answer.status, answer.visits()), (200, 2), "{answer:#?}");
+        assert!(answer.took < Duration::from_secs(1), "{answer:#?}");
+    }
+}
+
+#[test]
 fn a_database_without_free_connections_is_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
@@ -181,6 +206,44 @@ fn a_read_only_database_is_a_503_page_and_not_ready() {
             stage.sql("select pg_reload_conf()");
         },
     );
+}
+
+#[test]
+fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
+    let stage = Stage::new();
+    let url = stage.url();
+    let password = url.split([':', '@']).nth(2).expect("the URL has a password");
+    stage.sql(&format!("create role app login password '{password}'; grant create on schema public to app"));
+    let app = stage.app_with(&[("DATABASE_URL", &url.replace("//postgres:", "//app:"))]);
+    let mut visitor = app.visitor();
+    visitor.get("/");
+    visitor.get("/");
+
+    for (outage, end, cause) in [
+        ("revoke select on sessions from app", "grant select on sessions to app", "table sessions"),
+        ("revoke insert on sessions from app", "grant insert on sessions to app", "table sessions"),
+        ("revoke update on sessions from app", "grant update on sessions to app", "table sessions"),
+        ("revoke delete on sessions from app", "grant delete on sessions to app", "table sessions"),
+        ("revoke insert on visitors from app", "grant insert on visitors to app", "table visitors"),
+        ("alter table visitors rename to gone", "alter table gone rename to visitors", "does not exist"),
+        ("alter table sessions rename to gone", "alter table gone rename to sessions", "does not exist"),
+    ] {
+        let lines = app.log().lines().count();
+        stage.sql(outage);
+        for _ in 0..5 {
+            assert_eq!(app.get("/health/ready").status, 503, "{outage}");
+        }
+        stage.sql(end);
+        for _ in 0..5 {
+            assert_eq!(app.get("/health/ready").status, 200, "{end}");
+        }
+        let log = app.log();
+        let new = log.lines().skip(lines).collect::<Vec<_>>();
+        let reasons = new.iter().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
+        assert!(reasons.len() == 1 && reasons[0].contains(cause), "{outage}: {new:#?}");
+        assert_eq!(new.iter().filter(|line| line.contains("ready again")).count(), 1, "{end}: {new:#?}");
+    }
+    assert_eq!(visitor.get("/").visits(), 3);
 }
 
 /// A limit on the size of files takes the place of a full disk. For PostgreSQL it is the same: a table's file can't grow. A

@@ -3,10 +3,10 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// A running instance of the program, and its log. The instance is killed when this is dropped.
+/// A running instance of the program, and its log. The instance ends when this is dropped.
 pub struct Process {
     pub url: String,
     child: Child,
@@ -53,7 +53,15 @@ impl Process {
         std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Interrupts the program, so that it writes the rest of its log. Kills it if that takes too long.
     fn end(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = Command::new("kill").args(["-s", "INT", &self.child.id().to_string()]).status();
+        }
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(reader) = self.reader.take() {

@@ -123,7 +123,7 @@ async fn a_returning_visit_that_resets_the_idle_timer_is_exactly_one_statement_m
 }
 
 #[actix_web::test]
-async fn static_files_health_checks_and_errors_never_read_a_session() {
+async fn static_files_errors_and_the_liveness_check_never_read_a_session() {
     let counted = Counted::spawn().await;
     let (_, cookie) = counted.0.start().await;
     counted.reset().await;
@@ -132,7 +132,6 @@ async fn static_files_health_checks_and_errors_never_read_a_session() {
         (Method::GET, "/static/app.css", 200),
         (Method::GET, "/static/nothing", 404),
         (Method::GET, "/health/live", 200),
-        (Method::GET, "/health/ready", 200),
         (Method::GET, "/nothing", 404),
         (Method::POST, "/nothing", 404),
     ] {
@@ -144,4 +143,19 @@ async fn static_files_health_checks_and_errors_never_read_a_session() {
 
     let statements = counted.statements().await;
     assert!(!statements.contains_key("sessions") && !statements.contains_key("visitors"), "{statements:?}");
+}
+
+#[actix_web::test]
+async fn the_readiness_check_is_one_statement_and_no_row() {
+    let counted = Counted::spawn().await;
+    counted.warm_up().await;
+    let rows = counted.rows().await;
+    counted.reset().await;
+
+    let page = Page::of(counted.0.request(Method::GET, "/health/ready")).await;
+    let statements = counted.statements().await;
+
+    assert_eq!(page.status, 200, "{page:#?}");
+    assert_eq!(statements.values().sum::<i64>(), 1, "{statements:?}");
+    assert_eq!(counted.rows().await, rows);
 }

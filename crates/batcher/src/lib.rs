@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod acquire;
 mod worker;
 
 use std::{
@@ -19,6 +20,7 @@ use tokio::{
     time::timeout,
 };
 
+pub use acquire::{acquire, is_alive};
 use worker::{Job, Worker};
 
 /// Maximum number of callers that can wait for one batcher. Further calls fail at once with [`Error::Overloaded`].

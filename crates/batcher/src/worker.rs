@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{CHECK_AFTER, CHECK_TIMEOUT, DEADLINE, Error, MAX_BATCH, Statement};
+use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive};
 
 /// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
 /// PostgreSQL works on one half while the callers process the results of the other. At 64 connections, this handles 3.5
@@ -102,7 +102,7 @@ impl<S: Statement> Worker<S> {
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         if let Some((mut connection, last_used)) = self.connection.take() {
             let is_fresh = last_used.elapsed() < CHECK_AFTER;
-            if is_fresh || matches!(timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
+            if is_fresh || is_alive(&mut connection).await {
                 return Ok(connection);
             }
         }

@@ -4,6 +4,8 @@
 
 mod connection;
 mod exchange;
+mod health;
+mod host;
 mod io;
 mod kernel;
 mod stop;
@@ -29,6 +31,8 @@ use actix_web::{
 
 use crate::{connection::Connections, io::Io};
 
+pub use health::check;
+pub use host::has_valid_host;
 pub use stop::Stopper;
 
 /// What one client may use.

@@ -1,0 +1,37 @@
+//! A connection for a statement that isn't shared.
+
+use std::{pin::pin, time::Duration};
+
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::time::timeout;
+
+use crate::CHECK_TIMEOUT;
+
+/// Time between two looks at the idle connections.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Returns an idle connection of the pool, or a new one, whichever comes first.
+///
+/// [`PgPool::acquire`] decides at the start. If it opens a connection, it keeps trying while PostgreSQL has no room for
+/// one, even if others of the pool become idle.
+///
+/// # Errors
+/// Returns the error of [`PgPool::acquire`].
+pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+    let mut acquiring = pin!(pool.acquire());
+    loop {
+        if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
+            return result;
+        }
+        if let Some(mut idle) = pool.try_acquire()
+            && is_alive(&mut idle).await
+        {
+            return Ok(idle);
+        }
+    }
+}
+
+/// Returns whether the server answers on this connection.
+pub async fn is_alive(connection: &mut PgConnection) -> bool {
+    matches!(timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
+}
