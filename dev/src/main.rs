@@ -12,6 +12,7 @@ cargo dev psql [arguments]      open a shell on that database
 cargo dev prepare [--check]     update .sqlx, which builds check the SQL against, or only verify it
 cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments
 cargo dev screenshots           take the README's screenshots
+cargo dev rename NAME [TEXT]    give the app a name, and perhaps a description, of its own
 cargo dev help                  show this
 ";
 
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         ["prepare", "--check"] => cli::prepare::check(),
         ["browser", ref arguments @ ..] => cli::browser::test(arguments),
         ["screenshots"] => cli::browser::screenshots(),
+        ["rename", name] => cli::rename::rename(name, None),
+        ["rename", name, description] => cli::rename::rename(name, Some(description)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

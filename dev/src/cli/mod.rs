@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod prepare;
+pub mod rename;
 pub mod run;
 
 use std::os::unix::process::CommandExt;

@@ -1,0 +1,66 @@
+//! `cargo dev rename`: gives the app a name of its own.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{cargo, project};
+
+/// The present name. It is replaced as well, so the app can be renamed again.
+const NAME: &str = "actix-postgres-sessions";
+
+/// These keep the name: the licences name the authors of the template.
+const KEPT: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Files for `cargo generate`, which an app of your own doesn't need.
+const REMOVED: [&str; 2] = ["cargo-generate.toml", "cargo-generate.rhai"];
+
+/// Replaces the name in all files of the repository, and the description of the package if there is one.
+pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
+    ensure!(is_name, "a name consists of letters, digits and hyphens, and begins with a letter");
+    let lock = fs::read_to_string(project().join("Cargo.lock"))?;
+    let is_taken = lock.contains(&format!("name = \"{name}\"\n"));
+    ensure!(name == NAME || !is_taken, "{name} is the name of another package that the app uses");
+    let changes = git(&["status", "--porcelain"])?;
+    ensure!(changes.is_empty(), "commit your changes first, so that you can undo the renaming:\n{changes}");
+
+    for file in REMOVED {
+        let _ = fs::remove_file(project().join(file));
+    }
+    for path in git(&["ls-files", "-z"])?.split_terminator('\0').filter(|path| !KEPT.contains(path)) {
+        replace(&project().join(path), NAME, name)?;
+    }
+    if let Some(description) = description {
+        let manifest = project().join("Cargo.toml");
+        let line = |text: &str| text.lines().find(|line| line.starts_with("description")).map(str::to_owned);
+        let old = line(&fs::read_to_string(&manifest)?).context("Cargo.toml has no description")?;
+        replace(&manifest, &old, &format!("description = {description:?}"))?;
+    }
+    // The packages in Cargo.lock are sorted by name.
+    ensure!(
+        cargo().args(["update", "--workspace", "--quiet"]).status()?.success(),
+        "can't update Cargo.lock"
+    );
+    println!("The app is called {name} now. See what has changed with `git diff`, and run `cargo test`.");
+    Ok(())
+}
+
+/// Replaces a text in a file. Skips files that aren't text.
+fn replace(path: &Path, old: &str, new: &str) -> Result<()> {
+    if let Ok(text) = fs::read_to_string(path)
+        && text.contains(old)
+    {
+        fs::write(path, text.replace(old, new)).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn git(arguments: &[&str]) -> Result<String> {
+    let output =
+        Command::new("git").args(arguments).current_dir(project()).output().context("can't run git")?;
+    let problem = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {problem}", arguments.join(" "));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
