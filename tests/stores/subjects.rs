@@ -166,12 +166,21 @@ pub struct InPostgres {
 impl InPostgres {
     pub async fn new() -> Self {
         let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
-        let url = DatabaseUrl(server.url("postgres").parse().expect("a URL"));
-        let pool = database::pool(&Config { database_url: url, ..TestApp::config(&[]) });
+        let pool = pool(&server);
         MIGRATIONS.run(&pool).await.expect("migrated");
         sqlx::raw_sql("create extension pg_stat_statements").execute(&pool).await.expect("an extension");
         Self { server: RefCell::new(server), pool, day_ahead: TestDatabase::new().await }
     }
+
+    /// Returns a pool for an app on other threads, whose connections end with them.
+    pub fn another_pool(&self) -> PgPool {
+        pool(&self.server.borrow())
+    }
+}
+
+fn pool(server: &Postgres) -> PgPool {
+    let url = DatabaseUrl(server.url("postgres").parse().expect("a URL"));
+    database::pool(&Config { database_url: url, ..TestApp::config(&[]) })
 }
 
 impl Subject for InPostgres {
