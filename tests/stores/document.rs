@@ -43,7 +43,10 @@ fn figures(columns: &[Column]) -> Vec<Row> {
     let counted = row("visits counted of 200 at once, with the count in the session", columns, |column| {
         column.counted.to_string()
     });
-    let revived = row("sessions revived in 1,000 logout races", columns, |column| column.revived.to_string());
+    let revived = row("sessions revived in 1,000 logout races", columns, |column| match column.revived {
+        1_000 => "1,000".to_owned(),
+        revived => revived.to_string(),
+    });
     vec![
         Row { fixed: Some("200"), ..counted },
         row("the same, with the count in a table of its own", columns, |column| {
@@ -55,7 +58,7 @@ fn figures(columns: &[Column]) -> Vec<Row> {
         row("sessions that survive a crash and restart, of 100", columns, |column| {
             match column.survivors_with_defaults {
                 Some(defaults) => {
-                    format!("{} with `appendonly yes`, {defaults} by default", column.survivors)
+                    format!("{} with `appendfsync always`, {defaults} by default", column.survivors)
                 }
                 None => column.survivors.to_string(),
             }

@@ -40,9 +40,9 @@ pub enum Promise {
     TouchOnlyExtends,
     /// The store's server decides when a session expires, and the app's clock doesn't matter.
     ServerClock,
-    /// Every call fails within 4 seconds while the server is down.
+    /// Every call fails within 3 seconds while the server is down.
     OutageIsAnError,
-    /// The same instance of the store works within 4 seconds, without a restart of the app.
+    /// The same instance of the store works within 3 seconds, without a restart of the app.
     Recovery,
     /// Tested with [`Subject::restart`], right after 20 sessions were saved.
     Durability,
@@ -92,8 +92,8 @@ impl Promise {
             Self::Touch => "`update_ttl` extends a session",
             Self::TouchOnlyExtends => "`update_ttl` never shortens a session",
             Self::ServerClock => "The clocks of the app and the server may differ by a day",
-            Self::OutageIsAnError => "An outage is an error within 4 seconds, never an empty session",
-            Self::Recovery => "The store works again by itself within 4 seconds of an outage",
+            Self::OutageIsAnError => "An outage is an error within 3 seconds, never an empty session",
+            Self::Recovery => "The store works again by itself within 3 seconds of an outage",
             Self::Durability => "Saved sessions survive a crash of what holds them",
         }
     }

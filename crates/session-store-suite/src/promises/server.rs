@@ -11,7 +11,7 @@ use super::{State, TTL, copy, ensure_live, load, save, state};
 use crate::Subject;
 
 /// How long a call may take to fail during an outage, and how long the store may take to work again afterwards.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub async fn an_outage_is_an_error_and_never_an_empty_session(subject: &impl Subject) -> Result<()> {
     let store = subject.store().await;
