@@ -14,8 +14,8 @@ use crate::postgres::home::Home;
 use crate::{Kept, process};
 
 /// How to get Redis.
-pub const INSTALL: &str =
-    "redis-server isn't installed: use `apt install redis-server` or `brew install redis`";
+const INSTALL: &str =
+    "redis-server isn't installed: run `apt install redis-server` or `brew install redis`, or set REDIS_URL";
 
 /// A running Redis server with temporary files. It ends when this is dropped, or when this process ends for any reason.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Redis {
 
     /// Returns the URL of the server, including the password.
     pub fn url(&self) -> String {
-        format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
+        format!("redis://default:{}@127.0.0.1:{}", self.password, self.port)
     }
 
     /// The directory of the data and the log.

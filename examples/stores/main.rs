@@ -5,7 +5,7 @@
 mod kind;
 mod pages;
 
-use std::{env, net::TcpListener, path::Path};
+use std::{env, net::TcpListener, path::Path, process::ExitCode};
 
 use actix_session::storage::{CookieSessionStore, RedisSessionStore};
 use anyhow::{Context, Result};
@@ -16,7 +16,15 @@ use session_store_suite::MemorySessionStore;
 use sqlx::PgPool;
 
 #[actix_web::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    if let Err(error) = run().await {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+async fn run() -> Result<()> {
     let kind = env::args().nth(1).and_then(|name| name.parse().ok());
     let kind: Kind = kind.context("usage: cargo run --example stores -- memory|redis|cookie|postgres")?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -26,7 +34,7 @@ async fn main() -> Result<()> {
     let listener = TcpListener::bind(&address).with_context(|| {
         format!("can't listen on {address}: choose another, such as BIND_ADDRESS=127.0.0.1:8081")
     })?;
-    println!("http://{}/ keeps its sessions in: {}", listener.local_addr()?, kind.name());
+    println!("http://{}/ keeps its sessions in: {} (Ctrl-C ends it)", listener.local_addr()?, kind.name());
     match kind {
         Kind::Memory => {
             let store = MemorySessionStore::default();
@@ -36,6 +44,7 @@ async fn main() -> Result<()> {
         Kind::Redis => {
             let (_server, url) = match env::var("REDIS_URL") {
                 Ok(url) => (None, url),
+                // `_server` ends it together with the app.
                 Err(_) => {
                     let server = Redis::temporary(&[], &[])?;
                     let url = server.url();

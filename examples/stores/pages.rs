@@ -11,7 +11,7 @@ use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer, Responder,
     cookie::{Key, time},
     dev::Server,
-    error::ErrorBadGateway,
+    error::{ErrorBadGateway, ErrorInternalServerError},
     http::header,
     rt,
     web::{self, Data, Html, Redirect},
@@ -53,6 +53,7 @@ pub fn serve<S: SessionStore + 'static>(
     Ok(server.workers(2).listen(listener)?.run())
 }
 
+/// Counts a visit as the tutorials do: the handler reads the count, adds one, and writes it.
 async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     let visits = session.get::<u64>("visits")?.unwrap_or(0) + 1;
     // Most pages wait for something, such as a database. Meanwhile, the visitor's other requests read the same count.
@@ -63,6 +64,7 @@ async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     )))
 }
 
+/// Shows the count and the facts. It starts no session.
 async fn visits(
     session: Session,
     kind: Data<Kind>,
@@ -73,6 +75,7 @@ async fn visits(
     render(&Visits { kind: **kind, visits, cookie, address: address(&request), together: None })
 }
 
+/// Ends the session and shows the page again, without a session.
 async fn logout(session: Session) -> impl Responder {
     session.purge();
     Redirect::to("/visits").see_other()
@@ -90,7 +93,8 @@ async fn together(kind: Data<Kind>, request: HttpRequest) -> actix_web::Result<H
     let page =
         Visits { kind: **kind, visits: after.visits, cookie: Some(after.cookie.clone()), address, together };
     let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax", after.cookie);
-    Ok(HttpResponse::Ok().insert_header((header::SET_COOKIE, cookie)).body(render(&page)?.to_string()))
+    let page = render(&page)?.customize().insert_header((header::SET_COOKIE, cookie));
+    Ok(page.respond_to(&request).map_into_boxed_body())
 }
 
 /// The session after some visits.
@@ -135,8 +139,8 @@ fn address(request: &HttpRequest) -> String {
     request.app_config().local_addr().to_string()
 }
 
-fn render(page: &Visits) -> actix_web::Result<String> {
-    page.render().map_err(actix_web::error::ErrorInternalServerError)
+fn render(page: &Visits) -> actix_web::Result<Html> {
+    Ok(Html::new(page.render().map_err(ErrorInternalServerError)?))
 }
 
 #[derive(Template)]
@@ -161,7 +165,7 @@ fn render(page: &Visits) -> actix_web::Result<String> {
 </dl>
 {% if let Some(cookie) = cookie %}
 <p>Be the thief: copy this command, log out, and run it.</p>
-<pre>curl -s -b '{{ COOKIE }}={{ cookie }}' http://{{ address }}/visits | grep id=visits</pre>
+<pre>curl -s -b '{{ COOKIE }}={{ cookie }}' http://{{ address }}/visits | grep '&lt;b id'</pre>
 {% endif %}
 "#
 )]

@@ -52,6 +52,7 @@ async fn post(address: &str, path: &str, cookie: &str) -> (String, String) {
     let request =
         client.post(format!("http://{address}{path}")).header("cookie", format!("{COOKIE}={cookie}"));
     let response = request.send().await.expect("a response");
+    assert!(response.status() == 303 || response.headers()["content-type"] == "text/html; charset=utf-8");
     let set = response.headers()["set-cookie"].to_str().expect("text");
     let cookie = crate::pages::value_of(set).to_owned();
     (response.text().await.expect("a page"), cookie)
