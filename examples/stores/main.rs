@@ -43,9 +43,9 @@ async fn run() -> Result<()> {
         Kind::Cookie => pages::serve(listener, kind, secret, CookieSessionStore::default)?.await?,
         Kind::Redis => {
             let (_server, url) = match env::var("REDIS_URL") {
-                Ok(url) => (None, url),
+                Ok(url) if !url.is_empty() => (None, url),
                 // `_server` ends it together with the app.
-                Err(_) => {
+                _ => {
                     let server = Redis::temporary(&[], &[])?;
                     let url = server.url();
                     (Some(server), url)
@@ -56,8 +56,8 @@ async fn run() -> Result<()> {
         }
         Kind::Postgres => {
             let (_server, url) = match env::var("DATABASE_URL") {
-                Ok(url) => (None, url),
-                Err(_) => {
+                Ok(url) if !url.is_empty() => (None, url),
+                _ => {
                     let server = Postgres::start(&folder.join(".postgres"), &[])?;
                     let url = server.url("postgres");
                     (Some(server), url)
