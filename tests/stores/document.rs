@@ -102,6 +102,8 @@ async fn check(kind: Kind) -> Column {
             Some(fixed) => (found == fixed) == (documented == fixed),
             None => *found == documented,
         };
+        // Only Linux has a way to set the clock of Redis.
+        let agrees = agrees || !cfg!(target_os = "linux") && found == "not applicable";
         let report = &columns[0].report;
         assert!(agrees, "{}: found {found:?}, but docs/stores.md has {documented:?}\n{report}", row.title);
     }

@@ -17,6 +17,9 @@ use crate::{
     subjects::{Cookie, InPostgres, InRedis, Memory},
 };
 
+/// Time limit for a request, and for all logout races.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 const HALF_AN_HOUR: Duration = Duration::minutes(30);
 
 /// A column of the table in `docs/stores.md`.
@@ -99,7 +102,8 @@ where
     let statements = statements(Visits { address: address.clone(), cookie: cookie.clone() }).await;
     let counted = visit_together(&address, &cookie, 200).await.expect("visits").counted;
     server.stop(false).await;
-    let revived = revived_sessions(subject, 1_000).await.expect("no error");
+    let races = rt::time::timeout(PATIENCE, revived_sessions(subject, 1_000)).await;
+    let revived = races.expect("in time").expect("no error");
     let report = run(subject).await;
     let survivors = survivors(subject).await;
     Column {
@@ -130,7 +134,7 @@ pub fn example<S: SessionStore + 'static>(
 
 /// Returns a page of the example, and the cookie that it sets.
 pub async fn get(address: &str, path: &str, cookie: Option<&str>) -> (String, Option<String>) {
-    let request = reqwest::Client::new().get(format!("http://{address}{path}"));
+    let request = reqwest::Client::new().get(format!("http://{address}{path}")).timeout(PATIENCE);
     let request = match cookie {
         Some(cookie) => request.header("cookie", format!("{COOKIE}={cookie}")),
         None => request,
