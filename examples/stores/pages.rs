@@ -147,13 +147,15 @@ fn render(page: &Visits) -> actix_web::Result<Html> {
 #[template(
     ext = "html",
     source = r#"<!doctype html>
+<html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>Sessions: {{ kind.name() }}</title>
 <style>body { max-width: 45rem; margin: 2rem auto; font-family: sans-serif } pre { white-space: pre-wrap }</style>
 <h1>Sessions: {{ kind.name() }}</h1>
 <p>You have been here <b id=visits>{{ visits }}</b> times. <a href="/">Visit again</a></p>
 {% if let Some((sent, counted)) = together %}
-<p role="status">{{ sent }} visits were sent at once. <b id=counted>{{ counted }}</b> of them were counted.</p>
+<p role="status">{{ sent }} visits were sent at once. Counted: <b id=counted>{{ counted }}</b></p>
 {% endif %}
 <form method="post" action="/together"><button>Send 20 visits at once</button></form>
 <form method="post" action="/logout"><button>Log out</button></form>
