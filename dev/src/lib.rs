@@ -1,12 +1,15 @@
-//! The private PostgreSQL behind `cargo dev` and `cargo test`. `main.rs` is the program `cargo dev`.
+//! The private PostgreSQL behind `cargo dev` and `cargo test`, and a temporary Redis to compare it with. `main.rs` is the
+//! program `cargo dev`.
 
 #![forbid(unsafe_code)]
 
 mod kept;
 pub mod postgres;
 pub mod process;
+mod redis;
 mod test_server;
 
 pub use kept::Kept;
 pub use postgres::Postgres;
+pub use redis::Redis;
 pub use test_server::{TestServer, test_database_server};

@@ -134,31 +134,3 @@ async fn the_time_zone_of_the_database_does_not_matter() {
     assert!((1795..=1800).contains(&store.seconds_left().await));
     assert!(store.load(&key).await.is_some());
 }
-
-/// A test can't change its own clock, so the database's clock is a day ahead.
-#[actix_web::test]
-async fn the_apps_clock_may_be_a_day_off() {
-    let database = TestDatabase::new().await;
-    for sql in [
-        "create schema clock",
-        "create function clock.now() returns timestamptz stable language sql as $$ select pg_catalog.now() + interval '1 day' $$",
-        "alter table sessions alter created_at set default clock.now()",
-    ] {
-        database.execute(sql).await;
-    }
-    let options = database.options.clone().options([("search_path", "clock,pg_catalog,public")]);
-    let pool = PgPoolOptions::new().connect_lazy_with(options);
-    let store = Store { store: PgSessionStore::new(pool), database };
-    let saved = state(&[("n", "1")]);
-
-    let key = store.save(&saved).await;
-    store.update(&key, &saved).await;
-
-    let day = 24 * 60 * 60;
-    assert!(
-        (day + 1795..=day + 1800).contains(&store.seconds_left().await),
-        "{}",
-        store.seconds_left().await
-    );
-    assert_eq!(store.load(&key).await, Some(saved));
-}

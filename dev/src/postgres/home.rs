@@ -12,22 +12,22 @@ use anyhow::{Context, Result, anyhow};
 use super::address::{Address, InUse};
 use crate::process;
 
-/// Removes a directory when standard input closes. Retries while PostgreSQL's last processes are still writing.
+/// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
 const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]
-pub(super) struct Home {
-    pub(super) path: PathBuf,
+pub(crate) struct Home {
+    pub(crate) path: PathBuf,
     /// A locked file or a pipe, which the server's keeper also holds. The directory stays locked, or isn't removed,
     /// until both this process and the server have ended. Dropped before `remover`.
-    pub(super) guard: OwnedFd,
-    pub(super) remover: Option<Remover>,
+    pub(crate) guard: OwnedFd,
+    pub(crate) remover: Option<Remover>,
 }
 
 /// The shell that removes a temporary directory.
 #[derive(Debug)]
-pub(super) struct Remover(Child);
+pub(crate) struct Remover(Child);
 
 impl Drop for Remover {
     fn drop(&mut self) {
@@ -37,8 +37,8 @@ impl Drop for Remover {
 
 impl Home {
     /// Creates a directory that is removed after its server has ended.
-    pub(super) fn temporary() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("postgres-{}", random()?));
+    pub(crate) fn temporary(program: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("{program}-{}", random()?));
         // Started before the directory exists, so that none is left behind if this process is killed here.
         let mut remover = Command::new("/bin/sh");
         remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
@@ -50,7 +50,7 @@ impl Home {
     }
 
     /// Locks a directory. Creates it if it doesn't exist.
-    pub(super) fn lock(path: &Path) -> Result<Self> {
+    pub(crate) fn lock(path: &Path) -> Result<Self> {
         let problem = || format!("can't keep a database in {}", path.display());
         fs::create_dir_all(path).with_context(problem)?;
         let path = path.canonicalize().with_context(problem)?;
@@ -73,19 +73,19 @@ impl Home {
     }
 
     /// Returns whether this process is a server that accepts connections to the data here.
-    pub(super) fn is_ready(&self, pid: u32) -> bool {
+    pub(crate) fn is_ready(&self, pid: u32) -> bool {
         pid_file(&self.path).is_some_and(|file| file[0] == pid.to_string() && file[7] == "ready")
     }
 
     /// Returns the server that is still using the data after its keeper was killed.
-    pub(super) fn orphan(&self) -> Option<u32> {
+    pub(crate) fn orphan(&self) -> Option<u32> {
         let pid = pid_file(&self.path)?.swap_remove(0);
         let command = format!("/postgres -D {} ", self.path.join("data").display());
         process::ps(&["-ww", "-o", "args=", "-p", &pid]).contains(&command).then(|| pid.parse().ok())?
     }
 
     /// Returns the end of the server's log.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let log = fs::read_to_string(self.path.join("log")).unwrap_or_default();
         let lines = log.lines().collect::<Vec<_>>();
         lines[lines.len().saturating_sub(8)..].join("\n")

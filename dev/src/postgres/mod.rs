@@ -5,7 +5,7 @@
 mod account;
 mod address;
 mod download;
-mod home;
+pub(crate) mod home;
 mod installation;
 
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Postgres {
 
     /// Starts a temporary server with settings such as `("max_connections", "10")`.
     pub fn temporary_with(settings: &[(&str, &str)]) -> Result<Self> {
-        Self::launch(Installation::find()?, Home::temporary()?, settings)
+        Self::launch(Installation::find()?, Home::temporary("postgres")?, settings)
     }
 
     /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.

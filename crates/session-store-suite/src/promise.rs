@@ -1,0 +1,127 @@
+//! The promises.
+
+use anyhow::Result;
+
+use crate::{
+    Subject,
+    promises::{ends, races, server, states, time},
+};
+
+/// What an app may want to rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Promise {
+    /// `save` and `update` store any text, JSON or not, and `load` returns the same bytes.
+    RoundTrip,
+    /// Every `save` creates a session of its own, also among 50 concurrent ones.
+    NoOverwriting,
+    /// `load` returns `None` or [`LoadError::Deserialization`](actix_session::storage::LoadError).
+    InvalidKeys,
+    /// They go through two instances of the store. The session keeps its key.
+    ConcurrentUpdates,
+    /// Tested with 2 MiB, on `save` and on `update`.
+    SizeLimit,
+    /// Neither as text nor in hexadecimal, so that a copy of the data contains no valid keys.
+    HiddenKeys,
+    /// Afterwards, neither the key nor the state is stored. Deleting it again is not an error.
+    CompleteDeletion,
+    /// Neither the old key nor the key that `update` returns is valid.
+    UpdateAfterDelete,
+    /// In 100 rounds, an update and a deletion start at the same time, after the session was loaded.
+    SlowSave,
+    /// After the time to live that the last call has set, and not before.
+    IdleTimeout,
+    /// Although the session is loaded, updated and extended every 20 minutes. See [`Subject::max_age`].
+    MaxAge,
+    /// Tested with `update_ttl` and `update`.
+    ExpiredStaysExpired,
+    /// It sets the time to live of a live session.
+    Touch,
+    /// A shorter time to live than the present one changes nothing.
+    TouchOnlyExtends,
+    /// The store's server decides when a session expires, and the app's clock doesn't matter.
+    ServerClock,
+    /// Every call fails within 3 seconds while the server is down.
+    OutageIsAnError,
+    /// The same instance of the store works within 3 seconds, without a restart of the app.
+    Recovery,
+    /// Tested with [`Subject::restart`], right after 20 sessions were saved.
+    Durability,
+}
+
+impl Promise {
+    /// All promises, in the order in which they are tested.
+    pub const ALL: [Self; 18] = [
+        Self::RoundTrip,
+        Self::NoOverwriting,
+        Self::InvalidKeys,
+        Self::ConcurrentUpdates,
+        Self::SizeLimit,
+        Self::HiddenKeys,
+        Self::CompleteDeletion,
+        Self::UpdateAfterDelete,
+        Self::SlowSave,
+        Self::IdleTimeout,
+        Self::MaxAge,
+        Self::ExpiredStaysExpired,
+        Self::Touch,
+        Self::TouchOnlyExtends,
+        Self::ServerClock,
+        Self::OutageIsAnError,
+        Self::Recovery,
+        Self::Durability,
+    ];
+
+    /// The promises about a server that can fail while the app runs.
+    pub const ABOUT_A_SERVER: [Self; 3] = [Self::ServerClock, Self::OutageIsAnError, Self::Recovery];
+
+    /// Returns the promise as a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::RoundTrip => "A state is loaded byte for byte as it was saved",
+            Self::NoOverwriting => "Saving a session never overwrites another one",
+            Self::InvalidKeys => "Unknown and malformed keys have no session",
+            Self::ConcurrentUpdates => "Of 200 concurrent updates, one is stored, as a whole",
+            Self::SizeLimit => "A state that is too large is an error, and the session stays as it was",
+            Self::HiddenKeys => "Keys are not stored in the clear",
+            Self::CompleteDeletion => "Deletion is complete and idempotent",
+            Self::UpdateAfterDelete => "An update after a deletion revives nothing",
+            Self::SlowSave => "A slow request never undoes a concurrent logout",
+            Self::IdleTimeout => "A session expires if it isn't used",
+            Self::MaxAge => "A session expires at its maximum age, regardless of activity",
+            Self::ExpiredStaysExpired => "An expired session stays expired, whatever is called",
+            Self::Touch => "`update_ttl` extends a session",
+            Self::TouchOnlyExtends => "`update_ttl` never shortens a session",
+            Self::ServerClock => "The clocks of the app and the server may differ by a day",
+            Self::OutageIsAnError => "An outage is an error within 3 seconds, never an empty session",
+            Self::Recovery => "The store works again by itself within 3 seconds of an outage",
+            Self::Durability => "Saved sessions survive a crash of what holds them",
+        }
+    }
+
+    /// Tests one promise.
+    ///
+    /// # Errors
+    /// Returns an error that says how the store breaks the promise.
+    pub async fn check(self, subject: &impl Subject) -> Result<()> {
+        match self {
+            Self::RoundTrip => states::a_state_is_loaded_byte_for_byte(subject).await,
+            Self::NoOverwriting => states::a_save_never_overwrites_another_session(subject).await,
+            Self::InvalidKeys => states::unknown_and_malformed_keys_have_no_session(subject).await,
+            Self::ConcurrentUpdates => races::one_of_200_concurrent_updates_is_stored(subject).await,
+            Self::SizeLimit => states::a_state_that_is_too_large_is_an_error(subject).await,
+            Self::HiddenKeys => states::keys_are_not_stored_in_the_clear(subject).await,
+            Self::CompleteDeletion => ends::a_deletion_is_complete_and_idempotent(subject).await,
+            Self::UpdateAfterDelete => ends::an_update_after_a_deletion_revives_nothing(subject).await,
+            Self::SlowSave => races::a_slow_request_never_undoes_a_logout(subject).await,
+            Self::IdleTimeout => time::a_session_expires_if_it_is_not_used(subject).await,
+            Self::MaxAge => time::a_session_expires_at_its_maximum_age(subject).await,
+            Self::ExpiredStaysExpired => ends::an_expired_session_stays_expired(subject).await,
+            Self::Touch => time::update_ttl_extends_a_session(subject).await,
+            Self::TouchOnlyExtends => time::update_ttl_never_shortens_a_session(subject).await,
+            Self::ServerClock => time::the_servers_clock_may_be_a_day_off(subject).await,
+            Self::OutageIsAnError => server::an_outage_is_an_error_and_never_an_empty_session(subject).await,
+            Self::Recovery => server::the_store_recovers_by_itself(subject).await,
+            Self::Durability => server::saved_sessions_survive_a_crash(subject).await,
+        }
+    }
+}

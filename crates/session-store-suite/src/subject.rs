@@ -1,0 +1,67 @@
+//! What a store's author tells the suite.
+
+use std::future::Future;
+
+use actix_session::storage::{SessionKey, SessionStore};
+use time::Duration;
+
+use crate::Promise;
+
+/// A store to test, with what the suite needs to look into it and to change its surroundings.
+///
+/// Three methods are required. A store with a server also needs those after [`Subject::inapplicable`]. Write them as
+/// `async fn`.
+pub trait Subject {
+    /// The store.
+    type Store: SessionStore;
+
+    /// Returns another instance of the store, as another worker of the same app would use it. All instances share
+    /// their sessions. Their time to live is up to 30 minutes.
+    fn store(&self) -> impl Future<Output = Self::Store>;
+
+    /// Makes a session older, as if `by` had passed for it. It also gets closer to its expiry.
+    fn age(&self, key: &SessionKey, by: Duration) -> impl Future<Output = ()>;
+
+    /// Returns everything that is stored outside the browser, with keys and states, in any format.
+    fn stored(&self) -> impl Future<Output = String>;
+
+    /// The promises that the store doesn't make. The suite tests them, too, and reports those that it keeps.
+    fn unclaimed(&self) -> &[Promise] {
+        &[]
+    }
+
+    /// The maximum lifetime of a session, regardless of activity. By default 8 hours.
+    fn max_age(&self) -> Duration {
+        Duration::hours(8)
+    }
+
+    /// Crashes and restarts whatever holds the sessions. By default, [`Subject::stop_server`] and then
+    /// [`Subject::start_server`].
+    fn restart(&self) -> impl Future<Output = ()> {
+        async {
+            self.stop_server().await;
+            self.start_server().await;
+        }
+    }
+
+    /// The promises that make no sense for the store, and aren't tested. By default, those about a server that can fail
+    /// while the app runs. If the store has a server, return `&[]`, and write the three methods below.
+    fn inapplicable(&self) -> &[Promise] {
+        &Promise::ABOUT_A_SERVER
+    }
+
+    /// Kills the server, and returns once it doesn't run any more.
+    fn stop_server(&self) -> impl Future<Output = ()> {
+        async {}
+    }
+
+    /// Starts the server again, with what it has on its disk. Returns once it accepts connections.
+    fn start_server(&self) -> impl Future<Output = ()> {
+        async {}
+    }
+
+    /// Returns a store whose server's clock is a day ahead of the app's.
+    fn with_clock_a_day_ahead(&self) -> impl Future<Output = Self::Store> {
+        self.store()
+    }
+}

@@ -1,0 +1,267 @@
+//! The suite finds each fault: a memory store gets one fault at a time, and breaks the promise that it should.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use anyhow::{Result, anyhow, ensure};
+use session_store_suite::{MemorySessionStore, Outcome, Promise, Report, Subject, run};
+use time::Duration;
+
+type State = HashMap<String, String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    TrimsValues,
+    KeepsOneSession,
+    InventsSessions,
+    UpdatesUnderNewKeys,
+    DropsLargeStates,
+    StoresKeys,
+    DeletesNothing,
+    DeletesOnce,
+    SavesWhatIsMissing,
+    NeverExpires,
+    IgnoresTouches,
+    ShortensOnTouch,
+    UsesTheAppsClock,
+    IsEmptyInOutages,
+    HangsInOutages,
+    NeverRecovers,
+    ForgetsInCrashes,
+}
+
+/// A store with a server, which is up or down, and with one fault.
+#[derive(Clone)]
+struct Store {
+    memory: Rc<RefCell<MemorySessionStore>>,
+    fault: Fault,
+    is_up: Rc<Cell<bool>>,
+    outages: Rc<Cell<u32>>,
+    is_a_day_ahead: bool,
+}
+
+impl Store {
+    fn new(fault: Fault) -> Self {
+        let is_up = Rc::new(Cell::new(true));
+        Self { memory: Rc::default(), fault, is_up, outages: Rc::default(), is_a_day_ahead: false }
+    }
+
+    fn memory(&self) -> MemorySessionStore {
+        self.memory.borrow().clone()
+    }
+
+    async fn reach_server(&self) -> Result<()> {
+        if !self.is_up.get() && self.fault == Fault::HangsInOutages {
+            std::future::pending::<()>().await;
+        }
+        let is_lost = self.fault == Fault::NeverRecovers && self.outages.get() > 0;
+        ensure!(self.is_up.get() && !is_lost, "the server is down");
+        Ok(())
+    }
+
+    async fn check_size(&self, state: &State) -> Result<()> {
+        self.reach_server().await?;
+        let size: usize = state.values().map(String::len).sum();
+        ensure!(size < 1_000_000 || self.fault == Fault::DropsLargeStates, "the state is too large");
+        Ok(())
+    }
+}
+
+impl SessionStore for Store {
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        if !self.is_up.get() && self.fault == Fault::IsEmptyInOutages {
+            return Ok(None);
+        }
+        self.reach_server().await.map_err(LoadError::Other)?;
+        let loaded = self.memory().load(key).await?;
+        Ok(if self.fault == Fault::InventsSessions { Some(loaded.unwrap_or_default()) } else { loaded })
+    }
+
+    async fn save(&self, mut state: State, ttl: &Duration) -> Result<SessionKey, SaveError> {
+        self.check_size(&state).await.map_err(SaveError::Other)?;
+        let is_off = self.is_a_day_ahead && self.fault == Fault::UsesTheAppsClock;
+        let ttl = &if is_off { *ttl - Duration::DAY } else { *ttl };
+        match self.fault {
+            Fault::TrimsValues => state.values_mut().for_each(|value| *value = value.trim().to_owned()),
+            Fault::KeepsOneSession => drop(self.memory.take()),
+            _ => {}
+        }
+        self.memory().save(state, ttl).await
+    }
+
+    async fn update(&self, key: SessionKey, state: State, ttl: &Duration) -> Result<SessionKey, UpdateError> {
+        self.check_size(&state).await.map_err(UpdateError::Other)?;
+        let is_live = self.memory().load(&key).await.is_ok_and(|loaded| loaded.is_some());
+        match self.fault {
+            Fault::UpdatesUnderNewKeys if is_live => {}
+            Fault::SavesWhatIsMissing if !is_live => {}
+            _ => return self.memory().update(key, state, ttl).await,
+        }
+        self.memory().save(state, ttl).await.map_err(|error| UpdateError::Other(error.into()))
+    }
+
+    async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<()> {
+        self.reach_server().await?;
+        let loaded = self.memory().load(key).await?;
+        match (self.fault, loaded) {
+            (Fault::IgnoresTouches, _) => {}
+            (Fault::ShortensOnTouch, Some(state)) => {
+                let key = key.as_ref().to_owned().try_into()?;
+                self.memory().update(key, state, ttl).await?;
+            }
+            _ => self.memory().update_ttl(key, ttl).await?,
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<()> {
+        self.reach_server().await?;
+        match self.fault {
+            Fault::DeletesNothing => Ok(()),
+            Fault::DeletesOnce if self.memory().load(key).await?.is_none() => Err(anyhow!("no such session")),
+            _ => self.memory().delete(key).await,
+        }
+    }
+}
+
+impl Subject for Store {
+    type Store = Self;
+
+    async fn store(&self) -> Self {
+        self.clone()
+    }
+
+    async fn age(&self, key: &SessionKey, by: Duration) {
+        if self.fault != Fault::NeverExpires {
+            self.memory().age(key, by);
+        }
+    }
+
+    async fn stored(&self) -> String {
+        // As if only hashes were stored.
+        if matches!(self.fault, Fault::StoresKeys | Fault::DeletesNothing) {
+            self.memory().dump()
+        } else {
+            String::new()
+        }
+    }
+
+    fn unclaimed(&self) -> &[Promise] {
+        &[Promise::MaxAge]
+    }
+
+    fn inapplicable(&self) -> &[Promise] {
+        &[]
+    }
+
+    async fn stop_server(&self) {
+        self.is_up.set(false);
+        self.outages.set(self.outages.get() + 1);
+    }
+
+    async fn start_server(&self) {
+        self.is_up.set(true);
+        if self.fault == Fault::ForgetsInCrashes {
+            self.memory.take();
+        }
+    }
+
+    async fn with_clock_a_day_ahead(&self) -> Self {
+        Self { is_a_day_ahead: true, ..self.clone() }
+    }
+}
+
+async fn report(fault: Fault) -> Report {
+    run(&Store::new(fault)).await
+}
+
+fn is_broken(report: &Report, promise: Promise) -> bool {
+    let finding = report.findings.iter().find(|finding| finding.promise == promise).expect("every promise");
+    matches!(finding.outcome, Outcome::Broken(_))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_breaks_its_promise() {
+    for (fault, promise) in [
+        (Fault::TrimsValues, Promise::RoundTrip),
+        (Fault::KeepsOneSession, Promise::NoOverwriting),
+        (Fault::InventsSessions, Promise::InvalidKeys),
+        (Fault::UpdatesUnderNewKeys, Promise::ConcurrentUpdates),
+        (Fault::DropsLargeStates, Promise::SizeLimit),
+        (Fault::StoresKeys, Promise::HiddenKeys),
+        (Fault::DeletesNothing, Promise::CompleteDeletion),
+        (Fault::DeletesOnce, Promise::CompleteDeletion),
+        (Fault::SavesWhatIsMissing, Promise::UpdateAfterDelete),
+        (Fault::SavesWhatIsMissing, Promise::SlowSave),
+        (Fault::SavesWhatIsMissing, Promise::ExpiredStaysExpired),
+        (Fault::NeverExpires, Promise::IdleTimeout),
+        (Fault::None, Promise::MaxAge),
+        (Fault::IgnoresTouches, Promise::Touch),
+        (Fault::ShortensOnTouch, Promise::TouchOnlyExtends),
+        (Fault::UsesTheAppsClock, Promise::ServerClock),
+        (Fault::IsEmptyInOutages, Promise::OutageIsAnError),
+        (Fault::HangsInOutages, Promise::OutageIsAnError),
+        (Fault::NeverRecovers, Promise::Recovery),
+        (Fault::ForgetsInCrashes, Promise::Durability),
+    ] {
+        let report = report(fault).await;
+
+        assert!(is_broken(&report, promise), "{fault:?} doesn't break {promise:?}:\n{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_without_a_fault_keeps_every_promise_that_it_claims() {
+    let report = report(Fault::None).await;
+
+    report.assert_claims();
+    let broken: Vec<_> = Promise::ALL.into_iter().filter(|promise| is_broken(&report, *promise)).collect();
+    assert_eq!(broken, [Promise::MaxAge], "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic = "the store breaks promises that it claims"]
+async fn a_claimed_promise_that_is_broken_fails() {
+    report(Fault::DeletesNothing).await.assert_claims();
+}
+
+#[tokio::test]
+async fn a_promise_that_is_kept_but_not_claimed_is_reported() {
+    struct Modest(MemorySessionStore);
+
+    impl Subject for Modest {
+        type Store = MemorySessionStore;
+
+        async fn store(&self) -> MemorySessionStore {
+            self.0.clone()
+        }
+
+        async fn age(&self, key: &SessionKey, by: Duration) {
+            self.0.age(key, by);
+        }
+
+        async fn stored(&self) -> String {
+            self.0.dump()
+        }
+
+        fn unclaimed(&self) -> &[Promise] {
+            &Promise::ALL
+        }
+    }
+
+    let report = run(&Modest(MemorySessionStore::default())).await;
+
+    report.assert_claims();
+    let text = report.to_string();
+    assert!(text.contains("kept, not claimed  A state is loaded byte for byte as it was saved"), "{text}");
+    assert!(
+        text.contains("      not claimed  Keys are not stored in the clear (the key is stored)"),
+        "{text}"
+    );
+    assert!(text.contains("   not applicable  An outage is an error"), "{text}");
+}
