@@ -60,9 +60,7 @@ pub async fn run(pool: PgPool, max_age: Duration, interval: Range<Duration>) {
         match sweep(&pool, max_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
             Ok(Swept { sessions, visitors }) => tracing::info!(sessions, visitors, "swept expired rows"),
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the sweep failed; trying again later")
-            }
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the sweep failed; trying again"),
         }
     }
 }

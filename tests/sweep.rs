@@ -116,7 +116,7 @@ async fn the_sweep_continues_after_an_outage_and_logs_what_it_did() {
     let at_once = Duration::ZERO..Duration::from_millis(1);
     let sweeping = rt::spawn(run(database.pool.clone(), EIGHT_HOURS, at_once));
 
-    let failed = async || !log::lines_with("the sweep failed; trying again later").is_empty();
+    let failed = async || !log::lines_with("the sweep failed; trying again").is_empty();
     eventually("a failed sweep", failed).await;
     // An unusual number, so that the test can find the line in the log.
     database

@@ -11,7 +11,7 @@ use actix_web::{
 use super::is_seen;
 use crate::middleware::session_cookie::SessionCookie;
 
-/// A message. To add one, add a constant and list it in `ALL`.
+/// A message. To add one, add a static and list it in `ALL`.
 #[derive(Debug)]
 pub struct Flash {
     name: &'static str,
@@ -26,7 +26,10 @@ pub static LOGGED_OUT: Flash = Flash {
     explanation: "The session was deleted from the database. Its cookie and all copies of it are now invalid.",
 };
 
-static ALL: [&Flash; 1] = [&LOGGED_OUT];
+#[rustfmt::skip]
+static ALL: &[&Flash] = &[
+    &LOGGED_OUT,
+];
 
 impl Flash {
     /// Returns the cookie that makes the next page show this message. It expires after a minute.
@@ -39,7 +42,7 @@ impl Flash {
     /// Returns the message for this request, if it has one and a person sees the page.
     pub fn of(request: &HttpRequest) -> Option<&'static Self> {
         let cookie = request.cookie(cookie(request, "").name()).filter(|_| is_seen(request))?;
-        ALL.into_iter().find(|flash| flash.name == cookie.value())
+        ALL.iter().copied().find(|flash| flash.name == cookie.value())
     }
 
     /// Returns the cookie that replaces the message. It expires after a second. A removal would be simpler, but curl
