@@ -40,7 +40,8 @@ impl Connections {
         let connection = Rc::new(Connection {
             connections: self.clone(),
             state: Cell::new(State::Idle),
-            since: Cell::new(Instant::now()),
+            idle_since: Cell::new(Instant::now()),
+            has_unread: Cell::new(false),
             stalled_since: Cell::new(None),
             is_last_response: Cell::new(false),
             waker: RefCell::default(),
@@ -63,7 +64,7 @@ impl Connections {
     fn close_oldest_idle(&self) {
         let all = self.all.borrow();
         let idle = all.iter().filter_map(Weak::upgrade).filter(|one| one.state.get() == State::Idle);
-        if let Some(oldest) = idle.min_by_key(|one| one.since.get()) {
+        if let Some(oldest) = idle.min_by_key(|one| one.idle_since.get()) {
             oldest.close(State::Closing);
         }
     }
@@ -88,10 +89,12 @@ pub enum State {
 pub struct Connection {
     connections: Rc<Connections>,
     state: Cell<State>,
-    /// When the state last changed.
-    since: Cell<Instant>,
+    /// When it last became idle.
+    idle_since: Cell<Instant>,
     /// When the client stopped reading, if it has.
     stalled_since: Cell<Option<Instant>>,
+    /// Whether the client has sent something that is left in the kernel's buffers.
+    has_unread: Cell<bool>,
     /// Whether a response with `Connection: close` has begun.
     is_last_response: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -105,7 +108,9 @@ impl Connection {
     pub fn set_state(&self, state: State) {
         if !matches!(self.state.get(), State::Closing | State::Aborted) {
             self.state.set(state);
-            self.since.set(Instant::now());
+            if state == State::Idle {
+                self.idle_since.set(Instant::now());
+            }
         }
     }
 
@@ -126,7 +131,9 @@ impl Connection {
     /// A response is complete, though perhaps not sent yet.
     pub fn end_response(&self) {
         self.set_state(if self.is_last_response() { State::Closing } else { State::Idle });
-        self.wake();
+        if self.has_unread.take() || self.is_last_response() {
+            self.wake();
+        }
     }
 
     /// Wakes the task of the connection, which closes it.
@@ -139,6 +146,11 @@ impl Connection {
     /// read further requests and keep them in memory, however many the client sends.
     pub fn pauses_reading(&self) -> bool {
         !matches!(self.state.get(), State::Idle | State::Receiving) || self.stalled_since.get().is_some()
+    }
+
+    /// Records whether there is something to read after the pause.
+    pub fn set_unread(&self, has_unread: bool) {
+        self.has_unread.set(has_unread);
     }
 
     /// Records whether the client takes data. Each byte that it takes restarts its time limit.
@@ -166,7 +178,7 @@ impl Connection {
         if self.stalled_since.get().is_some_and(|since| since.elapsed() > limits.stall) {
             tracing::debug!("closing a connection whose client doesn't read");
             self.close(State::Aborted);
-        } else if self.state.get() == State::Idle && self.since.get().elapsed() > limits.idle() {
+        } else if self.state.get() == State::Idle && self.idle_since.get().elapsed() > limits.idle() {
             tracing::debug!("closing an idle connection");
             self.close(State::Closing);
         }

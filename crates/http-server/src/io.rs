@@ -60,6 +60,8 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         self.connection.remember(context.waker());
         if self.connection.pauses_reading() {
+            let has_unread = self.socket().get_ref().poll_read_ready(context).is_ready();
+            self.connection.set_unread(has_unread);
             return Poll::Pending;
         }
         if std::mem::take(&mut self.has_more) {

@@ -185,10 +185,10 @@ async fn a_connection_with_a_body_that_no_handler_reads_is_closed() {
 async fn each_request_restarts_the_limit() {
     let mut client = Client::connect().await;
 
-    for _ in 0..6 {
+    for _ in 0..10 {
         client.send(GET).await;
         client.read_until("done").await;
-        sleep(SECOND / 2).await;
+        sleep(SECOND / 4).await;
     }
 }
 
