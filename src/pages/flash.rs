@@ -26,8 +26,8 @@ pub static LOGGED_OUT: Flash = Flash {
     explanation: "The session was deleted from the database. Its cookie and all copies of it are now invalid.",
 };
 
-#[rustfmt::skip]
 static ALL: &[&Flash] = &[
+    // One a line.
     &LOGGED_OUT,
 ];
 
