@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use futures_util::future::{Either, select};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::timeout;
 
@@ -23,10 +24,14 @@ pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
         if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
             return result;
         }
-        if let Some(mut idle) = pool.try_acquire()
-            && is_alive(&mut idle).await
-        {
-            return Ok(idle);
+        if let Some(mut idle) = pool.try_acquire() {
+            let is_alive = match select(&mut acquiring, pin!(is_alive(&mut idle))).await {
+                Either::Left((result, _)) => return result,
+                Either::Right((is_alive, _)) => is_alive,
+            };
+            if is_alive {
+                return Ok(idle);
+            }
         }
     }
 }
