@@ -13,6 +13,18 @@ async fn tab(browser: &Browser) -> (String, bool) {
     browser.run(FOCUSED).await
 }
 
+/// Presses Tab until an element that matches `selector` has the focus.
+async fn tab_to(browser: &Browser, selector: &str) {
+    let is_there = format!("return document.activeElement.matches(\"{selector}\")");
+    for _ in 0..30 {
+        browser.press(Key::Tab).await;
+        if browser.run::<bool>(&is_there).await {
+            return;
+        }
+    }
+    panic!("{selector} can't be reached with Tab");
+}
+
 #[actix_web::test]
 async fn tab_moves_in_reading_order_and_the_focus_is_visible() {
     let (_app, browser) = open().await;
@@ -23,7 +35,7 @@ async fn tab_moves_in_reading_order_and_the_focus_is_visible() {
         .run("return [...document.querySelectorAll('a, button, summary')].map(it => it.textContent)")
         .await;
 
-    assert!(in_order.len() > 8, "{in_order:?}");
+    assert!(in_order.len() > 5, "{in_order:?}");
     for expected in in_order {
         let (text, is_visible) = tab(&browser).await;
         assert_eq!(text, expected);
@@ -50,14 +62,10 @@ async fn the_keyboard_alone_opens_the_id_and_logs_out() {
     browser.go("/").await;
     let user = browser.user().await;
 
-    for _ in 0..6 {
-        browser.press(Key::Tab).await;
-    }
+    tab_to(&browser, "summary").await;
     browser.press(Key::Enter).await;
     let opened = browser.text("summary").await;
-    for _ in 0..3 {
-        browser.press(Key::Tab).await;
-    }
+    tab_to(&browser, "main a[href='/logout']").await;
     browser.leave(browser.press(Key::Enter)).await;
 
     assert_eq!(opened, user);
