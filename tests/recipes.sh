@@ -3,6 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
+# Written in two parts, so that `cargo dev rename` doesn't replace it.
+if ! grep -q '^name = "actix-postgres-''sessions"' Cargo.toml; then
+  echo "This app has a name of its own. The recipes are only tested in the template."
+  exit
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=$root/target
