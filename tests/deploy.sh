@@ -53,8 +53,8 @@ if command -v systemd-analyze >/dev/null; then
   sed "s#^ExecStart=.*#ExecStart=$program#" deploy/app.service >"$work/app.service"
   systemd-analyze verify "$work/app.service"
   # Exposure of at most 1.5 out of 10.
-  systemd-analyze security --offline=true --threshold=15 --no-pager "$work/app.service" >/dev/null
-  echo "ok  app.service is valid and hardened"
+  is "app.service is valid and hardened" 0 \
+    "$(systemd-analyze security --offline=true --threshold=15 --no-pager "$work/app.service" >/dev/null; echo $?)"
 else
   missing systemd-analyze "app.service is valid and hardened"
 fi
@@ -77,9 +77,9 @@ fi
 
 ### The app behind the proxies
 
-read -r app nginx nginx_http haproxy haproxy_http caddy caddy_http < <(python3 - <<'PYTHON'
+read -r app nginx nginx_http haproxy haproxy_http caddy caddy_http closed < <(python3 - <<'PYTHON'
 import socket
-sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(8)]
 print(*(s.getsockname()[1] for s in sockets))
 PYTHON
 )
@@ -98,23 +98,24 @@ start app cargo dev
 folders=$(for use in client_body proxy fastcgi uwsgi scgi; do printf '%s' "${use}_temp_path $work/$use; "; done)
 sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#
   s#listen (\[::\]:)?443#listen \1$nginx#; s#listen (\[::\]:)?80;#listen \1$nginx_http;#
-  s#/etc/nginx/app.example.org.pem#$CERTIFICATE#; s#/etc/nginx/app.example.org.key#$work/key.pem#
-  s#/run/nginx.pid#$work/nginx.pid#; s#/var/log/nginx/#$work/nginx-#
+  s#/etc/ssl/certs/app.pem#$CERTIFICATE#; s#/etc/ssl/private/app.key#$work/key.pem#
+  s#^user .*##; s#/run/nginx.pid#$work/nginx.pid#
+  s#^( *server )127\.0\.0\.1:$app(.*)#&\n\1127.0.0.1:$closed\2#
   s#^http \{#&\n$folders#" \
   deploy/nginx.conf >"$work/nginx.conf"
-sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#; s#bind :443#bind :$haproxy#; s#bind :80\$#bind :$haproxy_http#
-  s#/etc/haproxy/app.example.org.pem#$work/both.pem#" deploy/haproxy.cfg >"$work/haproxy.cfg"
+sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#; s#bind :443 #bind :$haproxy #; s#bind :80\$#bind :$haproxy_http#
+  s#/etc/haproxy/app.pem#$work/both.pem#" deploy/haproxy.cfg >"$work/haproxy.cfg"
 export DOMAIN=app.example.org APP=127.0.0.1:$app HTTP_PORT=$caddy_http HTTPS_PORT=$caddy
 export TLS="tls $CERTIFICATE $work/key.pem" XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work
 
 PATH=$PATH:/usr/sbin
-nginx -t -q -c "$work/nginx.conf"
+nginx -t -q -c "$work/nginx.conf" -e "$work/nginx.log"
 echo "ok  nginx.conf is valid"
 haproxy -c -q -f "$work/haproxy.cfg"
 echo "ok  haproxy.cfg is valid"
 caddy validate --config deploy/Caddyfile --adapter caddyfile >"$work/validate.log" 2>&1
 echo "ok  Caddyfile is valid"
-start nginx nginx -c "$work/nginx.conf" -g 'daemon off;'
+start nginx nginx -c "$work/nginx.conf" -e "$work/nginx.log" -g 'daemon off;'
 start haproxy haproxy -db -f "$work/haproxy.cfg"
 start caddy caddy run --config deploy/Caddyfile --adapter caddyfile
 
@@ -131,7 +132,7 @@ waste() { # waste NAME PORT NETWORK: a client that pipelines requests and reads 
   wasters+=($!) started+=($!)
 }
 
-serves() { # serves NAME PORT HTTP_PORT NETWORK: checks one proxy, from addresses of its own
+serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from addresses of its own
   local name=$1 port=$2 http=$3 visitor=127.0.$4.2 own=https://app.example.org:$2
   rm -f "$work/jar"
 
@@ -139,7 +140,7 @@ serves() { # serves NAME PORT HTTP_PORT NETWORK: checks one proxy, from addresse
   is "$name: the cookie is __Host-id" 1 "$(grep -c '__Host-id' "$work/jar")"
   is "$name: a second visit counts two" 2 "$(visit "$visitor" "$port")"
   is "$name: HTTP/2 is offered" 2 "$(request "$visitor" "$port" /health/live --http2 -o /dev/null -w '%{http_version}')"
-  is "$name: plain HTTP is redirected" 308 "$(curl -s --max-time 5 -o /dev/null -w '%{http_code}' \
+  is "$name: plain HTTP is redirected" "$5" "$(curl -s --max-time 5 -o /dev/null -w '%{http_code}' \
     --resolve "app.example.org:$http:127.0.0.1" "http://app.example.org:$http/")"
 
   is "$name: another site can't log out, even with a forged host" 403 "$(status "$visitor" "$port" /logout -X POST \
@@ -179,9 +180,9 @@ done
 waste nginx "$nginx" 1
 waste haproxy "$haproxy" 2
 waste caddy "$caddy" 3
-serves nginx "$nginx" "$nginx_http" 1
-serves haproxy "$haproxy" "$haproxy_http" 2
-serves caddy "$caddy" "$caddy_http" 3
+serves nginx "$nginx" "$nginx_http" 1 301
+serves haproxy "$haproxy" "$haproxy_http" 2 301
+serves caddy "$caddy" "$caddy_http" 3 308
 limits_connections nginx "$nginx" 1 429
 limits_connections haproxy "$haproxy" 2 000
 
