@@ -115,6 +115,8 @@ haproxy -c -q -f "$work/haproxy.cfg"
 echo "ok  haproxy.cfg is valid"
 caddy validate --config deploy/Caddyfile --adapter caddyfile >"$work/validate.log" 2>&1
 echo "ok  Caddyfile is valid"
+direct() { curl -s --max-time 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$app/health/ready"; }
+eventually "the app is ready" 200 direct
 start nginx nginx -c "$work/nginx.conf" -e "$work/nginx.log" -g 'daemon off;'
 start haproxy haproxy -db -f "$work/haproxy.cfg"
 start caddy caddy run --config deploy/Caddyfile --adapter caddyfile
