@@ -46,7 +46,8 @@ missing() { # missing PROGRAM CHECK: skips the check, but not in CI
 
 ### The files by themselves
 
-cargo build --quiet --locked --package actix-postgres-sessions --package dev
+cargo build --quiet --locked
+cargo dev help >/dev/null
 program=$PWD/target/debug/actix-postgres-sessions
 
 if command -v systemd-analyze >/dev/null; then
