@@ -38,6 +38,7 @@ for recipe in rename page login without-demo; do
   apply $recipe
   check
 done
+cargo dev browser
 ! git grep -q actix-postgres-sessions -- . ':!LICENSE-*' || { git grep actix-postgres-sessions; exit 1; }
 
 # Each by itself, and other orders.
