@@ -13,7 +13,7 @@ use crate::{Config, Dependencies, app, database, sweep};
 
 pub use stop::Readiness;
 
-/// What one client may use. [`crate::middleware::request_limits`] has the limits of a request.
+/// What clients may use. [`crate::middleware::request_limits`] has the limits of a request.
 const LIMITS: Limits = Limits {
     // Up to 128 KiB of memory each, while its head arrives.
     connections: 2_048,

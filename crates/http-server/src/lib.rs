@@ -35,7 +35,7 @@ pub use health::check;
 pub use host::has_valid_host;
 pub use stop::Stopper;
 
-/// What one client may use.
+/// What clients may use, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Maximum number of connections. When seven of eight places are taken, each new connection closes the one that has

@@ -76,12 +76,33 @@ impl Write for Stderr {
     fn flush(&mut self) -> io::Result<()> {
         let lost = self.failed + self.dropped.get().map_or(0, ErrorCounter::dropped_lines);
         if self.works && lost > self.reported {
-            tracing::warn!(
-                lines = lost - self.reported,
-                "log lines were lost because they could not be written"
-            );
+            let lines = lost - self.reported;
+            tracing::warn!(lines, "log lines were lost because they could not be written");
+            metrics::counter!("log_lines_lost_total").increment(lines as u64);
             self.reported = lost;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    #[test]
+    fn lost_lines_are_a_metric_that_counts_each_line_once() {
+        let recorder = DebuggingRecorder::new();
+        let mut stderr = Stderr { dropped: Arc::default(), works: true, failed: 3, reported: 1 };
+
+        metrics::with_local_recorder(&recorder, || {
+            stderr.flush().expect("it never fails");
+            stderr.flush().expect("it never fails");
+        });
+
+        let metrics = recorder.snapshotter().snapshot().into_vec();
+        let [(key, _, _, DebugValue::Counter(2))] = &metrics[..] else { panic!("{metrics:?}") };
+        assert_eq!(key.key().name(), "log_lines_lost_total");
     }
 }
