@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Tests `docker compose up` in a separate project and on a separate port. Takes about a minute after the build. Needs
-# Docker, Compose and curl. Prints a line for each check, and stops at the first one that fails.
+# Tests `docker compose up`, without and with deploy/compose.caddy.yml, in a separate project and on separate ports.
+# Takes about a minute after the build. Needs Docker, Compose and curl. Prints a line for each check, and stops at the
+# first one that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COMPOSE_PROJECT_NAME=compose-check PORT=${PORT:-18080}
+export HTTP_PORT=${HTTP_PORT:-18083} HTTPS_PORT=${HTTPS_PORT:-18443}
 url=http://localhost:$PORT
 jar=$(mktemp)
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
@@ -17,7 +19,7 @@ forget() {
   status=$?
   [ $status = 0 ] || "${compose[@]}" logs --no-color --tail 50 >&2
   "${compose[@]}" down --volumes >/dev/null 2>&1
-  rm -f "$jar" "$jar.log"
+  rm -f "$jar" "$jar".*
   exit $status
 }
 trap forget EXIT
@@ -28,7 +30,7 @@ is() { # is CHECK EXPECTED ACTUAL
 }
 
 ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url/health/ready" -o /dev/null 2>/dev/null; }
-status() { curl -s -o /dev/null -w '%{http_code}' "$url$1"; }
+status() { curl -s -o /dev/null -w '%{http_code}' "${@:2}" "$url$1"; }
 
 health() { # waits for a container's first health check
   for _ in $(seq 30); do
@@ -106,3 +108,32 @@ is "down --volumes deletes the session" 1 "$(visit)"
 app=$(container app)
 remade=$(secrets)
 is "down --volumes deletes the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
+
+### Behind Caddy, with a certificate of its own authority
+
+compose down --volumes
+compose+=(-f docker-compose.yml -f deploy/compose.caddy.yml)
+compose up --detach
+app=$(container app) caddy=$(container caddy)
+: >"$jar"
+export CURL_CA_BUNDLE=$jar.authority
+for _ in $(seq 30); do
+  docker exec "$caddy" cat /data/caddy/pki/authorities/local/root.crt >"$CURL_CA_BUNDLE" 2>/dev/null && break
+  sleep 1
+done
+is "Caddy redirects plain HTTP" 308 "$(url=http://localhost:$HTTP_PORT status /)"
+url=https://localhost:$HTTPS_PORT
+is "a first visit over TLS counts one" 1 "$(visit)"
+is "the cookie is __Host-id" 1 "$(grep -c __Host-id "$jar")"
+is "a second visit over TLS counts two" 2 "$(visit)"
+is "another site can't log out" 403 \
+  "$(status /logout -X POST -b "$jar" -H 'Origin: https://evil.example' -H 'X-Forwarded-For: 203.0.113.7')"
+# Docker's gateway is the client of requests from this machine.
+is "the app sees the client behind Caddy, and no forged one" \
+  "$(inspect "$caddy" '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}')" \
+  "$(docker logs "$app" 2>&1 | sed -nE 's/.*cross-origin.*"client":"([^"]*)".*/\1/p' | tail -n 1)"
+is "the visitor can log out" 303 "$(status /logout -X POST -b "$jar" -c "$jar" -H "Origin: $url")"
+is "the visit after a logout counts one" 1 "$(visit)"
+compose down
+compose up --detach
+is "Caddy's authority survives down and up" 2 "$(visit)"
