@@ -10,7 +10,8 @@ if ! grep -q '^name = "actix-postgres-''sessions"' Cargo.toml; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export CARGO_TARGET_DIR=$root/target
+# Not in target/ itself, where `cargo dev` would find the copy of it.
+export CARGO_TARGET_DIR=$root/target/recipes
 export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@localhost GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@localhost
 
 copy() { git clone -q "$root" "$work/$1" && cd "$work/$1"; }
