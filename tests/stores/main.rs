@@ -11,6 +11,7 @@ mod pages;
 mod document;
 mod example;
 mod measure;
+mod partitions;
 mod subjects;
 
 use std::io::Write;
