@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 
 /// The schema: `migrations/`, compiled into the program.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -20,9 +20,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
+    // Ends statements that abandoned requests have left behind. A pooler ignores it, so `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    // Nothing relies on these settings. They end statements that abandoned requests have left behind.
-    let options = options(config).options([("statement_timeout", &timeout), ("lock_timeout", &timeout)]);
+    let options = options(&config.database_url).options([("statement_timeout", timeout)]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(STATEMENT_TIMEOUT)
@@ -42,7 +42,8 @@ pub fn pool(config: &Config) -> PgPool {
 /// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     // A migration that waits for a table would make all visits wait behind it, so it gives up soon and is tried again.
-    let options = options(config).options([("lock_timeout", "200ms")]);
+    let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
+    let options = options(url).options([("lock_timeout", "200ms")]);
     let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
     let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     MIGRATIONS.run(&mut connection).await?;
@@ -60,6 +61,7 @@ pub fn is_temporary(error: &MigrateError) -> bool {
     code.is_none_or(|code| !code.starts_with("42"))
 }
 
-fn options(config: &Config) -> PgConnectOptions {
-    config.database_url.0.clone().application_name(env!("CARGO_PKG_NAME"))
+fn options(url: &DatabaseUrl) -> PgConnectOptions {
+    // PgBouncer refuses connections that set `extra_float_digits`, which sqlx does by default.
+    url.0.clone().application_name(env!("CARGO_PKG_NAME")).extra_float_digits(None)
 }

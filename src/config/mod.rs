@@ -24,6 +24,8 @@ pub struct Config {
     /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`.
     /// Missing parts are taken from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: DatabaseUrl,
+    /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` leads to a pooler.
+    pub migration_database_url: Option<DatabaseUrl>,
     /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. In addition, each worker opens up to
     /// four connections.
     pub database_max_connections: u32,
@@ -107,6 +109,8 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
+        let optional = |url: &str| if url.is_empty() { Ok(None) } else { database_url(url).map(Some) };
+        let migration_database_url = read.parse("MIGRATION_DATABASE_URL", "", optional);
         let database_url = read.parse("DATABASE_URL", EXAMPLE_URL, database_url);
         if read.get("DATABASE_URL").is_none() {
             read.problems.push(format!("DATABASE_URL: is not set; it could be {EXAMPLE_URL}"));
@@ -126,15 +130,12 @@ impl Config {
         let new_sessions = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000));
         let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
         let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
-        let log_filter = read.parse(
-            "RUST_LOG",
-            "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn",
-            log_filter,
-        );
+        let log_filter = read.parse("RUST_LOG", LOG_FILTER, log_filter);
         // Read last, because this may create a file.
         match read.session_secret() {
             Some(session_secret) if read.problems.is_empty() => Ok(Self {
                 database_url,
+                migration_database_url,
                 database_max_connections,
                 workers,
                 bind_address,
@@ -153,6 +154,7 @@ impl Config {
 }
 
 const EXAMPLE_URL: &str = "postgres://user:password@localhost:5432/name";
+const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn";
 
 struct Reader<L> {
     lookup: L,

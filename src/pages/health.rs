@@ -30,19 +30,15 @@ pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpRespon
         readiness.report(problem);
         is_ready
     };
-    match can_serve {
-        true => HttpResponse::Ok().content_type(ContentType::plaintext()).body("ready\n"),
-        false => {
-            HttpResponse::ServiceUnavailable().content_type(ContentType::plaintext()).body("not ready\n")
-        }
-    }
+    let mut response = if can_serve { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.content_type(ContentType::plaintext()).body(if can_serve { "ready\n" } else { "not ready\n" })
 }
 
 /// Runs the statements of a visit, a login and a logout on no rows. This fails if a table or a right is missing, and on a
-/// standby server.
+/// standby server. It also fails if the connection has no time limit, because a pooler dropped the setting.
 async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
-    let check = sqlx::query!(
-        "
+    let is_limited = sqlx::query_scalar!(
+        r#"
         with started as (
             insert into sessions (id, state, expires_at)
             select '', '{}', now()
@@ -56,11 +52,16 @@ async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
             where false
             on conflict (id) do update set visits = visitors.visits + 1
         )
-        select from sessions where id = ''
-        "
+        select current_setting('statement_timeout')::interval between '1 ms' and '2 s' as "is_limited!"
+        where not exists (select from sessions where id = '')
+        "#
     );
-    check.fetch_optional(&mut *acquire(pool).await?).await?;
-    Ok(())
+    match is_limited.fetch_one(&mut *acquire(pool).await?).await? {
+        true => Ok(()),
+        false => Err(sqlx::Error::Configuration(
+            "statement_timeout must be 2s or less; set it for the role".into(),
+        )),
+    }
 }
 
 /// Asks the app that listens on `address` whether it is ready.

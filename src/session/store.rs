@@ -145,13 +145,6 @@ impl PgSessionStore {
         .await?;
         Ok(updated.rows_affected() > 0)
     }
-
-    async fn remove(&self, id: SessionId) -> sqlx::Result<()> {
-        sqlx::query!("delete from sessions where id = $1", &id.0)
-            .execute(&mut *acquire(&self.pool).await?)
-            .await?;
-        Ok(())
-    }
 }
 
 impl SessionStore for PgSessionStore {
@@ -231,8 +224,10 @@ impl SessionStore for PgSessionStore {
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let deleted = self.remove(SessionId::hash(key.as_ref())).await;
-        deleted.context("delete a session").map_err(logged(identity))
+        let id = SessionId::hash(key.as_ref());
+        let delete = sqlx::query!("delete from sessions where id = $1", &id.0);
+        let deleted = async { delete.execute(&mut *acquire(&self.pool).await?).await };
+        deleted.await.map(|_| ()).context("delete a session").map_err(logged(identity))
     }
 }
 

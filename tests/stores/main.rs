@@ -12,19 +12,24 @@ mod document;
 mod example;
 mod measure;
 mod partitions;
+mod pooler;
 mod subjects;
 
 use std::io::Write;
 
 use dev::Redis;
 
-/// Returns whether Redis is installed. If it isn't, says so, and in CI fails.
+/// Returns whether Redis is installed.
 fn has_redis(what: &str) -> bool {
-    let is_installed = Redis::is_installed();
+    is_tested(Redis::is_installed(), "redis-server", what)
+}
+
+/// Returns whether a program is installed. If it isn't, says so, and in CI fails.
+fn is_tested(is_installed: bool, program: &str, what: &str) -> bool {
     if !is_installed {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must install redis-server");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must install {program}");
         // Not with `eprintln!`, whose output `cargo test` hides.
-        writeln!(std::io::stderr(), "redis-server isn't installed: {what} is not tested").expect("written");
+        writeln!(std::io::stderr(), "{program} isn't installed: {what} is not tested").expect("written");
     }
     is_installed
 }

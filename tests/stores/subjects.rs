@@ -172,6 +172,11 @@ impl InPostgres {
         Self { server: RefCell::new(server), pool, day_ahead: TestDatabase::new().await }
     }
 
+    /// Returns the server's URL, including the password.
+    pub fn url(&self) -> String {
+        self.server.borrow().url("postgres")
+    }
+
     /// Returns a pool for an app on other threads, whose connections end with them.
     pub fn another_pool(&self) -> PgPool {
         pool(&self.server.borrow())
