@@ -43,7 +43,7 @@ pub fn pool(config: &Config) -> PgPool {
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     // A migration that waits for a table would make all visits wait behind it, so it gives up soon and is tried again.
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
-    let options = options(url).options([("lock_timeout", "200ms")]);
+    let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
     let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
     let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     MIGRATIONS.run(&mut connection).await?;

@@ -23,7 +23,7 @@ impl VisitCounter {
         Self(Batcher::new(&pool.connect_options(), CountVisits))
     }
 
-    /// Counts one more visit by a visitor who has been here before. Returns the new count once it is committed.
+    /// Counts another visit by a returning visitor. Returns the new count once it is committed.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached or another transaction locks the row. Unless PostgreSQL refused

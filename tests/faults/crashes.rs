@@ -100,7 +100,7 @@ fn visit(app: &App, load: &Load) -> Vec<(String, Seen)> {
     all
 }
 
-/// The visits of every user who has a session. Without a row in `visitors`, it is the first one.
+/// The number of visits for each session. A session without a row in `visitors` has one visit.
 fn counts(stage: &Stage) -> HashMap<String, u64> {
     let rows = stage.sql(
         "select state->>'user_id' || ' ' || coalesce(visits, 1)

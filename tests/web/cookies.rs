@@ -148,7 +148,7 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_debug_line
         "' or 1=1 --".to_owned(),
         "{\"user_id\":1}".to_owned(),
     ]);
-    // Somebody who has the secret can make these, but they belong to no session.
+    // With the secret, anyone can make these, but they belong to no session.
     for key in
         ["A".repeat(64), String::new(), "a\r\nb".into(), "é".repeat(32), "A".repeat(3000), "\0".repeat(64)]
     {
