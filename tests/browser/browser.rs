@@ -66,12 +66,17 @@ impl Browser {
 
     /// Opens a page of the site, as if the address were typed.
     pub async fn go(&self, path: &str) {
-        self.driver.goto(format!("{}{path}", self.url)).await.expect(path);
+        self.open_page(format!("{}{path}", self.url)).await;
     }
 
     /// Opens a page of another site. `{site}` in its HTML is the address of the app.
     pub async fn go_elsewhere(&self, html: &str) {
-        self.driver.goto(format!("data:text/html,{}", html.replace("{site}", &self.url))).await.expect(html);
+        self.open_page(format!("data:text/html,{}", html.replace("{site}", &self.url))).await;
+    }
+
+    /// On a busy machine, chromedriver may return while the previous page is still there, so this waits.
+    async fn open_page(&self, url: String) {
+        self.leave(async { self.driver.goto(&url).await.expect(&url) }).await;
     }
 
     pub async fn back(&self) {
