@@ -4,7 +4,7 @@ use actix_web::{
     App, Error, FromRequest, Handler, Resource, Responder,
     body::MessageBody,
     cookie::time::Duration,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
@@ -16,13 +16,12 @@ use crate::{
         deadline::{PAGE_DEADLINE, deadline},
         error_pages::error_pages,
         origin::origin,
-        request_limits::{MAX_BODY_BYTES, request_limits},
         request_log::request_log,
         security_headers::security_headers,
         session_cookie::{SessionCookie, session_cookie},
     },
     pages::{assets, health, logout, visits, welcome},
-    server::Readiness,
+    server::{MAX_BODY_BYTES, REQUEST_LIMITS, Readiness},
     session_limit::SessionLimit,
     visitors::VisitCounter,
 };
@@ -81,7 +80,7 @@ pub fn build(
         // Outside everything that can fail.
         from_fn(error_pages),
         // Before any work is done for a request that is too large or too slow.
-        from_fn(request_limits),
+        from_fn(|request, next| http_server::limit_request(&REQUEST_LIMITS, request, next)),
         // Before anything needs the client's address. Protects every route against cross-site requests.
         from_fn(origin),
     }
@@ -95,19 +94,7 @@ pub struct Pages<'a> {
 
 impl Pages<'_> {
     /// Adds the visitor's session and this time limit to a route. Routes without it never read a session.
-    pub fn page(
-        &self,
-        route: Resource,
-        limit: std::time::Duration,
-    ) -> Resource<
-        impl ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<impl MessageBody + use<>>,
-            Error = Error,
-            InitError = (),
-        > + use<>,
-    > {
+    pub fn page(&self, route: Resource, limit: std::time::Duration) -> impl HttpServiceFactory + use<> {
         let idle_timeout = duration(self.dependencies.config.session_idle_timeout);
         layers! { route;
             // Outside the session, which waits for the database.

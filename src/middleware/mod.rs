@@ -3,7 +3,6 @@
 pub mod deadline;
 pub mod error_pages;
 pub mod origin;
-pub mod request_limits;
 pub mod request_log;
 pub mod security_headers;
 pub mod session_cookie;

@@ -1,10 +1,5 @@
-//! The session cookie: its name and attributes, and how the app finds it among the cookies that a browser sends.
-//!
-//! actix-session takes the first cookie with its name and knows only one secret. But a browser may send several cookies
-//! with that name, bytes that aren't text, and cookies that were encrypted with an old secret. This layer tries every
-//! secret on every cookie with that name. It passes the first valid one on to actix-session and drops the others.
-
-use std::borrow::Cow;
+//! The session cookie: its name, its attributes and its layer. [`private_cookie`] finds it among the cookies that a browser
+//! sends.
 
 use actix_session::{
     SessionMiddleware,
@@ -13,17 +8,14 @@ use actix_session::{
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
-    cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
+    cookie::{Cookie, SameSite, time::Duration},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
     web::Data,
 };
+use private_cookie::{Found, PrivateCookie, SecretKeys};
 
-use crate::{
-    config::SecretKeys,
-    session::{PgSessionStore, SessionId},
-};
+use crate::session::{PgSessionStore, SessionId};
 
 /// The session cookie of this deployment.
 #[derive(Clone, Debug)]
@@ -35,7 +27,7 @@ pub struct SessionCookie {
     pub name: &'static str,
     /// Whether browsers send it over HTTPS only.
     pub secure: bool,
-    keys: SecretKeys,
+    private: PrivateCookie,
 }
 
 /// The valid session cookie that the browser sent, in the extensions of a request.
@@ -61,13 +53,13 @@ pub async fn session_cookie(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let presented = cookie.select(request.headers_mut());
-    let key = presented.as_ref().map(|presented| presented.key.clone());
-    presented.map(|presented| request.extensions_mut().insert(presented));
+    let Some(Found { value, text: key }) = cookie.private.select(request.headers_mut()) else {
+        return next.call(request).await;
+    };
+    request.extensions_mut().insert(PresentedCookie { value, key: key.clone() });
     let mut response = next.call(request).await?;
-    if let Some(key) = key {
-        cookie.remove_repeated(response.headers_mut(), &key);
-    }
+    // In the meantime, the browser may have received a newer key from a response that overtook this one.
+    cookie.private.remove_repeated(response.headers_mut(), &key);
     Ok(response)
 }
 
@@ -75,7 +67,7 @@ impl SessionCookie {
     /// Creates the cookie. `secure` is [`crate::Config::cookie_secure`].
     pub fn new(secure: bool, keys: SecretKeys) -> Self {
         let name = if secure { "__Host-id" } else { "id" };
-        Self { name, secure, keys }
+        Self { name, secure, private: PrivateCookie::new(name, keys) }
     }
 
     /// Returns actix-session's middleware for this cookie. The cookie has no `Max-Age`. The database decides when a
@@ -85,7 +77,7 @@ impl SessionCookie {
         store: PgSessionStore,
         idle_timeout: Duration,
     ) -> SessionMiddleware<PgSessionStore> {
-        SessionMiddleware::builder(store, self.keys.current().clone())
+        SessionMiddleware::builder(store, self.private.key().clone())
             .cookie_name(self.name.to_owned())
             .cookie_secure(self.secure)
             .cookie_http_only(true)
@@ -103,71 +95,5 @@ impl SessionCookie {
         let mut cookie = cookie.same_site(SameSite::Lax).finish();
         cookie.make_removal();
         cookie
-    }
-
-    /// Rewrites the `Cookie` header, with the first valid session cookie in front of all cookies with other names.
-    /// Returns the session cookie.
-    pub fn select(&self, headers: &mut HeaderMap) -> Option<PresentedCookie> {
-        let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
-        let mut presented = None;
-        let mut kept = Vec::<Cow<'_, str>>::new();
-        let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        // A single byte that isn't UTF-8 would make actix-web drop all cookies.
-        for pair in pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
-            if pair.is_empty() {
-                continue;
-            }
-            let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
-            let Some(cookie) = cookie else {
-                kept.push(pair.into());
-                continue;
-            };
-            // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
-            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
-            match value.zip(self.decrypt(cookie.value())).filter(|_| presented.is_none()) {
-                Some((value, (key, is_current))) => {
-                    kept.insert(0, if is_current { pair.into() } else { self.encrypt(&key).into() });
-                    presented = Some(PresentedCookie { value: value.to_owned(), key });
-                }
-                None => tracing::debug!("ignored an invalid session cookie"),
-            }
-        }
-        let line = kept.join("; ");
-        // Usually there is only the session cookie, and nothing has to change.
-        if lines.len() != 1 || lines[0] != line {
-            headers.remove(header::COOKIE);
-            let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
-            line.for_each(|line| headers.append(header::COOKIE, line));
-        }
-        presented
-    }
-
-    /// Removes a `Set-Cookie` header that repeats the request's key. In the meantime, the browser may have received a
-    /// newer key from a response that overtook this one.
-    fn remove_repeated(&self, headers: &mut HeaderMap, key: &str) {
-        let set: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
-        let repeats = |value: &HeaderValue| {
-            let cookie = value.to_str().ok().and_then(|text| Cookie::parse_encoded(text.to_owned()).ok());
-            let cookie = cookie.filter(|cookie| cookie.name() == self.name);
-            cookie.and_then(|cookie| self.decrypt(cookie.value())).is_some_and(|(set, _)| set == key)
-        };
-        for value in set.into_iter().filter(|value| !repeats(value)) {
-            headers.append(header::SET_COOKIE, value);
-        }
-    }
-
-    /// Returns the session's key in a cookie's value, and whether the value was encrypted with the current secret.
-    fn decrypt(&self, value: &str) -> Option<(String, bool)> {
-        let with =
-            |key: &Key| CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()));
-        let mut keys = self.keys.all().iter().enumerate();
-        keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
-    }
-
-    /// Returns `name=value`, encrypted with the current secret.
-    fn encrypt(&self, key: &str) -> String {
-        let mut jar = CookieJar::new();
-        jar.private_mut(self.keys.current()).add(Cookie::new(self.name, key.to_owned()));
-        jar.get(self.name).map(|cookie| cookie.encoded().to_string()).unwrap_or_default()
     }
 }

@@ -6,14 +6,14 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use actix_web::{rt, web::Data};
 use anyhow::Context;
-use http_server::{HttpServer, Limits, Stopper};
+use http_server::{HttpServer, Limits, RequestLimits, Stopper};
 use sqlx::PgPool;
 
 use crate::{Config, Dependencies, app, database, sweep};
 
 pub use stop::Readiness;
 
-/// What clients may use. [`crate::middleware::request_limits`] has the limits of a request.
+/// What clients may use.
 const LIMITS: Limits = Limits {
     // Up to 128 KiB of memory each, while its head arrives.
     connections: 2_048,
@@ -24,6 +24,20 @@ const LIMITS: Limits = Limits {
     stall: Duration::from_secs(10),
     grace: stop::GRACE,
 };
+
+/// How large a request may be. Before that, actix-http enforces its own, higher limits.
+pub(crate) const REQUEST_LIMITS: RequestLimits = RequestLimits {
+    // RFC 9110 recommends at least 8,000.
+    uri: 8 * 1024,
+    // A browser behind two proxies sends about thirty.
+    headers: 64,
+    // Browsers accept cookies of up to 4 KiB each.
+    head: 32 * 1024,
+    body: Duration::from_secs(5),
+};
+
+/// Maximum length of a body, in bytes. Plenty for forms; raise it for uploads.
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process at once.
 ///

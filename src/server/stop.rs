@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Time limit for requests that are still running after that, in whole seconds. [`crate::middleware::deadline`] and
-/// [`crate::middleware::request_limits`] keep all requests shorter than this.
+/// [`super::REQUEST_LIMITS`] keep all requests shorter than this.
 pub(super) const GRACE: Duration = Duration::from_secs(7);
 
 /// Whether the app can serve pages. Shared by all workers.

@@ -1,7 +1,5 @@
 //! What browsers and attackers send as the session cookie, and next to it.
 
-use actix_web::http::header::{self, HeaderMap};
-use app::middleware::session_cookie::SessionCookie;
 use reqwest::{Method, header::HeaderValue};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -55,21 +53,6 @@ async fn of_several_session_cookies_the_valid_one_counts() {
 
     assert_eq!((one_line.user(), two_lines.user()), (&*user, &*user));
     assert!(one_line.set_cookies().is_empty(), "{one_line:#?}");
-}
-
-#[test]
-fn only_one_session_cookie_stays_in_the_request() {
-    let session_cookie = SessionCookie::new(false, NEW.parse().expect("a secret"));
-    let cookie = encrypt(NEW, "id", &"k".repeat(64));
-    for lines in [&[&*format!("{cookie}; id=junk")][..], &[&cookie, "id=junk"], &["id=junk", &cookie]] {
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(header::COOKIE, line.parse().expect("a header value"));
-        }
-
-        assert!(session_cookie.select(&mut headers).is_some(), "{lines:?}");
-        assert_eq!(headers.get_all(header::COOKIE).collect::<Vec<_>>(), [&*cookie], "{lines:?}");
-    }
 }
 
 #[actix_web::test]

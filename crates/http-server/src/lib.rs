@@ -8,6 +8,7 @@ mod health;
 mod host;
 mod io;
 mod kernel;
+mod request;
 mod stop;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{connection::Connections, io::Io};
 
 pub use health::check;
 pub use host::has_valid_host;
+pub use request::{RequestLimits, limit_request};
 pub use stop::Stopper;
 
 /// What clients may use, and how long.

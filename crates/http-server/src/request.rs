@@ -13,31 +13,34 @@ use actix_web::{
 };
 use tokio::time::timeout;
 
-/// Maximum length of path and query, in bytes. RFC 9110 recommends at least 8,000.
-const MAX_URI_BYTES: usize = 8 * 1024;
+/// How large a request may be, and how long its body may take.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// Maximum length of path and query, in bytes.
+    pub uri: usize,
+    /// Maximum number of headers.
+    pub headers: usize,
+    /// Maximum total length of header names and values, in bytes.
+    pub head: usize,
+    /// Time limit for a body, counted from the end of the head.
+    pub body: Duration,
+}
 
-/// Maximum number of headers. A browser behind two proxies sends about thirty.
-const MAX_HEADERS: usize = 64;
-
-/// Maximum total length of header names and values, in bytes. Browsers accept cookies of up to 4 KiB each.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-
-/// Maximum length of a body, in bytes. Plenty for forms; raise it for uploads. actix-web's extractors also use it.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
-
-/// Time limit for a body, counted from the end of the head.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Answers 414, 431, 413 or 408 to a request that exceeds the limits. Otherwise, reads the whole body and passes it on.
-pub async fn request_limits(
+/// A middleware function that answers 414, 431, 413 or 408 to a request that exceeds the limits. Otherwise, it reads the whole
+/// body and passes it on. The maximum length of a body is that of the app's [`PayloadConfig`](actix_web::web::PayloadConfig).
+///
+/// # Errors
+/// Returns the errors of `next`.
+pub async fn limit_request(
+    limits: &RequestLimits,
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Some(status) = too_large(&request) {
+    if let Some(status) = too_large(limits, &request) {
         return Ok(refuse(request, status));
     }
     if !matches!(request.parts().1, Payload::None) {
-        match timeout(BODY_TIMEOUT, request.extract::<Bytes>()).await {
+        match timeout(limits.body, request.extract::<Bytes>()).await {
             Ok(Ok(body)) => {
                 // The body is decompressed now.
                 request.headers_mut().remove(header::CONTENT_ENCODING);
@@ -50,12 +53,12 @@ pub async fn request_limits(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-fn too_large(request: &ServiceRequest) -> Option<StatusCode> {
+fn too_large(limits: &RequestLimits, request: &ServiceRequest) -> Option<StatusCode> {
     let headers = request.headers();
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI_BYTES) {
+    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > limits.uri) {
         Some(StatusCode::URI_TOO_LONG)
-    } else if headers.len() > MAX_HEADERS || head > MAX_HEAD_BYTES {
+    } else if headers.len() > limits.headers || head > limits.head {
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     } else {
         None

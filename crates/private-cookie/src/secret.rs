@@ -1,4 +1,4 @@
-//! The secrets that encrypt the session cookie, from the environment or from a file.
+//! The secrets that encrypt the cookie.
 
 use std::{
     fmt, fs,
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha512};
 /// Minimum length of a secret, in characters. 32 characters of `openssl rand -hex 16` are 128 bits.
 const MIN_SECRET_LENGTH: usize = 32;
 
-/// The keys for the session cookie. The first one encrypts, and all of them decrypt. `Debug` only prints their number.
+/// The keys for the cookie. The first one encrypts, and all of them decrypt. `Debug` only prints their number.
 #[derive(Clone)]
 pub struct SecretKeys(Vec<Key>);
 

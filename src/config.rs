@@ -1,7 +1,5 @@
 //! The configuration, read from environment variables when the app starts.
 
-mod secret;
-
 use std::{
     fmt,
     net::SocketAddr,
@@ -16,7 +14,7 @@ use std::{
 use forwarded::TrustedProxies;
 use sqlx::postgres::PgConnectOptions;
 
-pub use secret::SecretKeys;
+pub use private_cookie::SecretKeys;
 
 /// The settings that differ between deployments. Each field documents its variable, its default and its effect.
 #[derive(Clone, Debug)]
