@@ -3,6 +3,7 @@
 
 mod blackhole;
 mod client;
+mod connections;
 mod crashes;
 mod limits;
 mod log;

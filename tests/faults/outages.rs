@@ -15,7 +15,7 @@ use crate::{
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
-const PREFETCH: &str = "Sec-Purpose: prefetch\r\n";
+pub const PREFETCH: &str = "Sec-Purpose: prefetch\r\n";
 
 /// During an outage, new and returning visitors soon get an error page, and what needs no database works. Afterwards, the
 /// session and its count are still there.
@@ -51,7 +51,7 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
 }
 
 /// Sends concurrent requests for `/` with these headers, each on a connection of its own, with the cookie of this visitor.
-fn at_once(app: &App, requests: usize, headers: &str, visitor: &Visitor) -> Vec<Answer> {
+pub fn at_once(app: &App, requests: usize, headers: &str, visitor: &Visitor) -> Vec<Answer> {
     thread::scope(|scope| {
         let ask = || app.visitor_with(visitor.cookie.clone()).try_get_with("/", headers);
         let threads = (0..requests).map(|_| scope.spawn(ask)).collect::<Vec<_>>();
