@@ -5,13 +5,14 @@ use actix_web::{
     body::MessageBody,
     cookie::time::Duration,
     dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse},
-    middleware::from_fn,
+    middleware::{Condition, from_fn},
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
 use sqlx::PgPool;
 
 use crate::{
     Config, PgSessionStore,
+    metrics::count_request,
     middleware::{
         deadline::{PAGE_DEADLINE, deadline},
         error_pages::error_pages,
@@ -75,6 +76,7 @@ pub fn build(
     layers! { app;
         // First, because it gives the request its ID, which is part of every log line of the other layers.
         request_log(),
+        Condition::new(config.metrics_address.is_some(), from_fn(count_request)),
         // Outside the error pages, because they need the headers, too.
         from_fn(security_headers),
         // Outside everything that can fail.

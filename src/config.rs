@@ -51,6 +51,9 @@ pub struct Config {
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
     /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
     pub trusted_proxies: TrustedProxies,
+    /// `METRICS_ADDRESS` (none): address and port that serves metrics for Prometheus, such as `127.0.0.1:9090`. It must not
+    /// be public.
+    pub metrics_address: Option<SocketAddr>,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
     /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
@@ -107,17 +110,15 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
-        let optional = |url: &str| if url.is_empty() { Ok(None) } else { database_url(url).map(Some) };
-        let migration_database_url = read.parse("MIGRATION_DATABASE_URL", "", optional);
+        let migration_database_url = read.parse("MIGRATION_DATABASE_URL", "", optional(database_url));
         let database_url = read.parse("DATABASE_URL", EXAMPLE_URL, database_url);
         if read.get("DATABASE_URL").is_none() {
             read.problems.push(format!("DATABASE_URL: is not set; it could be {EXAMPLE_URL}"));
         }
         let database_max_connections = read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000));
         let workers = read.parse("WORKERS", &default_workers(), number(1..=64));
-        let bind_address = read.parse("BIND_ADDRESS", "127.0.0.1:8080", |value| {
-            value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
-        });
+        let bind_address = read.parse("BIND_ADDRESS", "127.0.0.1:8080", address);
+        let metrics_address = read.parse("METRICS_ADDRESS", "", optional(address));
         let session_idle_timeout = read.parse("SESSION_IDLE_TIMEOUT", "30m", duration);
         let session_max_age = read.parse("SESSION_MAX_AGE", "8h", duration);
         if session_idle_timeout > session_max_age {
@@ -143,6 +144,7 @@ impl Config {
                 cookie_secure,
                 new_sessions_per_minute: NonZeroU32::new(new_sessions),
                 trusted_proxies,
+                metrics_address,
                 log_format,
                 log_filter,
             }),
@@ -187,6 +189,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         };
         keys.map_err(|accepts| self.problems.push(format!("{name}: must be {accepts}"))).ok()
     }
+}
+
+/// Makes a setting optional: an empty value is none.
+fn optional<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {
+    move |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
 }
 
 fn database_url(value: &str) -> Result<DatabaseUrl, String> {

@@ -38,6 +38,7 @@ impl SessionLimit {
             address => address,
         };
         limiter.check_key(&(self.seed.hash_one(client) as u16)).map_err(|refused| {
+            metrics::counter!("sessions_refused_total").increment(1);
             tracing::warn!(%client, "refused a new session: this client has started too many");
             let wait = refused.wait_time_from(DefaultClock::default().now());
             Error::TooManySessions { retry_after: wait.as_secs() + 1 }

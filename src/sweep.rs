@@ -3,6 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use anyhow::Context;
+use metrics::counter;
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
@@ -59,7 +60,11 @@ pub async fn run(pool: PgPool, max_age: Duration, interval: Range<Duration>) {
         sleep(rand::random_range(interval.clone())).await;
         match sweep(&pool, max_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
-            Ok(Swept { sessions, visitors }) => tracing::info!(sessions, visitors, "swept expired rows"),
+            Ok(Swept { sessions, visitors }) => {
+                counter!("sessions_swept_total").increment(sessions);
+                counter!("visitors_swept_total").increment(visitors);
+                tracing::info!(sessions, visitors, "swept expired rows");
+            }
             Err(error) => tracing::warn!(error = format!("{error:#}"), "the sweep failed; trying again"),
         }
     }

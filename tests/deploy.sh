@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the files in deploy/, and runs the app behind nginx, HAProxy and Caddy with those files. Needs these three,
-# systemd-analyze, curl, openssl, and Python 3.11 with pip. Prints a line for each check, and stops at the first that
+# systemd-analyze, promtool, curl, openssl, and Python 3.11 with pip. Prints a line for each check, and stops at the first that
 # fails. Takes about half a minute after the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -71,16 +71,25 @@ echo "ok  the app accepts the settings of compose.caddy.yml, fly.toml, kubernete
 
 if docker compose version >/dev/null 2>&1; then
   DOMAIN=app.example.org docker compose -f docker-compose.yml -f deploy/compose.caddy.yml config --quiet
-  echo "ok  compose.caddy.yml extends docker-compose.yml"
+  docker compose -f docker-compose.yml -f deploy/compose.metrics.yml config --quiet
+  echo "ok  compose.caddy.yml and compose.metrics.yml extend docker-compose.yml"
 else
-  echo "SKIPPED  compose.caddy.yml extends docker-compose.yml: docker compose is missing"
+  echo "SKIPPED  compose.caddy.yml and compose.metrics.yml extend docker-compose.yml: docker compose is missing"
+fi
+
+if command -v promtool >/dev/null; then
+  promtool check config deploy/metrics/prometheus.yml >/dev/null
+  promtool test rules deploy/metrics/alerts.test.yml >/dev/null
+  echo "ok  the alert rules fire when they should, and only then"
+else
+  missing promtool "the alert rules fire when they should, and only then"
 fi
 
 ### The app behind the proxies
 
-read -r app nginx nginx_http haproxy haproxy_http caddy caddy_http closed < <(python3 - <<'PYTHON'
+read -r metrics app nginx nginx_http haproxy haproxy_http caddy caddy_http closed < <(python3 - <<'PYTHON'
 import socket
-sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(8)]
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(9)]
 print(*(s.getsockname()[1] for s in sockets))
 PYTHON
 )
@@ -91,7 +100,7 @@ cat "$CERTIFICATE" "$work/key.pem" >"$work/both.pem"
 
 # The proxies' address is 127.0.0.1. This network is larger, so that the app would believe a header that a visitor from
 # it has forged, if the proxy passed it on.
-export BIND_ADDRESS=127.0.0.1:$app TRUSTED_PROXIES=127.0.0.0/24 COOKIE_SECURE=true LOG_FORMAT=json
+export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PROXIES=127.0.0.0/24 COOKIE_SECURE=true LOG_FORMAT=json
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev
 
@@ -188,6 +197,12 @@ serves haproxy "$haproxy" "$haproxy_http" 2 301
 serves caddy "$caddy" "$caddy_http" 3 308
 limits_connections nginx "$nginx" 1 429
 limits_connections haproxy "$haproxy" 2 000
+
+curl -fsS "http://127.0.0.1:$metrics/metrics" >"$work/metrics"
+for name in $(grep -ohE '[a-z_]+\{job=\\?"app' deploy/metrics/alerts.yml deploy/metrics/dashboard.json | sed 's/{.*//' |
+  grep -vx up | sort -u); do
+  is "the app has the metric $name of the alerts and the dashboard" 1 "$(grep -cm1 "^$name[{ ]" "$work/metrics")"
+done
 
 # /health/live is always 200, so a 503 is the proxy's own.
 PSQLRC=/dev/null cargo dev psql -q -c "set lock_timeout = 0; set statement_timeout = 0; begin; lock table visitors;

@@ -1,13 +1,19 @@
 //! Logs one line for each request, and gives all log lines of a request the same ID.
 
+use std::net::SocketAddr;
+
 use actix_web::{
     HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
+    web::Data,
 };
+use forwarded::trace_id;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
+
+use crate::Config;
 
 /// Returns the middleware that logs requests.
 pub fn request_log() -> TracingLogger<RequestLog> {
@@ -27,9 +33,14 @@ pub struct RequestLog;
 impl RootSpanBuilder for RequestLog {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().copied();
+        let proxies = request.app_data::<Data<Config>>().map(|config| &config.trusted_proxies);
+        let is_trusted = |peer: SocketAddr| proxies.is_some_and(|proxies| proxies.contains(peer.ip()));
+        let trace_id =
+            request.peer_addr().filter(|peer| is_trusted(*peer)).and_then(|_| trace_id(request.headers()));
         tracing::info_span!(
             "request",
             id = id.map(tracing::field::display),
+            trace_id,
             method = truncated(request.method().as_str(), 16),
             path = truncated(request.path(), 256),
         )

@@ -20,18 +20,24 @@ pub async fn live() -> HttpResponse {
 
 /// Answers 200 if the app can serve a visit, or else 503. The log says why, each time the reason changes.
 pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpResponse {
-    let can_serve = readiness.is_ready() && {
-        let problem = match timeout(READY_TIMEOUT, check_database(&pool)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
-        };
-        let is_ready = problem.is_none();
-        readiness.report(problem);
-        is_ready
-    };
+    let can_serve = can_serve(&readiness, &pool).await;
     let mut response = if can_serve { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.content_type(ContentType::plaintext()).body(if can_serve { "ready\n" } else { "not ready\n" })
+}
+
+/// Returns whether the app can serve a visit. Logs why not, each time the reason changes.
+pub(crate) async fn can_serve(readiness: &Readiness, pool: &PgPool) -> bool {
+    if !readiness.is_ready() {
+        return false;
+    }
+    let problem = match timeout(READY_TIMEOUT, check_database(pool)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
+    };
+    let is_ready = problem.is_none();
+    readiness.report(problem);
+    is_ready
 }
 
 /// Runs the statements of a visit, a login and a logout on no rows. This fails if a table or a right is missing, and on a

@@ -9,7 +9,7 @@ use anyhow::Context;
 use http_server::{HttpServer, Limits, RequestLimits, Stopper};
 use sqlx::PgPool;
 
-use crate::{Config, Dependencies, app, database, sweep};
+use crate::{Config, Dependencies, app, database, metrics, sweep};
 
 pub use stop::Readiness;
 
@@ -47,6 +47,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(?config, "starting");
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));
     let config = dependencies.config.clone();
+    if let Some(address) = config.metrics_address {
+        let address = metrics::serve(address, &dependencies)
+            .with_context(|| format!("METRICS_ADDRESS: can't listen on {address}"))?;
+        tracing::info!("metrics are at http://{address}/metrics");
+    }
     let readiness = dependencies.readiness.clone();
     let pool = dependencies.pool.clone();
 

@@ -60,6 +60,7 @@ impl PgSessionStore {
         )
         .execute(&mut *acquire(&self.pool).await?)
         .await?;
+        metrics::counter!("sessions_ended_total").increment(deleted.rows_affected());
         Ok(deleted.rows_affected())
     }
 }

@@ -8,6 +8,7 @@ use actix_session::storage::{
 use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
 use batcher::{Batcher, acquire};
+use metrics::counter;
 use sqlx::{PgPool, postgres::types::PgInterval};
 use uuid::Uuid;
 
@@ -179,6 +180,7 @@ impl SessionStore for PgSessionStore {
         let id = SessionId::hash(key.as_ref());
         let session = NewSession { id, state, owner, ttl: interval(*ttl) };
         self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
+        counter!("sessions_started_total").increment(1);
         Ok(key)
     }
 
@@ -227,7 +229,9 @@ impl SessionStore for PgSessionStore {
         let id = SessionId::hash(key.as_ref());
         let delete = sqlx::query!("delete from sessions where id = $1", &id.0);
         let deleted = async { delete.execute(&mut *acquire(&self.pool).await?).await };
-        deleted.await.map(|_| ()).context("delete a session").map_err(logged(identity))
+        let deleted = deleted.await.context("delete a session").map_err(logged(identity))?;
+        counter!("sessions_ended_total").increment(deleted.rows_affected());
+        Ok(())
     }
 }
 
@@ -243,6 +247,7 @@ fn encode(state: &SessionState) -> anyhow::Result<String> {
 /// Logs a failure here, because actix-session drops the cause.
 fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error) -> E {
     |error| {
+        counter!("session_store_errors_total").increment(1);
         tracing::error!(error = format!("{error:#}"), "the session store failed");
         wrap(error)
     }

@@ -7,6 +7,7 @@ mod connections;
 mod crashes;
 mod limits;
 mod log;
+mod metrics;
 mod outages;
 mod panics;
 mod program;

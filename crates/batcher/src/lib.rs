@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod acquire;
+mod measure;
 mod worker;
 
 use std::{
@@ -17,7 +18,7 @@ use tokio::{
         mpsc::{self, error::TrySendError},
         oneshot,
     },
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 pub use acquire::{acquire, is_alive};
@@ -116,7 +117,7 @@ impl<S: Statement> Batcher<S> {
     /// Panics outside a Tokio runtime.
     pub async fn call(&self, item: S::Item) -> Result<S::Output, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue().try_send(Job { item, reply }).map_err(|error| match error {
+        self.queue().try_send(Job { item, reply, arrival: Instant::now() }).map_err(|error| match error {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Closed(_) => Error::Panicked,
         })?;

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive};
+use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive, measure::Measure};
 
 /// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
 /// PostgreSQL works on one half while the callers process the results of the other. At 64 connections, this handles 3.5
@@ -19,6 +19,7 @@ const UNDIVIDED: usize = 32;
 pub(crate) struct Job<S: Statement> {
     pub item: S::Item,
     pub reply: Reply<S>,
+    pub arrival: Instant,
 }
 
 type Reply<S> = oneshot::Sender<Result<<S as Statement>::Output, Error>>;
@@ -28,21 +29,24 @@ pub(crate) struct Worker<S> {
     statement: Arc<S>,
     /// The connection, and when it was last used.
     connection: Option<(PgConnection, Instant)>,
+    measure: Measure,
 }
 
 impl<S: Statement> Worker<S> {
     pub fn new(options: PgConnectOptions, statement: Arc<S>) -> Self {
-        Self { options, statement, connection: None }
+        Self { options, statement, connection: None, measure: Measure::of::<S>() }
     }
 
     /// Answers jobs until all senders of the queue are dropped.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Job<S>>) {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         while let Some(first) = queue.recv().await {
+            let arrival = first.arrival;
             jobs.push(first);
             // The rest of the batch is already in the queue, so this doesn't wait.
-            let others = batch_size(1 + queue.len()) - 1;
-            queue.recv_many(&mut jobs, others).await;
+            let waiting = 1 + queue.len();
+            queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
+            self.measure.batch(jobs.len(), waiting, arrival);
 
             let (items, mut callers): (Vec<_>, VecDeque<_>) =
                 jobs.drain(..).filter(|job| !job.reply.is_closed()).map(|job| (job.item, job.reply)).unzip();

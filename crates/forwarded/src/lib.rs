@@ -49,6 +49,24 @@ impl TrustedProxies {
     }
 }
 
+/// Returns the trace ID of a `traceparent` header, or `None` if the header isn't valid.
+///
+/// See [W3C Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all("traceparent");
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let mut fields = value.split('-');
+    let mut field = |length: usize| {
+        let is_hex = |field: &&str| field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        fields.next().filter(|field| field.len() == length).filter(is_hex)
+    };
+    let (version, trace, parent, _flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
+    let is_zero = |id: &str| id.bytes().all(|byte| byte == b'0');
+    // Later versions may add fields. Version ff is invalid.
+    let is_known = if version == "00" { fields.next().is_none() } else { version != "ff" };
+    (is_known && !is_zero(trace) && !is_zero(parent)).then_some(trace)
+}
+
 impl FromStr for TrustedProxies {
     /// A description of a valid list.
     type Err = String;
