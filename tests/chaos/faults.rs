@@ -1,0 +1,101 @@
+//! What goes wrong. Each fault returns when it is over, and says what it did, or returns `None` if it isn't possible here.
+
+use std::{thread, time::Duration};
+
+use rand::{RngExt, rngs::StdRng};
+
+use crate::{
+    stage::{Stage, signal},
+    visitor::Load,
+};
+
+type Fault = fn(&mut Stage, &Load, &mut StdRng) -> Option<String>;
+
+pub const ALL: [(&str, Fault); 7] = [
+    ("PostgreSQL is killed", kill_postgres),
+    ("PostgreSQL is suspended", suspend_postgres),
+    ("a replica is killed", kill_replica),
+    ("a replica is suspended", suspend_replica),
+    ("connections to PostgreSQL are dropped", drop_connections),
+    ("PgBouncer is killed", kill_pooler),
+    ("the disk is full", fill_disk),
+];
+
+fn wait(random: &mut StdRng) -> String {
+    let time = Duration::from_millis(random.random_range(200..3_000));
+    thread::sleep(time);
+    format!(" for {time:.1?}")
+}
+
+fn kill_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
+    stage.postgres.kill9().expect("killed");
+    let time = wait(random);
+    stage.postgres.restart().expect("restarted");
+    Some(time)
+}
+
+fn suspend_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
+    // The main process first, so that it starts no others.
+    signal("STOP", &[stage.postgres.pid()]);
+    let mut all = dev::process::children(stage.postgres.pid());
+    all.push(stage.postgres.pid());
+    signal("STOP", &all);
+    let time = wait(random);
+    signal("CONT", &all);
+    Some(time)
+}
+
+fn kill_replica(stage: &mut Stage, load: &Load, random: &mut StdRng) -> Option<String> {
+    let number = random.random_range(0..stage.replicas.len());
+    let replica = &mut stage.replicas[number];
+    load.leaves(replica.address);
+    replica.kill();
+    let time = wait(random);
+    replica.restart();
+    while !replica.is_ready() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    load.returns(replica.address);
+    Some(format!(" (number {number}){time}"))
+}
+
+fn suspend_replica(stage: &mut Stage, load: &Load, random: &mut StdRng) -> Option<String> {
+    let number = random.random_range(0..stage.replicas.len());
+    let replica = &stage.replicas[number];
+    let pid = replica.pid()?;
+    load.leaves(replica.address);
+    signal("STOP", &[pid]);
+    let time = wait(random);
+    signal("CONT", &[pid]);
+    load.returns(replica.address);
+    Some(format!(" (number {number}){time}"))
+}
+
+fn drop_connections(stage: &mut Stage, _: &Load, _: &mut StdRng) -> Option<String> {
+    Some(format!(" ({} of them)", stage.proxy.drop_all()))
+}
+
+fn kill_pooler(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
+    let pooler = stage.pooler.as_mut()?;
+    pooler.kill();
+    let time = wait(random);
+    pooler.restart();
+    Some(time)
+}
+
+/// PostgreSQL needs a new file for its log, and can't get one.
+fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
+    let disk = stage.disk.as_ref()?;
+    disk.fill();
+    let mut switch = stage.postgres.client("psql");
+    switch.args(["-Xq", "-c", "select pg_switch_wal()", "-c", "select pg_switch_wal()"]);
+    let _ = switch.output();
+    let time = wait(random);
+    disk.free();
+    // PostgreSQL ends if it can't write its log, and an operator starts it again.
+    if !dev::process::is_running(stage.postgres.pid()) {
+        stage.postgres.restart().expect("restarted");
+        return Some(format!("{time}, and PostgreSQL ended"));
+    }
+    Some(time)
+}
