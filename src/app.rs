@@ -12,7 +12,6 @@ use sqlx::PgPool;
 
 use crate::{
     Config, PgSessionStore,
-    metrics::measure_request,
     middleware::{
         deadline::{PAGE_DEADLINE, deadline},
         error_pages::error_pages,
@@ -76,7 +75,7 @@ pub fn build(
     layers! { app;
         // First, because it gives the request its ID, which is part of every log line of the other layers.
         request_log(),
-        Condition::new(config.metrics_address.is_some(), from_fn(measure_request)),
+        Condition::new(config.metrics_address.is_some(), from_fn(metrics_server::measure)),
         // Outside the error pages, because they need the headers, too.
         from_fn(security_headers),
         // Outside everything that can fail.
