@@ -20,7 +20,7 @@ use crate::{
         security_headers::security_headers,
         session_cookie::{SessionCookie, session_cookie},
     },
-    pages::{assets, health, logout, visits, welcome},
+    pages::{assets, experiments, health, logout, visits, welcome},
     server::{MAX_BODY_BYTES, REQUEST_LIMITS, Readiness},
     session_limit::SessionLimit,
     visitors::VisitCounter,
@@ -35,6 +35,12 @@ pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
         .service(get("/health/live", health::live))
         .service(get("/health/ready", health::ready))
         .configure(assets::routes);
+    if pages.dependencies.config.experiments {
+        config.service(pages.page(get("/experiments", experiments::get), PAGE_DEADLINE)).service(pages.page(
+            web::resource("/experiments/{name}").route(web::post().to(experiments::post)),
+            PAGE_DEADLINE,
+        ));
+    }
 }
 
 /// Wraps a service in layers. A request passes through them in this order.

@@ -51,9 +51,10 @@ pub struct Config {
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
     /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
     pub trusted_proxies: TrustedProxies,
-    /// `METRICS_ADDRESS` (none): address and port that serves metrics for Prometheus, such as `127.0.0.1:9090`. It must not
-    /// be public.
+    /// `METRICS_ADDRESS` (none): private address and port that serves metrics, such as `127.0.0.1:9090`.
     pub metrics_address: Option<SocketAddr>,
+    /// `EXPERIMENTS` (`false`): with `true`, visitors can experiment with their own sessions at `/experiments`.
+    pub experiments: bool,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
     /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
@@ -124,10 +125,10 @@ impl Config {
         if session_idle_timeout > session_max_age {
             read.problems.push("SESSION_IDLE_TIMEOUT: must not be longer than SESSION_MAX_AGE".into());
         }
-        let cookie_secure =
-            read.parse("COOKIE_SECURE", "true", |value| value.parse().map_err(|_| "true or false".into()));
+        let cookie_secure = read.parse("COOKIE_SECURE", "true", boolean);
         let new_sessions = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000));
         let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
+        let experiments = read.parse("EXPERIMENTS", "false", boolean);
         let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
         let log_filter = read.parse("RUST_LOG", LOG_FILTER, log_filter);
         // Read last, because this may create a file.
@@ -145,6 +146,7 @@ impl Config {
                 new_sessions_per_minute: NonZeroU32::new(new_sessions),
                 trusted_proxies,
                 metrics_address,
+                experiments,
                 log_format,
                 log_filter,
             }),
@@ -226,6 +228,10 @@ fn duration(value: &str) -> Result<Duration, String> {
     // Whole seconds, because PostgreSQL would reject nanoseconds.
     let duration = duration.filter(|duration| duration.subsec_nanos() == 0);
     duration.ok_or_else(|| "a duration in whole seconds, such as 30m or 8h, from 1m to 400d".into())
+}
+
+fn boolean(value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| "true or false".into())
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {

@@ -14,7 +14,7 @@ pub mod app;
 pub mod config;
 pub mod database;
 pub mod error;
-pub mod metrics;
+mod metrics;
 pub mod middleware;
 pub mod pages;
 pub mod server;

@@ -17,9 +17,6 @@ const COUNTERS: [(&str, &str); 7] = [
 ];
 
 /// Serves the metrics on `address`. Returns the address with the port that was chosen.
-///
-/// # Errors
-/// Returns an error if the address can't be used.
 pub fn serve(address: SocketAddr, dependencies: &Dependencies) -> io::Result<SocketAddr> {
     let (pool, readiness) = (dependencies.pool.clone(), dependencies.readiness.clone());
     metrics_server::serve(address, &COUNTERS, async move || {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use batcher::{Batcher, Statement, acquire};
-use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
+use sqlx::{Execute, PgConnection, PgPool, postgres::types::PgInterval};
 use uuid::Uuid;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
@@ -33,6 +33,34 @@ impl VisitCounter {
     }
 }
 
+/// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
+///
+/// The lock timeout is part of the statement because a setting of the connection would be lost behind a pooler. It is
+/// longer than another app server's commit usually takes.
+macro_rules! count_visits {
+    ($ids:expr, $counts:expr) => {
+        sqlx::query!(
+            "
+            insert into visitors (id, visits)
+            select id, 1 + added
+            from unnest($1::uuid[], $2::bigint[]) as visit (id, added)
+            where (select set_config('lock_timeout', '100ms', true)) is not null
+            on conflict (id) do update
+            set visits = visitors.visits + excluded.visits - 1,
+                last_visit_at = now()
+            returning id, visits
+            ",
+            $ids,
+            $counts,
+        )
+    };
+}
+
+/// Returns the SQL that counts visits, for the page that explains it.
+pub fn count_sql() -> String {
+    count_visits!(&[], &[]).sql().as_str().to_owned()
+}
+
 struct CountVisits;
 
 impl Statement for CountVisits {
@@ -46,26 +74,7 @@ impl Statement for CountVisits {
             *added.entry(*visitor).or_default() += 1;
         }
         let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        // Adds each visitor's new visits. A new row also counts the first visit, which had no row.
-        //
-        // The lock timeout is part of the statement because a setting of the connection would be lost behind a pooler. It
-        // is longer than another app server's commit usually takes.
-        let rows = sqlx::query!(
-            "
-            insert into visitors (id, visits)
-            select id, 1 + added
-            from unnest($1::uuid[], $2::bigint[]) as visit (id, added)
-            where (select set_config('lock_timeout', '100ms', true)) is not null
-            on conflict (id) do update
-            set visits = visitors.visits + excluded.visits - 1,
-                last_visit_at = now()
-            returning id, visits
-            ",
-            &ids,
-            &counts,
-        )
-        .fetch_all(connection)
-        .await?;
+        let rows = count_visits!(&ids, &counts).fetch_all(connection).await?;
         // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
         let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
         let mut counts = Vec::with_capacity(visitors.len());

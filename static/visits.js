@@ -1,4 +1,4 @@
-// Counts down the time until the session expires. The page works without this script.
+// Counts down until the session expires, and adds the visitor's local time. The page works without this script.
 const life = document.querySelector("[data-seconds]");
 const bar = document.getElementById("left");
 const words = document.getElementById("in");
@@ -16,3 +16,9 @@ function tick() {
 }
 
 const timer = setInterval(tick, 1000);
+
+for (const time of document.querySelectorAll(".clocks time")) {
+  const local = document.createElement("span");
+  local.textContent = new Date(time.dateTime).toLocaleTimeString() + " local time";
+  time.after(local);
+}

@@ -1,7 +1,5 @@
 //! Logs one line for each request, and gives all log lines of a request the same ID.
 
-use std::net::SocketAddr;
-
 use actix_web::{
     HttpMessage, HttpRequest,
     body::MessageBody,
@@ -9,7 +7,6 @@ use actix_web::{
     http::StatusCode,
     web::Data,
 };
-use forwarded::trace_id;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
@@ -33,10 +30,8 @@ pub struct RequestLog;
 impl RootSpanBuilder for RequestLog {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let id = request.extensions().get::<RequestId>().copied();
-        let proxies = request.app_data::<Data<Config>>().map(|config| &config.trusted_proxies);
-        let is_trusted = |peer: SocketAddr| proxies.is_some_and(|proxies| proxies.contains(peer.ip()));
-        let trace_id =
-            request.peer_addr().filter(|peer| is_trusted(*peer)).and_then(|_| trace_id(request.headers()));
+        let config = request.app_data::<Data<Config>>().expect("all apps have it");
+        let trace_id = config.trusted_proxies.trace_id(request.headers(), request.peer_addr());
         tracing::info_span!(
             "request",
             id = id.map(tracing::field::display),

@@ -1,6 +1,8 @@
 //! The session cookie: its name, its attributes and its layer. [`private_cookie`] finds it among the cookies that a browser
 //! sends.
 
+use std::time::{Duration as StdDuration, Instant};
+
 use actix_session::{
     SessionMiddleware,
     config::{BrowserSession, CookieContentSecurity},
@@ -37,6 +39,10 @@ pub struct PresentedCookie {
     pub value: String,
     /// The session's key.
     key: String,
+    /// How long it took to decrypt the value.
+    pub decrypted_in: StdDuration,
+    /// When the search for the session began.
+    pub since: Instant,
 }
 
 impl PresentedCookie {
@@ -53,10 +59,16 @@ pub async fn session_cookie(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begin = Instant::now();
     let Some(Found { value, text: key }) = cookie.private.select(request.headers_mut()) else {
         return next.call(request).await;
     };
-    request.extensions_mut().insert(PresentedCookie { value, key: key.clone() });
+    request.extensions_mut().insert(PresentedCookie {
+        value,
+        key: key.clone(),
+        decrypted_in: begin.elapsed(),
+        since: Instant::now(),
+    });
     let mut response = next.call(request).await?;
     // In the meantime, the browser may have received a newer key from a response that overtook this one.
     cookie.private.remove_repeated(response.headers_mut(), &key);
@@ -87,6 +99,11 @@ impl SessionCookie {
             // The store resets the idle timer itself, so no `update_ttl` is needed.
             .session_lifecycle(BrowserSession::default().state_ttl(idle_timeout))
             .build()
+    }
+
+    /// Returns the key in a cookie's value, if it is valid. Its session may have ended.
+    pub fn key_in(&self, value: &str) -> Option<String> {
+        self.private.text_of(Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?.value())
     }
 
     /// Returns the cookie that makes a browser delete its session cookie.

@@ -26,15 +26,14 @@ struct File {
     hash: String,
 }
 
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
     [
-        File::new("/static/app.css", "text/css; charset=utf-8", include_bytes!("../../static/app.css")),
-        File::new("/static/visits.css", "text/css; charset=utf-8", include_bytes!("../../static/visits.css")),
-        File::new(
-            "/static/visits.js",
-            "text/javascript; charset=utf-8",
-            include_bytes!("../../static/visits.js"),
-        ),
+        File::new("/static/app.css", CSS, include_bytes!("../../static/app.css")),
+        File::new("/static/visits.css", CSS, include_bytes!("../../static/visits.css")),
+        File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ]
 });

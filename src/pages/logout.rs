@@ -23,7 +23,7 @@ struct Logout {
 }
 
 /// Logs out if the visitor followed a link on this site or typed the address, or if the client doesn't say (an old
-/// browser, a script). A link on another site, an image or a prefetch only shows the page.
+/// browser, a script). A link on another site, an image or a prefetch only shows the page, and so does `?confirm`.
 pub async fn get(
     request: HttpRequest,
     session: TypedSession,
@@ -31,7 +31,7 @@ pub async fn get(
 ) -> Result<HttpResponse, Error> {
     let is_link = request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document");
     let is_asked_for = is_link && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
-    if is_seen(&request) && is_asked_for {
+    if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
     let id = request.extensions().get::<PresentedCookie>().and_then(PresentedCookie::session_id);

@@ -2,11 +2,14 @@
 
 pub mod assets;
 pub mod error;
+pub mod experiments;
 pub mod flash;
 pub mod health;
 pub mod logout;
 pub mod visits;
 pub mod welcome;
+
+use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -58,6 +61,11 @@ pub fn redirect(path: &str) -> HttpResponseBuilder {
 /// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
 fn short(id: Uuid) -> String {
     id.as_simple().to_string().split_off(24)
+}
+
+/// Formats a short time, such as `0.42 ms`.
+fn milliseconds(time: &Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
 /// Returns whether a person sees the response. HEAD shows nothing, and a [prefetch][purpose] may never be shown.

@@ -1,6 +1,9 @@
 //! `GET /visits`: the visit count and the visitor's own session. It counts no visit and starts no session.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -9,12 +12,13 @@ use actix_web::{
 };
 use askama::Template;
 use batcher::acquire;
-use serde::Serialize;
+use serde_json::json;
+use source_line::{SourceLine, source_line};
 use sqlx::{PgPool, postgres::types::PgInterval};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Layout, page, short};
+use super::{Layout, milliseconds, page, short};
 use crate::{
     Config, Error,
     middleware::session_cookie::{PresentedCookie, SessionCookie},
@@ -28,21 +32,32 @@ struct Visits {
     session: Option<SessionView>,
 }
 
-#[derive(Serialize)]
-struct Summary {
-    user_id: Uuid,
-    visits: i64,
-    expires_at: String,
-    ends_at: String,
-}
-
 struct SessionView {
     user_id: Uuid,
     cookie: Arc<SessionCookie>,
-    cookie_value: String,
+    presented: PresentedCookie,
+    /// How long it took to find the session.
+    found_in: Duration,
     id: SessionId,
     row: Row,
     config: Arc<Config>,
+}
+
+/// Where each step of the page happens.
+static SOURCES: LazyLock<[SourceLine; 7]> = LazyLock::new(|| {
+    [
+        source_line!("src/middleware/session_cookie.rs", "pub fn middleware"),
+        source_line!("crates/private-cookie/src/lib.rs", "pub fn select"),
+        source_line!("src/session/id.rs", "fn hash"),
+        source_line!("src/session/statements.rs", "macro_rules! live_sessions"),
+        source_line!("src/session/data.rs", "pub struct SessionData"),
+        source_line!("src/visitors.rs", "macro_rules! count_visits"),
+        source_line!("src/middleware/security_headers.rs", "const HEADERS"),
+    ]
+});
+
+fn source(step: &usize) -> &'static SourceLine {
+    &SOURCES[step - 1]
 }
 
 /// Shows this browser's session, or a link to start one. With `Accept: application/json`, returns the count and
@@ -54,19 +69,20 @@ pub async fn get(
     config: Data<Config>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let presented = request.extensions().get::<PresentedCookie>().map(|c| (c.value.clone(), c.session_id()));
+    let presented = request.extensions().get::<PresentedCookie>().cloned();
     let mut view = None;
-    if let (Some(user_id), Some((cookie_value, Some(id)))) = (session.user_id(), presented) {
+    if let (Some(user_id), Some(presented)) = (session.user_id(), presented)
+        && let Some(id) = presented.session_id()
+    {
+        let found_in = presented.since.elapsed();
         let row = find(&pool, id, user_id, &config).await?;
         let (cookie, config) = (cookie.into_inner(), config.into_inner());
-        view = row.map(|row| SessionView { user_id, cookie, cookie_value, id, row, config });
+        view = row.map(|row| SessionView { user_id, cookie, presented, found_in, id, row, config });
     }
     if Accept::parse(&request).is_ok_and(|accept| accept.preference() == ContentType::json().0) {
-        let summary = view.map(|SessionView { user_id, row, .. }| Summary {
-            user_id,
-            visits: row.visits,
-            expires_at: iso(&row.expires_at),
-            ends_at: iso(&row.ends_at),
+        let summary = view.map(|SessionView { user_id, row, .. }| {
+            let [expires_at, ends_at] = [row.expires_at, row.ends_at].map(|time| iso(&time));
+            json!({ "user_id": user_id, "visits": row.visits, "expires_at": expires_at, "ends_at": ends_at })
         });
         return Ok(HttpResponse::Ok().json(summary));
     }

@@ -1,14 +1,16 @@
 //! `GET /`: the welcome page. It starts a session for a new visitor and counts a visit.
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Layout, is_seen, page, short};
+use super::{Layout, is_seen, milliseconds, page, short};
 use crate::{
     Error,
-    middleware::request_log::log_after_success,
+    middleware::{request_log::log_after_success, session_cookie::PresentedCookie},
     session::TypedSession,
     session_limit::SessionLimit,
     visitors::{self, VisitCounter},
@@ -24,7 +26,8 @@ struct Welcome {
 struct Visitor {
     user_id: Uuid,
     visits: i64,
-    is_new: bool,
+    /// How long it took to find the session, and to count the visit. `None` if the session is new.
+    times: Option<[Duration; 2]>,
 }
 
 /// Counts one visit and shows the count. HEAD requests and prefetches don't count and don't start a session.
@@ -36,12 +39,16 @@ pub async fn get(
     pool: Data<PgPool>,
 ) -> Result<HttpResponse, Error> {
     let is_seen = is_seen(&request);
+    let found_in = request.extensions().get::<PresentedCookie>().map(|cookie| cookie.since.elapsed());
     let visitor = match session.user_id() {
-        Some(user_id) if is_seen => {
-            Some(Visitor { user_id, visits: counter.count(user_id).await?, is_new: false })
-        }
         Some(user_id) => {
-            Some(Visitor { user_id, visits: visitors::visits(&pool, user_id).await?, is_new: false })
+            let begin = Instant::now();
+            let visits = if is_seen {
+                counter.count(user_id).await?
+            } else {
+                visitors::visits(&pool, user_id).await?
+            };
+            Some(Visitor { user_id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
         }
         None if is_seen => {
             if session.is_empty() {
@@ -50,7 +57,7 @@ pub async fn get(
             let user_id = Uuid::now_v7();
             // The session's row, which is saved before the response is sent, records the first visit.
             session.start(user_id);
-            Some(Visitor { user_id, visits: 1, is_new: true })
+            Some(Visitor { user_id, visits: 1, times: None })
         }
         None => None,
     };

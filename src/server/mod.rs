@@ -59,7 +59,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let HttpServer { server, address, stopper } =
         HttpServer::bind(config.bind_address, config.workers, LIMITS, app)
             .with_context(|| format!("BIND_ADDRESS: can't listen on {}", config.bind_address))?;
-    rt::spawn(stop::on_signal(stopper.clone(), readiness.clone()));
+    let stopping = readiness.clone();
+    rt::spawn(stopper.clone().stop_on_signal(stop::LINGER, move || {
+        tracing::info!("stopping");
+        stopping.stopping.store(true, Ordering::Relaxed);
+    }));
     tracing::info!("listening on http://{address}");
     let background = rt::spawn(migrate_then_sweep(config, pool.clone(), readiness.clone(), stopper));
 

@@ -1,4 +1,4 @@
-//! Stops the app gracefully.
+//! Whether the app can serve pages, and how it stops.
 
 use std::{
     sync::{
@@ -8,13 +8,9 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{rt, web::Data};
-use http_server::Stopper;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 /// How long the app still accepts connections after SIGTERM. Meanwhile, load balancers see that `/health/ready` fails,
 /// and every response closes its connection.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// Time limit for requests that are still running after that, in whole seconds. [`crate::middleware::deadline`] and
 /// [`super::REQUEST_LIMITS`] keep all requests shorter than this.
@@ -51,30 +47,5 @@ impl Readiness {
     /// Returns whether the app is stopping.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
-    }
-}
-
-/// Stops `server` on the first signal. A second signal ends the process at once.
-pub(super) fn on_signal(server: Stopper, readiness: Data<Readiness>) -> impl Future<Output = ()> {
-    // At once: a signal before this would kill the process.
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    async move {
-        let linger = first_of(&mut terminate, &mut interrupt).await;
-        tracing::info!("stopping");
-        readiness.stopping.store(true, Ordering::Relaxed);
-        rt::spawn(async move { server.stop(linger).await });
-        first_of(&mut terminate, &mut interrupt).await;
-        tracing::warn!("stopping immediately");
-        // What shells report for a program that Ctrl-C ended.
-        std::process::exit(130);
-    }
-}
-
-/// Waits for a signal, and returns how long to linger.
-async fn first_of(terminate: &mut Signal, interrupt: &mut Signal) -> Duration {
-    tokio::select! {
-        _ = terminate.recv() => LINGER,
-        _ = interrupt.recv() => Duration::ZERO,
     }
 }

@@ -16,4 +16,5 @@ pub mod sweep;
 pub use data::{SessionData, TypedSession};
 pub use id::SessionId;
 pub use owner::OwnedSession;
+pub use statements::load_sql;
 pub use store::PgSessionStore;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use batcher::Statement;
-use sqlx::{PgConnection, postgres::types::PgInterval};
+use sqlx::{Execute, PgConnection, postgres::types::PgInterval};
 use uuid::Uuid;
 
 use super::id::SessionId;
@@ -48,6 +48,13 @@ macro_rules! live_sessions {
             $timeouts.max_age as _,
         )
     };
+}
+
+/// Returns the SQL that finds a session, for the page that explains it.
+pub fn load_sql() -> String {
+    let no_time = PgInterval { months: 0, days: 0, microseconds: 0 };
+    let timeouts = Timeouts { idle: no_time, max_age: no_time };
+    live_sessions!(timeouts, "id = $1", SessionId([0; 32])).sql().as_str().to_owned()
 }
 
 impl Statement for Load {

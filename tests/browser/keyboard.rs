@@ -65,7 +65,9 @@ async fn the_keyboard_alone_opens_the_id_and_logs_out() {
     tab_to(&browser, "summary").await;
     browser.press(Key::Enter).await;
     let opened = browser.text("summary").await;
-    tab_to(&browser, "main a[href='/logout']").await;
+    tab_to(&browser, "main a[href='/logout?confirm']").await;
+    browser.leave(browser.press(Key::Enter)).await;
+    tab_to(&browser, "main button").await;
     browser.leave(browser.press(Key::Enter)).await;
 
     assert_eq!(opened, user);

@@ -1,13 +1,18 @@
 use crate::{open, state::follow_link_to_logout};
 
 #[actix_web::test]
-async fn the_link_logs_out() {
+async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
     let (app, browser) = open().await;
     browser.go("/").await;
     let user = browser.user().await;
 
-    browser.follow("nav a[href='/logout']").await;
+    browser.follow("nav a[href='/logout?confirm']").await;
+    let explained = browser.text("main").await;
+    let before = app.database.number("select count(*) from sessions").await;
+    browser.follow("main button").await;
 
+    assert!(explained.contains("What happens when you log out"), "{explained}");
+    assert_eq!(before, 1);
     assert_eq!(browser.path().await, "/");
     assert!(browser.text("dialog").await.contains("You are logged out."));
     assert_ne!(browser.user().await, user);
@@ -54,8 +59,10 @@ async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     let user = browser.user().await;
-    browser.follow("nav a[href='/logout']").await;
+    browser.follow("nav a[href='/logout?confirm']").await;
+    browser.follow("main button").await;
 
+    browser.back().await;
     browser.back().await;
 
     assert_eq!(browser.path().await, "/");

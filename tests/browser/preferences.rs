@@ -12,7 +12,8 @@ async fn everything_works_without_javascript() {
     browser.go("/").await;
     browser.follow(".steps a").await;
     let (user, visits) = (browser.user().await, browser.visits().await);
-    browser.follow("nav a[href='/logout']").await;
+    browser.follow("nav a[href='/logout?confirm']").await;
+    browser.follow("main button").await;
     let notice = browser.find("dialog").await;
     browser.click("dialog button").await;
 

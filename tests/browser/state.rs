@@ -30,7 +30,7 @@ pub enum State {
 impl State {
     /// Returns all states. Other pages add theirs here.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::CORE.into_iter().chain(crate::visits::STATES)
+        Self::CORE.into_iter().chain(crate::visits::STATES).chain(crate::experiments::STATES)
     }
 
     const CORE: [Self; 12] = [
@@ -118,7 +118,8 @@ impl State {
             Self::TooManyRequests => is_error_page(browser, 429).await,
             Self::InternalError => is_error_page(browser, 500).await,
             Self::Other { path, has_session } => {
-                browser.path().await == path && browser.has("nav a[href='/logout']").await == has_session
+                browser.path().await == path
+                    && browser.has("nav a[href='/logout?confirm']").await == has_session
             }
         };
         assert!(is_shown, "{self:?} {}", browser.source().await);

@@ -7,6 +7,7 @@ mod support;
 
 mod accessibility;
 mod console;
+mod experiments;
 mod keyboard;
 mod logout;
 mod pictures;
@@ -21,7 +22,7 @@ use support::TestApp;
 
 /// Starts the app, and a browser that hasn't visited it yet.
 async fn open() -> (TestApp, Browser) {
-    let app = TestApp::spawn().await;
+    let app = TestApp::spawn_with(&[("EXPERIMENTS", "true")]).await;
     let browser = Browser::open(&app.url).await;
     (app, browser)
 }

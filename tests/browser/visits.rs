@@ -73,8 +73,10 @@ async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     browser.go("/").await;
     browser.follow("nav a[href='/visits']").await;
     let user = browser.user().await;
-    browser.follow("nav a[href='/logout']").await;
+    browser.follow("nav a[href='/logout?confirm']").await;
+    browser.follow("main button").await;
 
+    browser.back().await;
     browser.back().await;
 
     assert_eq!(browser.path().await, "/visits");

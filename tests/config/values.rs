@@ -3,7 +3,7 @@
 use super::{DATABASE_URL, SECRET, config, problems, shown};
 
 /// Invalid values for each variable. Those that contain a canary must not be shown.
-const INVALID: [(&str, &[&str]); 14] = [
+const INVALID: [(&str, &[&str]); 15] = [
     (
         "DATABASE_URL",
         &[
@@ -13,6 +13,7 @@ const INVALID: [(&str, &[&str]); 14] = [
             "localhost/canary",
         ],
     ),
+    ("EXPERIMENTS", &["canary", "1"]),
     ("METRICS_ADDRESS", &["canary", "127.0.0.1"]),
     ("MIGRATION_DATABASE_URL", &["mysql://canary:canary@localhost/name", "localhost/canary"]),
     ("DATABASE_MAX_CONNECTIONS", &["canary", "0", "1001", "-1", "1.5"]),

@@ -1,7 +1,6 @@
 """Visitors of several replicas of the app, who notice every lost visit and every revived session."""
 
 import asyncio
-import json
 import re
 import time
 
@@ -116,11 +115,11 @@ class Visitor:
             self.leave()
 
     async def is_revived(self, cookie):
-        """Returns whether a session that has ended can still be used."""
+        """Returns whether a session that has ended can still be used. A prefetch starts no session."""
         for _ in range(100):
-            answer = await self.ask("GET", "/visits", cookie, "Accept: application/json\r\n")
+            answer = await self.ask("GET", "/", cookie, "Sec-Purpose: prefetch\r\n")
             if answer is not None:
-                return json.loads(answer[1]) is not None
+                return USER.search(answer[1]) is not None
         self.load.problem("an ended session could not be checked")
         return False
 

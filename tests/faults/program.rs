@@ -21,10 +21,11 @@ pub const NO_DATABASE: &str = "postgres://postgres@127.0.0.1:9/postgres";
 const SECRET: &str = "a secret of the tests and of nothing else";
 
 /// The variables that the program reads. They are removed, so that those of the developer don't change a test.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 17] = [
     "DATABASE_URL",
     "MIGRATION_DATABASE_URL",
     "METRICS_ADDRESS",
+    "EXPERIMENTS",
     "DATABASE_MAX_CONNECTIONS",
     "WORKERS",
     "BIND_ADDRESS",

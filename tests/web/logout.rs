@@ -152,10 +152,10 @@ async fn the_navigation_offers_to_log_out_only_with_a_session() {
     let with = [browser.get("/").await, browser.get("/").await, Page::of(foreign).await];
 
     for page in without {
-        assert!(!navigation(&page).contains(r#"href="/logout""#), "{page:#?}");
+        assert!(!navigation(&page).contains(r#"href="/logout?confirm""#), "{page:#?}");
     }
     for page in with {
-        assert!(navigation(&page).contains(r#"href="/logout""#), "{page:#?}");
+        assert!(navigation(&page).contains(r#"href="/logout?confirm""#), "{page:#?}");
     }
 }
 
@@ -170,4 +170,18 @@ async fn a_wrong_method_is_a_405_page() {
     for method in ["GET", "HEAD", "POST"] {
         assert!(page.header("allow").split(", ").any(|allowed| allowed == method), "{page:#?}");
     }
+}
+
+#[actix_web::test]
+async fn the_link_in_the_navigation_asks_first() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    let request = browser.request(Method::GET, "/logout?confirm").header("sec-fetch-site", "same-origin");
+    let page = Page::of(request.header("sec-fetch-dest", "document")).await;
+
+    assert_eq!(page.status, 200, "{page:#?}");
+    assert!(page.body.contains(r#"<form method="post" action="/logout">"#), "{page:#?}");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
 }

@@ -9,6 +9,7 @@ mod assets;
 mod cookies;
 mod cross_origin;
 mod errors;
+mod experiments;
 mod flash;
 mod headers;
 mod limits;

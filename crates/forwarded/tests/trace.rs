@@ -1,7 +1,7 @@
 //! Which trace ID a request has.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use forwarded::trace_id;
+use forwarded::TrustedProxies;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -11,7 +11,10 @@ fn of(lines: &[&str]) -> Option<String> {
         let value = HeaderValue::from_str(line).expect("a header value");
         headers.append(HeaderName::from_static("traceparent"), value);
     }
-    trace_id(&headers).map(str::to_owned)
+    let proxies: TrustedProxies = "10.0.0.0/8".parse().expect("a network");
+    assert_eq!(proxies.trace_id(&headers, Some(([192, 0, 2, 1], 80).into())), None, "not from a proxy");
+    assert_eq!(proxies.trace_id(&headers, None), None, "from nowhere");
+    proxies.trace_id(&headers, Some(([10, 0, 0, 1], 80).into())).map(str::to_owned)
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::{
 };
 
 use actix_server::ServerHandle;
+use actix_web::rt;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::kernel::refuse_connections;
 
@@ -40,6 +42,32 @@ impl Stopper {
         }
         self.close_listener();
         self.handle.stop(true).await;
+    }
+
+    /// Stops gracefully on the first signal, and calls `before` first. After SIGTERM, the server lingers, and after SIGINT
+    /// (Ctrl-C), it doesn't. A second signal ends the process at once.
+    ///
+    /// # Panics
+    /// Panics outside a Tokio runtime.
+    pub fn stop_on_signal(self, linger: Duration, before: impl FnOnce()) -> impl Future<Output = ()> {
+        // At once: a signal before this would kill the process.
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+        let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
+        async move {
+            let linger = tokio::select! {
+                _ = terminate.recv() => linger,
+                _ = interrupt.recv() => Duration::ZERO,
+            };
+            before();
+            rt::spawn(async move { self.stop(linger).await });
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("stopping immediately");
+            // What shells report for a program that Ctrl-C ended.
+            std::process::exit(130);
+        }
     }
 
     /// Stops at once, and cuts off running requests.

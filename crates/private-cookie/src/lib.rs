@@ -89,6 +89,11 @@ impl PrivateCookie {
         }
     }
 
+    /// Returns the decrypted value, or `None` if no secret decrypts it.
+    pub fn text_of(&self, value: &str) -> Option<String> {
+        self.decrypt(value).map(|(text, _)| text)
+    }
+
     /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
     fn decrypt(&self, value: &str) -> Option<(String, bool)> {
         let with =

@@ -17,10 +17,10 @@ pub fn test(arguments: &[&str]) -> Result<()> {
     run(cargo().args(["test", "--package", "browser"]).args(arguments))
 }
 
-/// Takes the README's screenshots by running one of the browser tests.
+/// Takes the README's pictures by running two of the browser tests. One of them needs `img2webp`.
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
-    tests.args(["test", "--package", "browser", "--", "pictures::"]);
+    tests.args(["test", "--package", "browser", "--", "--include-ignored", "pictures::"]);
     run(tests.env("SCREENSHOTS_DIR", project().join("screenshots")))
 }
 

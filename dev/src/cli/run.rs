@@ -31,9 +31,9 @@ pub fn run() -> Result<()> {
     }
     let mut app = cargo();
     app.arg("run").env("DATABASE_URL", postgres.url("postgres"));
-    if env::var_os("COOKIE_SECURE").is_none() {
-        // Some browsers reject Secure cookies over plain HTTP, even on localhost.
-        app.env("COOKIE_SECURE", "false");
+    // Some browsers reject Secure cookies over plain HTTP, even on localhost.
+    for (name, value) in [("COOKIE_SECURE", "false"), ("EXPERIMENTS", "true")] {
+        app.env(name, env::var(name).unwrap_or_else(|_| value.to_owned()));
     }
     // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;

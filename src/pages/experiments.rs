@@ -1,0 +1,115 @@
+//! `/experiments`: what happens to a session under load, after a rotation, and after its end. Only with `EXPERIMENTS`.
+
+use std::collections::HashMap;
+
+use actix_session::storage::{SessionKey, SessionStore};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    cookie::time::Duration,
+    web::{Data, Form, Path},
+};
+use askama::Template;
+use batcher::acquire;
+use futures_util::future::{join_all, try_join_all};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Layout, page};
+use crate::{
+    Error, PgSessionStore,
+    middleware::session_cookie::{PresentedCookie, SessionCookie},
+    session::TypedSession,
+    session_limit::SessionLimit,
+    visitors::VisitCounter,
+};
+
+/// Number of visits that are counted at once.
+const VISITS: usize = 20;
+
+#[derive(Template)]
+#[template(path = "experiments.html")]
+struct Experiments {
+    layout: Layout,
+    outcome: Option<Outcome>,
+}
+
+enum Outcome {
+    Counted { sql: i64, naive: i64 },
+    Rotated { header: String, address: String, old: String },
+    Replayed { is_valid: bool },
+    Expired,
+}
+
+/// What an experiment needs.
+type Tools =
+    (Data<SessionCookie>, Data<PgSessionStore>, Data<VisitCounter>, Data<PgPool>, Data<SessionLimit>);
+
+/// Shows the experiments.
+pub async fn get(request: HttpRequest, session: TypedSession) -> Result<HttpResponse, Error> {
+    let layout = Layout::new(&request, !session.is_empty());
+    page(&request, &Experiments { layout, outcome: None })
+}
+
+/// Makes one experiment and shows its outcome. It counts as a new session for the limit of new sessions.
+pub async fn post(
+    request: HttpRequest,
+    session: TypedSession,
+    name: Path<String>,
+    fields: Form<HashMap<String, String>>,
+    (cookie, store, counter, pool, limit): Tools,
+) -> Result<HttpResponse, Error> {
+    let presented = request.extensions().get::<PresentedCookie>().cloned();
+    let (false, Some(presented)) = (session.is_empty(), presented) else {
+        return get(request, session).await;
+    };
+    limit.check(&request)?;
+    let outcome = match name.as_str() {
+        "count" => {
+            // Somebody who doesn't exist. The first call also counts a first visit, which had no row.
+            let nobody = Uuid::now_v7();
+            let counts = try_join_all((0..VISITS).map(|_| counter.count(nobody))).await?;
+            let sql = counts.into_iter().max().unwrap_or_default() - 1;
+            Outcome::Counted { sql, naive: count_in_session(&store).await.ok_or(Error::SessionStore)? }
+        }
+        "rotate" => {
+            session.rotate();
+            let header = format!("{}={}", cookie.name, presented.value);
+            let address = request.connection_info().host().to_owned();
+            Outcome::Rotated { header, address, old: presented.value }
+        }
+        "replay" => {
+            let key = fields.get("cookie").and_then(|value| cookie.key_in(value));
+            // An empty key is invalid, too.
+            let key = SessionKey::try_from(key.unwrap_or_default()).expect("it is short");
+            let session = store.load(&key).await.map_err(|_| Error::SessionStore)?;
+            Outcome::Replayed { is_valid: session.is_some() }
+        }
+        "expire" => {
+            let id = presented.session_id().map(|id| id.0).unwrap_or_default();
+            sqlx::query!("update sessions set expires_at = now() - interval '1 second' where id = $1", &id)
+                .execute(&mut *acquire(&pool).await?)
+                .await?;
+            Outcome::Expired
+        }
+        _ => return Ok(HttpResponse::NotFound().finish()),
+    };
+    page(&request, &Experiments { layout: Layout::new(&request, true), outcome: Some(outcome) })
+}
+
+/// Counts visits in a session of their own, as the tutorial does: reads it, adds 1, and writes it back. Returns the count,
+/// or `None` if the store fails, which logs the cause.
+async fn count_in_session(store: &PgSessionStore) -> Option<i64> {
+    let ttl = Duration::minutes(1);
+    let state = |count: i64| HashMap::from([("count".to_owned(), count.to_string())]);
+    let key = store.save(state(0), &ttl).await.ok()?;
+    let read = async || store.load(&key).await.ok()??.get("count")?.parse::<i64>().ok();
+    let visit = async || {
+        let count = read().await?;
+        let key = SessionKey::try_from(key.as_ref().to_owned()).ok()?;
+        store.update(key, state(count + 1), &ttl).await.ok()
+    };
+    join_all((0..VISITS).map(|_| visit())).await;
+    let count = read().await;
+    store.delete(&key).await.ok()?;
+    count
+}

@@ -1,0 +1,120 @@
+//! `/experiments`. Every request test of them is in this file.
+
+use reqwest::Method;
+
+use crate::{
+    headers::assert_nothing_inline,
+    support::{Browser, Page, TestApp},
+};
+
+async fn app() -> TestApp {
+    TestApp::spawn_with(&[("EXPERIMENTS", "true")]).await
+}
+
+/// Returns the value of the hidden field with the old cookie.
+fn old_cookie(page: &Page) -> String {
+    let (_, rest) = page.body.split_once(r#"name="cookie" value=""#).unwrap_or_else(|| panic!("{page:#?}"));
+    rest.split('"').next().expect("a value").replace("&#43;", "+")
+}
+
+async fn result(browser: &Browser, experiment: &str) -> (Page, String) {
+    let page = browser.post(&format!("/experiments/{experiment}"), &[]).await;
+    assert_eq!(page.status, 200, "{page:#?}");
+    let (_, rest) = page.body.split_once(r#"id="result">"#).unwrap_or_else(|| panic!("{page:#?}"));
+    let text = rest.split("</p>").next().expect("text").replace("<b>", "").replace("</b>", "");
+    (page, text)
+}
+
+#[actix_web::test]
+async fn twenty_visits_at_once_are_counted_in_sql_and_lost_in_a_session() {
+    let app = app().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    let (page, text) = result(&browser, "count").await;
+
+    assert!(text.contains("counted 20."), "{text}");
+    let naive = text.rsplit("counted ").next().and_then(|number| number.trim_end_matches('.').parse().ok());
+    assert!((1..20).contains(&naive.expect("a number")), "{text}");
+    assert_nothing_inline(&page);
+    assert_eq!(browser.get("/visits").await.visits(), 1, "the visitor's own count stays");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 1, "the other session is deleted");
+}
+
+#[actix_web::test]
+async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does() {
+    let app = app().await;
+    let browser = app.browser();
+    let user = browser.get("/").await.user().to_owned();
+
+    let (page, _) = result(&browser, "rotate").await;
+    let old = old_cookie(&page);
+    let replayed = browser.post("/experiments/replay", &[("cookie", &old)]).await;
+
+    assert!(page.body.contains("curl -H &#39;Cookie: id="), "{page:#?}");
+    assert!(replayed.body.contains("The old cookie found no session."), "{replayed:#?}");
+    let by_hand = app.get_with("/visits", &format!("id={old}")).await;
+    assert!(by_hand.try_element("user").is_none(), "{by_hand:#?}");
+    assert_eq!(browser.get("/visits").await.user(), user);
+}
+
+#[actix_web::test]
+async fn a_valid_cookie_is_reported_as_valid() {
+    let app = app().await;
+    let (_, cookie) = app.new_session().await;
+    let value = cookie.trim_start_matches("id=");
+
+    let request = app.request(Method::POST, "/experiments/replay").header("sec-fetch-site", "same-origin");
+    let page = Page::of(request.header("cookie", &cookie).form(&[("cookie", value)])).await;
+
+    assert!(page.body.contains("The cookie is still valid."), "{page:#?}");
+}
+
+#[actix_web::test]
+async fn an_expired_session_is_not_found_and_its_row_stays_until_the_sweep() {
+    let app = app().await;
+    let (browser, other) = (app.browser(), app.browser());
+    let user = browser.get("/").await.user().to_owned();
+    other.get("/").await;
+
+    let (_, text) = result(&browser, "expire").await;
+
+    assert!(text.contains("expired"), "{text}");
+    assert_eq!(app.database.number("select count(*) from sessions where expires_at < now()").await, 1);
+    assert_ne!(browser.get("/").await.user(), user);
+    assert_eq!(other.get("/").await.visits(), 2, "other sessions stay");
+}
+
+#[actix_web::test]
+async fn the_experiments_are_off_by_default() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    assert_eq!(browser.get("/experiments").await.status, 404);
+    assert_eq!(browser.post("/experiments/expire", &[]).await.status, 404);
+    assert!(!browser.get("/visits").await.body.contains("/experiments"));
+}
+
+#[actix_web::test]
+async fn without_a_session_there_is_nothing_to_experiment_with() {
+    let app = app().await;
+
+    let page = app.browser().post("/experiments/count", &[]).await;
+
+    assert_eq!(page.status, 200, "{page:#?}");
+    assert!(page.body.contains("You have no session yet") && page.set_cookies().is_empty(), "{page:#?}");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+}
+
+#[actix_web::test]
+async fn experiments_need_a_form_of_this_site_and_count_against_the_limit() {
+    let app = TestApp::spawn_with(&[("EXPERIMENTS", "true"), ("NEW_SESSIONS_PER_MINUTE", "2")]).await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    let request = browser.request(Method::POST, "/experiments/count").header("sec-fetch-site", "cross-site");
+    assert_eq!(Page::of(request).await.status, 403);
+    assert_eq!(browser.post("/experiments/nothing", &[]).await.status, 404);
+    assert_eq!(browser.post("/experiments/count", &[]).await.status, 429);
+}
