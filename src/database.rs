@@ -46,7 +46,9 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
     let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
     let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
-    MIGRATIONS.run(&mut connection).await?;
+    // A server that goes silent would never answer.
+    let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
+    migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     connection.close().await?;
     Ok(())
 }

@@ -23,7 +23,6 @@ pub fn serve(address: SocketAddr, dependencies: &Dependencies) -> io::Result<Soc
         let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
         gauge!("database_pool_connections", "state" => "idle").set(idle);
         gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));
-        // Asks the database, as `/health/ready` does.
         gauge!("ready").set(if health::can_serve(&readiness, &pool).await { 1.0 } else { 0.0 });
     })
 }

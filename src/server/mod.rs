@@ -60,10 +60,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         HttpServer::bind(config.bind_address, config.workers, LIMITS, app)
             .with_context(|| format!("BIND_ADDRESS: can't listen on {}", config.bind_address))?;
     let stopping = readiness.clone();
-    rt::spawn(stopper.clone().stop_on_signal(stop::LINGER, move || {
-        tracing::info!("stopping");
-        stopping.stopping.store(true, Ordering::Relaxed);
-    }));
+    let before = move || stopping.stopping.store(true, Ordering::Relaxed);
+    rt::spawn(stopper.clone().stop_on_signal(stop::LINGER, before));
     tracing::info!("listening on http://{address}");
     let background = rt::spawn(migrate_then_sweep(config, pool.clone(), readiness.clone(), stopper));
 

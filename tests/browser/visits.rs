@@ -83,3 +83,22 @@ async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     let page = browser.source().await;
     assert!(!page.contains(&user), "{page}");
 }
+
+#[actix_web::test]
+async fn a_button_copies_the_statement() {
+    let (app, browser) = open().await;
+    let origin = serde_json::json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": app.url });
+    browser.devtools("Browser.grantPermissions", origin).await;
+    browser.go("/").await;
+    browser.go("/visits").await;
+
+    browser.click(".journey > li:nth-child(4) summary").await;
+    browser.click(".journey > li:nth-child(4) .copy").await;
+
+    let begin = Instant::now();
+    while browser.text(".journey > li:nth-child(4) .copy").await != "Copied" {
+        assert!(begin.elapsed() < Duration::from_secs(10), "nothing was copied");
+    }
+    let copied: String = browser.run("return await navigator.clipboard.readText()").await;
+    assert!(copied.starts_with("select") && copied.contains("where expires_at > now()"), "{copied}");
+}

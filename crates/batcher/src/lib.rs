@@ -108,7 +108,7 @@ impl<S: Statement> Batcher<S> {
 
     /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
     ///
-    /// If the future is dropped before its batch is sent, the item is left out of the batch.
+    /// If the future is dropped before its batch is taken from the queue, the item is left out of the batch.
     ///
     /// # Errors
     /// Returns an [`Error`] if there is no result within [`DEADLINE`].

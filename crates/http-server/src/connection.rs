@@ -155,10 +155,12 @@ impl Connection {
 
     /// Records whether the client takes data. Each byte that it takes restarts its time limit.
     pub fn set_stalled(&self, is_stalled: bool) {
-        self.stalled_since.set(match is_stalled {
-            true => self.stalled_since.get().or_else(|| Some(Instant::now())),
-            false => None,
-        });
+        let since = self.stalled_since.get();
+        self.stalled_since.set(is_stalled.then(|| since.unwrap_or_else(Instant::now)));
+        // Nothing else would wake the task to read what has arrived in the meantime.
+        if since.is_some() && !is_stalled && self.has_unread.take() {
+            self.wake();
+        }
     }
 
     /// Remembers how to wake the task of the connection.

@@ -30,6 +30,8 @@ where
 {
     let connection = request.conn_data::<Rc<Connection>>().expect("every connection has it").clone();
     let is_allowed = !connection.is_last_response();
+    // The client promises that this is its last request. What follows must not be processed.
+    let is_last = request.head().connection_type() == ConnectionType::Close;
     let payload = request.take_payload();
     // Both turn the rest of the connection into a body that never ends. The app answers without it.
     let is_tunnel = !matches!(payload, Payload::None)
@@ -52,7 +54,7 @@ where
             Ok(response) => Response::from(response).map_into_boxed_body(),
             Err(error) => error.into(),
         };
-        if is_tunnel || connection.is_stopping() {
+        if is_last || is_tunnel || connection.is_stopping() {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         if response.head().connection_type() == ConnectionType::Close {

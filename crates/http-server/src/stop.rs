@@ -58,13 +58,13 @@ impl Stopper {
                 _ = terminate.recv() => linger,
                 _ = interrupt.recv() => Duration::ZERO,
             };
+            tracing::info!("stopping");
             before();
             rt::spawn(async move { self.stop(linger).await });
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::warn!("stopping immediately");
             // What shells report for a program that Ctrl-C ended.
             std::process::exit(130);
         }

@@ -309,6 +309,19 @@ async fn nothing_is_processed_after_a_response_that_closes_its_connection() {
 }
 
 #[actix_web::test]
+async fn nothing_is_processed_after_the_clients_last_request() {
+    let before = COUNTED.load(Ordering::Relaxed);
+    let mut client = Client::connect().await;
+
+    let last = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    client.send(&format!("{last}{}", GET.replace("/ ", "/count "))).await;
+
+    let response = client.read_to_end().await;
+    assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
+    assert_eq!(COUNTED.load(Ordering::Relaxed), before, "{response}");
+}
+
+#[actix_web::test]
 async fn a_body_that_never_ends_is_cut_off_after_the_response() {
     let mut client = Client::connect().await;
     client.send("POST /refuse HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;

@@ -45,7 +45,8 @@ pub fn print_error(message: String) {
 /// Runs something that can block for ever, and waits at most a second for it.
 fn within_a_second(write: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
-    thread::spawn(move || {
+    // If there are no threads left, nothing is written.
+    let _ = thread::Builder::new().spawn(move || {
         write();
         done.send(())
     });
