@@ -16,6 +16,7 @@ use futures_util::stream;
 use http_server::{HttpServer, Limits, Stopper};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
     time::{Instant, sleep, timeout},
 };
 
@@ -285,6 +286,32 @@ async fn a_client_that_reads_slowly_gets_its_whole_response() {
         }
     }
     assert!(begin.elapsed() > 3 * SECOND);
+}
+
+#[actix_web::test]
+async fn a_client_that_pipelines_and_reads_slowly_gets_all_responses() {
+    const REQUESTS: usize = 4_000;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4 * 1024).expect("a small buffer");
+    let (mut from, mut to) = socket.connect(serve().0).await.expect("a connection").into_split();
+    // The server doesn't read on while it can't write.
+    let sending = rt::spawn(async move { to.write_all(GET.repeat(REQUESTS).as_bytes()).await.map(|()| to) });
+
+    let mut received = Vec::new();
+    let reading = async {
+        let mut part = [0; 2048];
+        // Until the server closes the idle connection.
+        while let Ok(read @ 1..) = from.read(&mut part).await {
+            received.extend_from_slice(&part[..read]);
+            if received.len() % 16 == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("an end");
+    drop(sending);
+
+    assert_eq!(received.windows(8).filter(|part| *part == b"HTTP/1.1").count(), REQUESTS);
 }
 
 /// Each of these bodies ends with a complete request that must not be processed.
