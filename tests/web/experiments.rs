@@ -14,7 +14,7 @@ async fn app() -> TestApp {
 /// Returns the value of the hidden field with the old cookie.
 fn old_cookie(page: &Page) -> String {
     let (_, rest) = page.body.split_once(r#"name="cookie" value=""#).unwrap_or_else(|| panic!("{page:#?}"));
-    rest.split('"').next().expect("a value").replace("&#43;", "+")
+    rest.split('"').next().expect("a value").to_owned()
 }
 
 async fn result(browser: &Browser, experiment: &str) -> (Page, String) {
@@ -51,7 +51,7 @@ async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does()
     let old = old_cookie(&page);
     let replayed = browser.post("/experiments/replay", &[("cookie", &old)]).await;
 
-    assert!(page.body.contains("curl -H &#39;Cookie: id="), "{page:#?}");
+    assert!(page.body.contains("curl -H 'Cookie: id="), "{page:#?}");
     assert!(replayed.body.contains("The old cookie found no session."), "{replayed:#?}");
     let by_hand = app.get_with("/visits", &format!("id={old}")).await;
     assert!(by_hand.try_element("user").is_none(), "{by_hand:#?}");
