@@ -136,9 +136,16 @@ impl Subject for Pooled {
         self.direct.stored().await
     }
 
-    /// After an outage, PgBouncer may repeat its error for more than three seconds. The others need a server that is back.
     fn inapplicable(&self) -> &[Promise] {
-        &[Promise::OutageIsAnError, Promise::Recovery, Promise::Durability]
+        self.direct.inapplicable()
+    }
+
+    async fn stop_server(&self) {
+        self.direct.stop_server().await;
+    }
+
+    async fn start_server(&self) {
+        self.direct.start_server().await;
     }
 
     /// Directly, because the clock is a setting of the connection.
@@ -148,7 +155,7 @@ impl Subject for Pooled {
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_promise_about_sessions_behind_pgbouncer() {
+async fn the_store_keeps_every_promise_behind_pgbouncer() {
     if !has_pgbouncer() {
         return;
     }

@@ -21,6 +21,8 @@ pub async fn an_outage_is_an_error_and_never_an_empty_session(subject: &impl Sub
     subject.stop_server().await;
     let outage = timeout(PATIENCE, call_everything(&store, &key, &saved)).await;
     subject.start_server().await;
+    // The next promise needs a store that works. Whether it recovers is a promise of its own.
+    let _ = save_when_back(&store, &saved).await;
 
     outage.with_context(|| format!("during an outage, a call takes longer than {PATIENCE:?}"))?
 }
@@ -54,17 +56,23 @@ pub async fn the_store_recovers_by_itself(subject: &impl Subject) -> Result<()> 
     let _ = timeout(PATIENCE, save(&store, &saved)).await;
     subject.start_server().await;
 
+    let key = save_when_back(&store, &saved).await?;
+    ensure_live(&store, &key, &saved, "after an outage").await
+}
+
+/// Saves a session, and tries again while the store still fails because of an outage that has just ended. A pooler may
+/// answer the first calls with an error that it has kept.
+async fn save_when_back(store: &impl SessionStore, session: &State) -> Result<SessionKey> {
     let back = Instant::now();
     let key = timeout(PATIENCE, async {
         loop {
-            match save(&store, &saved).await {
+            match save(store, session).await {
                 Err(_) if back.elapsed() < PATIENCE => sleep(Duration::from_millis(20)).await,
                 saved => return saved,
             }
         }
     });
-    let key = key.await.with_context(|| format!("the store doesn't work {PATIENCE:?} after an outage"))??;
-    ensure_live(&store, &key, &saved, "after an outage").await
+    key.await.with_context(|| format!("the store doesn't work {PATIENCE:?} after an outage"))?
 }
 
 pub async fn saved_sessions_survive_a_crash(subject: &impl Subject) -> Result<()> {
@@ -77,6 +85,7 @@ pub async fn saved_sessions_survive_a_crash(subject: &impl Subject) -> Result<()
     subject.restart().await;
 
     let after = subject.store().await;
+    let _ = save_when_back(&after, &state("n", "20")).await;
     let mut survivors = 0;
     for (n, key) in keys.iter().enumerate() {
         survivors += usize::from(load(&after, key).await? == Some(state("n", &n.to_string())));
