@@ -81,8 +81,8 @@ pub fn build(
     layers! { app;
         // First, because it gives the request its ID, which is part of every log line of the other layers.
         request_log(),
+        // Outside the error pages: their status counts, and they need the headers, too.
         Condition::new(config.metrics_address.is_some(), from_fn(metrics_server::measure)),
-        // Outside the error pages, because they need the headers, too.
         from_fn(security_headers),
         // Outside everything that can fail.
         from_fn(error_pages),

@@ -55,6 +55,10 @@ pub trait Statement: Send + Sync + 'static {
     /// The result of one call.
     type Output: Send + 'static;
 
+    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] are already waiting. Zero by default.
+    /// Set it for writes that nobody waits for, because fewer statements mean fewer commits.
+    const DELAY: Duration = Duration::ZERO;
+
     /// Runs one statement for all `items` and returns one output for each item, in the same order.
     ///
     /// It must be a single statement, so that it takes effect as a whole or not at all. If PostgreSQL refuses it, the

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive, measure::Measure};
@@ -43,6 +43,9 @@ impl<S: Statement> Worker<S> {
         while let Some(first) = queue.recv().await {
             let arrival = first.arrival;
             jobs.push(first);
+            if !S::DELAY.is_zero() && queue.len() < MAX_BATCH {
+                sleep(S::DELAY).await;
+            }
             // The rest of the batch is already in the queue, so this doesn't wait.
             let waiting = 1 + queue.len();
             queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;

@@ -6,7 +6,7 @@ use std::{str::FromStr, time::Duration};
 
 use batcher::{Batcher, MAX_BATCH};
 use sqlx::postgres::PgConnectOptions;
-use support::{Double, Numbers, eventually, results, start_calls};
+use support::{Delayed, Double, Numbers, eventually, results, start_calls};
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -61,6 +61,34 @@ async fn a_lone_call_is_sent_at_once_and_answered_after_its_commit() {
     }
 
     assert!(fastest < Duration::from_millis(50), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn calls_within_the_delay_share_a_statement() {
+    let numbers = Numbers::new().await;
+    let batcher = Batcher::new(&numbers.database.options, Delayed::<500>);
+
+    // Without the delay, the first call is answered before the second one.
+    let first = start_calls(&batcher, [1]).await;
+    numbers.batcher.call(0).await.expect("a double");
+    let second = start_calls(&batcher, [2]).await;
+
+    assert!(results(first).await.into_iter().chain(results(second).await).all(|result| result.is_ok()));
+    let mut sizes = numbers.batch_sizes().await;
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_full_batch_is_sent_without_the_delay() {
+    let numbers = Numbers::new().await;
+    // Longer than the deadline of a call.
+    let batcher = Batcher::new(&numbers.database.options, Delayed::<60_000>);
+
+    let calls = start_calls(&batcher, 0..=MAX_BATCH as i64).await;
+
+    let answered = results(calls).await.iter().filter(|result| result.is_ok()).count();
+    assert!(answered > 0, "all calls waited for the delay");
 }
 
 #[tokio::test]

@@ -39,6 +39,19 @@ impl Statement for Double {
     }
 }
 
+/// The same, with a delay in milliseconds.
+pub struct Delayed<const DELAY: u64>;
+
+impl<const DELAY: u64> Statement for Delayed<DELAY> {
+    type Item = i64;
+    type Output = i64;
+    const DELAY: Duration = Duration::from_millis(DELAY);
+
+    async fn run(&self, connection: &mut PgConnection, numbers: &[i64]) -> sqlx::Result<Vec<i64>> {
+        Double.run(connection, numbers).await
+    }
+}
+
 /// The table of [`Double`]. Each row also has the transaction that inserted it.
 pub const TABLE: &str =
     "create table numbers (n bigint check (n >= 0), transaction xid8 default pg_current_xact_id())";
