@@ -19,7 +19,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// # Errors
 /// Returns the error of [`PgPool::acquire`].
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    let mut acquiring = pin!(pool.acquire());
+    // In a box, because it takes 14 KB, and every future that may need a connection contains this one.
+    let mut acquiring = Box::pin(pool.acquire());
     loop {
         if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
             return result;
