@@ -57,10 +57,8 @@ pub enum Name {
     Axum,
     /// Actix with actix-session in a Redis that syncs each write
     Redis,
-    /// PostgreSQL alone, with similar statements
-    Pgbench,
-    /// Actix alone, without sessions
-    Bare,
+    /// The two statements of a visit behind plain Actix, without a session layer
+    Bound,
 }
 
 impl Plan {

@@ -1,11 +1,6 @@
 //! PostgreSQL at its defaults, except for the number of connections. So a commit is on the disk before it is answered.
 
-use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, io::Write, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use dev::{
@@ -16,8 +11,8 @@ use dev::{
 /// Counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
 
-/// pgbench opens up to 256, and the servers keep theirs open. PostgreSQL's default is 100.
-const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "500");
+/// The servers keep theirs open. PostgreSQL's default is 100.
+const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "200");
 
 /// The server.
 #[derive(Debug)]
@@ -61,13 +56,6 @@ impl Database {
         self.postgres.pid()
     }
 
-    /// Returns a program such as `pgbench`, set up for a database.
-    pub fn client(&self, program: &str, database: &str) -> Command {
-        let mut client = self.postgres.client(program);
-        client.env("PGDATABASE", database);
-        client
-    }
-
     /// Creates an empty database. One that is left from a run that was killed is removed.
     pub fn create(&self, database: &str) -> Result<()> {
         self.run("postgres", &format!("drop database if exists {database};\ncreate database {database}"))
@@ -85,8 +73,8 @@ impl Database {
 
     /// Runs a psql script and returns its rows.
     pub fn rows(&self, database: &str, script: &str) -> Result<Vec<Vec<String>>> {
-        let mut psql = self.client("psql", database);
-        psql.args(["-X", "-q", "-t", "-A", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        let mut psql = self.postgres.client("psql");
+        psql.args(["-XqtA", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", database]);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut psql = psql.spawn().context("psql is not installed")?;
         psql.stdin.take().context("standard input is a pipe")?.write_all(script.as_bytes())?;
@@ -107,8 +95,7 @@ impl Database {
         let names = "server_version fsync synchronous_commit full_page_writes wal_sync_method shared_buffers \
              max_connections checkpoint_timeout max_wal_size";
         let value = |name: &str| {
-            let rows = self.rows("postgres", &format!("show {name}"))?;
-            Ok((name.to_owned(), rows.concat().concat()))
+            Ok((name.to_owned(), self.rows("postgres", &format!("show {name}"))?.concat().concat()))
         };
         names.split(' ').map(value).collect()
     }
@@ -116,8 +103,8 @@ impl Database {
     /// Prints what each statement of each contender has cost.
     pub fn print_statements(&self) -> Result<()> {
         let query = include_str!("../sql/statements.sql");
-        let status =
-            self.client("psql", "template1").args(["-X", "-P", "pager=off", "-c", query]).status()?;
+        let mut psql = self.postgres.client("psql");
+        let status = psql.args(["-X", "-P", "pager=off", "-d", "template1", "-c", query]).status()?;
         ensure!(status.success(), "psql failed");
         Ok(())
     }

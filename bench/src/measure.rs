@@ -1,19 +1,15 @@
 //! One measurement: one contender under one load.
 
-use std::{
-    collections::BTreeMap,
-    fmt, thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{
-    contender::{Contender, Kind, pgbench},
+    contender::Contender,
     load::{self, Scenario},
     run::Bench,
-    usage,
 };
 
 /// A kind of load.
@@ -71,28 +67,29 @@ pub struct Measurement {
 ///
 /// # Errors
 /// Returns an error if the contender can't be reached at all. Wrong responses are in the measurement.
-pub fn measure(
+pub async fn measure(
     bench: &Bench,
     contender: &mut Contender,
     cell: Cell,
     round: u16,
-    window: Duration,
+    length: Duration,
 ) -> Result<Measurement> {
-    // Load before the responses count. pgbench needs some of the time for its connections.
-    let warmup = Duration::from_millis(250 + 3 * u64::from(cell.connections));
+    // Load before the responses count.
+    let begin = Instant::now() + Duration::from_millis(250 + u64::from(cell.connections));
+    let window = begin..begin + length;
     let before = counts(bench, contender)?;
-    let parts = contender.parts(bench);
-    let begin = Instant::now() + warmup;
-    let watch = thread::spawn(move || parts.watch(begin, window));
-    let tally = match &mut contender.kind {
-        Kind::Server(server) => load::drive(server.address, cell, begin, window, &mut server.visitors)?,
-        Kind::PgBench(script) => pgbench::run(bench, *script, cell.connections, warmup + window)?,
-    };
-    let usage = watch.join().expect("watching doesn't panic");
+    let (parts, watched) = (contender.parts(bench), window.clone());
+    let watch = tokio::task::spawn_blocking(move || parts.watch(watched));
+    let tally = load::drive(contender.address, cell, window, &mut contender.visitors).await?;
+    let mut figures = watch.await?;
     let after = counts(bench, contender)?;
 
-    let mut figures = processor_times(usage, tally.rate * window.as_secs_f64(), window);
-    figures.insert(Figure::Rate, tally.rate);
+    let visits = tally.times.len() as f64;
+    for figure in [Figure::ServerCpu, Figure::StoreCpu, Figure::LoadCpu] {
+        *figures.entry(figure).or_default() *= 1e6 / visits;
+    }
+    figures.insert(Figure::BothCpu, figures[&Figure::ServerCpu] + figures[&Figure::StoreCpu]);
+    figures.insert(Figure::Rate, visits / length.as_secs_f64());
     for (figure, share) in [(Figure::P50, 0.5), (Figure::P99, 0.99), (Figure::Max, 1.0)] {
         figures.extend(tally.quantile(share).map(|time| (figure, time)));
     }
@@ -105,30 +102,7 @@ pub fn measure(
         }
     }
     figures.retain(|_, value| value.is_finite());
-    let errors = tally.errors.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
-    Ok(Measurement { contender: contender.name.clone(), cell, round, errors, figures })
-}
-
-/// Turns seconds of processor time into microseconds a visit, and into the percentage that other programs used.
-fn processor_times(mut usage: Figures, visits: f64, window: Duration) -> Figures {
-    let [server, store, load, all] = [Figure::ServerCpu, Figure::StoreCpu, Figure::LoadCpu, Figure::Others]
-        .map(|figure| usage.remove(&figure));
-    let both = server.map(|server| server + store.unwrap_or(0.0));
-    // Without a server, pgbench sends the load and not this program.
-    let load = load.filter(|_| server.is_some());
-    for (figure, seconds) in [
-        (Figure::ServerCpu, server),
-        (Figure::StoreCpu, store),
-        (Figure::BothCpu, both),
-        (Figure::LoadCpu, load),
-    ] {
-        usage.extend(seconds.map(|seconds| (figure, seconds * 1e6 / visits)));
-    }
-    if let (Some(all), Some(both), Some(load)) = (all, both, load) {
-        let available = window.as_secs_f64() * usage::processors() as f64;
-        usage.insert(Figure::Others, (all - both - load).max(0.0) / available * 100.0);
-    }
-    usage
+    Ok(Measurement { contender: contender.name.clone(), cell, round, errors: tally.errors, figures })
 }
 
 /// Returns PostgreSQL's own counts for the contender's database.

@@ -1,16 +1,22 @@
 //! A run from its beginning to its end.
 
-use std::{env, fs, path::Path, path::PathBuf, time::Instant};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
 
 use anyhow::{Context, Result};
+use sysinfo::{Cpu, System};
 
 use crate::{
     args::{Name, Plan},
-    contender::{Contender, app, peers, pgbench},
+    contender::{Contender, app, peers},
     database::Database,
-    machine,
     measure::{Cell, Measurement, measure},
     report::{self, Results},
+    usage,
 };
 
 /// What every contender needs.
@@ -29,7 +35,7 @@ pub struct Bench {
 }
 
 /// Measures everything. Returns whether all responses were correct and `--at-least` holds.
-pub fn run(plan: &Plan) -> Result<bool> {
+pub async fn run(plan: &Plan) -> Result<bool> {
     let program = env::current_exe()?;
     // target/release/bench
     let target = program.ancestors().nth(2).context("this program is not in cargo's target directory")?;
@@ -42,17 +48,14 @@ pub fn run(plan: &Plan) -> Result<bool> {
         work,
         sessions: plan.sessions,
     };
-    let (mut contenders, missing) = assemble(plan, &bench)?;
-    let measurements = measure_all(plan, &bench, &mut contenders)?;
+    let (mut contenders, missing) = assemble(plan, &bench).await?;
+    let measurements = measure_all(plan, &bench, &mut contenders).await?;
     let names: Vec<_> = contenders.iter().map(|one| (one.name.clone(), one.about.clone())).collect();
-    let project = bench.project.to_string_lossy();
+    let commit = ["describe", "--always", "--dirty", "--abbrev=10"];
     let results = Results {
-        date: machine::first_line("date", &["-u", "+%Y-%m-%d"]),
-        commit: machine::first_line(
-            "git",
-            &["-C", &project, "describe", "--always", "--dirty", "--abbrev=10"],
-        ),
-        about: machine::describe(&bench)?,
+        date: first_line("date", &["-u", "+%Y-%m-%d"]),
+        commit: first_line("git", &commit),
+        about: describe(&bench)?,
         summary: report::rows(&measurements, &names),
         contenders: names,
         missing,
@@ -70,49 +73,78 @@ pub fn run(plan: &Plan) -> Result<bool> {
     Ok(is_good)
 }
 
+/// Returns what the results depend on: the machine, and the versions of the programs.
+fn describe(bench: &Bench) -> Result<Vec<(String, String)>> {
+    let system = System::new_all();
+    let mut about: Vec<_> = [
+        ("processor", system.cpus().first().map_or("", Cpu::brand).to_owned()),
+        ("processors", usage::processors().to_string()),
+        ("memory", format!("{} MiB", system.total_memory() / 1024 / 1024)),
+        ("system", first_line("uname", &["-srm"])),
+        ("rustc", first_line("rustc", &["--version"])),
+        ("node", first_line("node", &["--version"])),
+        ("redis", first_line("redis-server", &["--version"])),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    about.extend(bench.database.description()?);
+    about.retain(|(_, value)| !value.is_empty());
+    Ok(about)
+}
+
+/// Returns the first line that a program prints, or nothing.
+fn first_line(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
 /// Contenders that can't take part, and why.
 type Missing = Vec<(String, String)>;
 
 /// Starts everyone. The app comes first: the ratios compare it with the others.
-fn assemble(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Missing)> {
-    let (mut contenders, mut missing) = (Vec::new(), Vec::new());
+async fn assemble(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Missing)> {
+    let mut contenders = Vec::new();
     if plan.wants(Name::App) || plan.wants(Name::Log) {
         let file = app::build(bench)?;
         if plan.wants(Name::App) {
-            contenders.push(app::start(bench, "app", &file, "warn", &plan.env)?);
+            contenders.push(app::start(bench, "app", &file, "warn", &plan.env).await?);
         }
         if plan.wants(Name::Log) {
-            contenders.push(app::start(bench, "app, log on", &file, "info", &plan.env)?);
+            contenders.push(app::start(bench, "app, log on", &file, "info", &plan.env).await?);
         }
     }
     if let Some(file) = &plan.compare {
         let file = file.canonicalize().with_context(|| format!("there is no {}", file.display()))?;
-        contenders.push(app::start(bench, app::OTHER_BUILD, &file, "warn", &[])?);
+        contenders.push(app::start(bench, app::OTHER_BUILD, &file, "warn", &[]).await?);
     }
-    for (wanted, name, start) in [
-        (Name::Express, "express", peers::express as fn(&Bench) -> Result<Contender>),
-        (Name::Express, "express cluster", peers::express_cluster),
-        (Name::Axum, "axum", peers::axum),
-        (Name::Axum, "axum tuned", peers::axum_tuned),
-        (Name::Redis, "redis", peers::redis),
-        (Name::Bare, "bare", peers::bare),
-        (Name::Pgbench, "pgbench update", pgbench::update),
-        (Name::Pgbench, "pgbench insert", pgbench::insert),
-    ] {
-        if plan.wants(wanted) {
-            eprintln!("preparing {name}");
-            match start(bench) {
-                Ok(contender) => contenders.push(contender),
-                Err(error) => missing.push((name.to_owned(), format!("{error:#}"))),
-            }
+    let mut missing = Vec::new();
+    let mut add = |name: &str, outcome: Result<Contender>| match outcome {
+        Ok(contender) => contenders.push(contender),
+        Err(error) => {
+            eprintln!("MISSING: {name}: {error:#}");
+            missing.push((name.to_owned(), format!("{error:#}")));
         }
+    };
+    if plan.wants(Name::Bound) {
+        add("bound", app::bound(bench).await);
     }
-    missing.iter().for_each(|(name, why)| eprintln!("MISSING: {name}: {why}"));
+    if plan.wants(Name::Express) {
+        add("express", peers::express(bench).await);
+        add("express cluster", peers::express_cluster(bench).await);
+    }
+    if plan.wants(Name::Axum) {
+        add("axum", peers::axum(bench).await);
+        add("axum tuned", peers::axum_tuned(bench).await);
+    }
+    if plan.wants(Name::Redis) {
+        add("redis", peers::redis(bench).await);
+    }
     Ok((contenders, missing))
 }
 
 /// Measures everyone in turn, round after round. Each round begins with another contender.
-fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
+async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
     let mut scenarios = plan.scenarios.clone();
     // Returning visitors first, because new ones add rows.
     scenarios.sort();
@@ -129,13 +161,11 @@ fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Resu
         bench.database.checkpoint()?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];
-            if contender.takes_part(cell.scenario) {
-                let window = plan.window(cell.connections);
-                let measurement = measure(bench, contender, cell, round + 1, window);
-                let measurement = measurement.with_context(|| contender.name.clone())?;
-                eprintln!("{measurement}");
-                measurements.push(measurement);
-            }
+            let window = plan.window(cell.connections);
+            let measurement = measure(bench, contender, cell, round + 1, window).await;
+            let measurement = measurement.with_context(|| contender.name.clone())?;
+            eprintln!("{measurement}");
+            measurements.push(measurement);
         }
         let (all, done) = (cells.len(), done + 1);
         let left = begin.elapsed().as_secs_f64() / done as f64 * (all - done) as f64;

@@ -11,7 +11,7 @@ use super::{Contender, SECRET, cargo_build};
 use crate::run::Bench;
 
 /// The psql script that adds sessions to the app's tables.
-pub const SEED: &str = include_str!("../../sql/app.sql");
+const SEED: &str = include_str!("../../sql/app.sql");
 
 /// The name of the build of `--compare`.
 pub const OTHER_BUILD: &str = "other build";
@@ -19,18 +19,24 @@ pub const OTHER_BUILD: &str = "other build";
 /// Builds the app and returns its path.
 pub fn build(bench: &Bench) -> Result<PathBuf> {
     eprintln!("building the app in release mode (the first time takes minutes)");
-    cargo_build(&bench.project, &bench.target, &[])
+    cargo_build(&bench.project, &bench.target, &["--bins"])
+}
+
+/// Starts the two statements of a visit behind plain Actix.
+pub async fn bound(bench: &Bench) -> Result<Contender> {
+    let names = ("bound", "the app's two statements behind plain Actix, without a session layer");
+    let file = cargo_build(&bench.project, &bench.target, &["--package", "bench", "--bin", "bound"])?;
+    Contender::start(bench, names, Command::new(file), "/", Some(SEED)).await
 }
 
 /// Starts a build of the app with a log level and other settings.
-pub fn start(
+pub async fn start(
     bench: &Bench,
     name: &str,
     file: &Path,
     log: &str,
     environment: &[(String, String)],
 ) -> Result<Contender> {
-    eprintln!("preparing {name}");
     let mut program = Command::new(file);
     program.env("COOKIE_SECURE", "false").env("SESSION_SECRET", SECRET).env("RUST_LOG", log);
     // All visitors come from one address.
@@ -40,5 +46,5 @@ pub fn start(
         true => format!("the app as built in {}, RUST_LOG={log}", file.display()),
         false => format!("this app, RUST_LOG={log}"),
     };
-    Contender::server(bench, (name, &about), program, "/health/ready", Some(SEED))
+    Contender::start(bench, (name, &about), program, "/health/ready", Some(SEED)).await
 }

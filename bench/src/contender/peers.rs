@@ -5,22 +5,22 @@ use std::{fs, path::PathBuf, process::Command, thread, time::Duration};
 use anyhow::{Context, Result, ensure};
 use dev::Kept;
 
-use super::{Contender, Kind, SECRET, VISITORS, cargo_build, free_address};
+use super::{Contender, SECRET, VISITORS, cargo_build, free_address};
 use crate::{run::Bench, usage};
 
 /// Starts Express with connect-pg-simple.
-pub fn express(bench: &Bench) -> Result<Contender> {
+pub async fn express(bench: &Bench) -> Result<Contender> {
     let about = "Express, express-session, connect-pg-simple in one Node process, NODE_ENV=production";
-    start_express(bench, ("express", about), 1)
+    start_express(bench, ("express", about), 1).await
 }
 
 /// Starts the same with a process for each processor.
-pub fn express_cluster(bench: &Bench) -> Result<Contender> {
+pub async fn express_cluster(bench: &Bench) -> Result<Contender> {
     let about = "the same with a Node process for each processor (node:cluster)";
-    start_express(bench, ("express cluster", about), usage::processors())
+    start_express(bench, ("express cluster", about), usage::processors()).await
 }
 
-fn start_express(bench: &Bench, names: (&str, &str), processes: usize) -> Result<Contender> {
+async fn start_express(bench: &Bench, names: (&str, &str), processes: usize) -> Result<Contender> {
     // A copy, so that the packages stay out of the project.
     let home = bench.target.join("peers/express");
     fs::create_dir_all(&home)?;
@@ -34,60 +34,40 @@ fn start_express(bench: &Bench, names: (&str, &str), processes: usize) -> Result
     let mut node = Command::new("node");
     node.arg(home.join("app.js")).env("NODE_ENV", "production").env("SESSION_SECRET", SECRET);
     node.env("PROCESSES", processes.to_string());
-    Contender::server(bench, names, node, "/", Some(include_str!("../../sql/express.sql")))
+    Contender::start(bench, names, node, "/", Some(include_str!("../../sql/express.sql"))).await
 }
 
 /// Starts axum with tower-sessions.
-pub fn axum(bench: &Bench) -> Result<Contender> {
+pub async fn axum(bench: &Bench) -> Result<Contender> {
     let names = ("axum", "axum, tower-sessions, tower-sessions-sqlx-store");
-    Contender::server(
-        bench,
-        names,
-        rust_peer(bench, "peer-axum")?,
-        "/",
-        Some(include_str!("../../sql/axum.sql")),
-    )
+    let program = rust_peer(bench, "peer-axum")?;
+    Contender::start(bench, names, program, "/", Some(include_str!("../../sql/axum.sql"))).await
 }
 
 /// Starts the same without a ping before each use of a database connection.
-pub fn axum_tuned(bench: &Bench) -> Result<Contender> {
+pub async fn axum_tuned(bench: &Bench) -> Result<Contender> {
     let names = ("axum tuned", "the same with test_before_acquire(false)");
     let mut program = rust_peer(bench, "peer-axum")?;
     program.env("TUNED", "1");
-    Contender::server(bench, names, program, "/", Some(include_str!("../../sql/axum.sql")))
+    Contender::start(bench, names, program, "/", Some(include_str!("../../sql/axum.sql"))).await
 }
 
 /// Starts actix-session with a Redis that is as durable as PostgreSQL.
-pub fn redis(bench: &Bench) -> Result<Contender> {
+pub async fn redis(bench: &Bench) -> Result<Contender> {
     let names = ("redis", "Actix, actix-session in Redis, appendonly yes, appendfsync always");
     let (store, port) = start_redis(bench)?;
     let mut program = rust_peer(bench, "peer-redis")?;
     program.env("REDIS_URL", format!("redis://127.0.0.1:{port}"));
-    let mut contender = Contender::server(bench, names, program, "/", None)?;
-    redis_cli(
-        port,
-        &[
-            "EVAL",
-            include_str!("../../sql/redis.lua"),
-            "0",
-            &bench.sessions.saturating_sub(VISITORS).to_string(),
-        ],
-    )?;
-    if let Kind::Server(server) = &mut contender.kind {
-        server.redis = Some(store);
-    }
+    let mut contender = Contender::start(bench, names, program, "/", None).await?;
+    let count = bench.sessions.saturating_sub(VISITORS).to_string();
+    redis_cli(port, &["EVAL", include_str!("../../sql/redis.lua"), "0", &count])?;
+    contender.redis = Some(store);
     Ok(contender)
-}
-
-/// Starts Actix without sessions.
-pub fn bare(bench: &Bench) -> Result<Contender> {
-    let names = ("bare", "Actix alone, with the count in a plain cookie");
-    Contender::server(bench, names, rust_peer(bench, "peer-bare")?, "/", None)
 }
 
 fn rust_peer(bench: &Bench, package: &str) -> Result<Command> {
     let (workspace, target) = (bench.project.join("bench/peers"), bench.target.join("peers"));
-    let program: PathBuf = cargo_build(&workspace, &target, &["--package", package])?;
+    let program: PathBuf = cargo_build(&workspace, &target, &["--package", package, "--bins"])?;
     Ok(Command::new(program))
 }
 

@@ -1,10 +1,11 @@
 //! HTTP/1.1 on a connection that stays open: one request, one response, and the next.
 
-use std::{io, net::SocketAddr, ops::Range, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::sleep,
 };
 
 /// More headers than any of the servers sends.
@@ -15,97 +16,71 @@ const HEADERS: usize = 48;
 pub struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    request: Vec<u8>,
     received: Vec<u8>,
 }
 
-/// The head of a response.
-#[derive(Debug, Default)]
-pub struct Response {
+/// A response.
+#[derive(Debug)]
+pub struct Response<'a> {
     pub status: u16,
     /// The first cookie that it sets, as `name=value`.
-    pub cookie: Option<Vec<u8>>,
-    /// Where its body is.
-    pub body: Range<usize>,
+    pub cookie: Option<String>,
+    pub body: &'a [u8],
 }
 
 impl Connection {
     /// Connects.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
-        Self::new(std::net::TcpStream::connect(address)?, address)
-    }
-
-    /// Takes over a socket that is connected to `address`.
-    pub fn new(socket: std::net::TcpStream, address: SocketAddr) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        let stream = TcpStream::from_std(socket)?;
-        Ok(Connection { stream, address, request: Vec::new(), received: Vec::with_capacity(16 * 1024) })
+    pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { stream, address, received: Vec::with_capacity(16 * 1024) })
     }
 
     /// Connects again after an error. If that fails too, the next request reports it.
     pub async fn reopen(&mut self) {
-        match Connection::open(self.address) {
+        match Connection::open(self.address).await {
             Ok(fresh) => *self = fresh,
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
 
     /// Requests a path, with this cookie unless it's empty.
-    pub async fn get(&mut self, path: &str, cookie: &[u8]) -> Result<Response, &'static str> {
-        let cookie_name: &[u8] = if cookie.is_empty() { b"" } else { b"\r\nCookie: " };
-        self.request.clear();
-        let parts =
-            [b"GET ", path.as_bytes(), b" HTTP/1.1\r\nHost: localhost", cookie_name, cookie, b"\r\n\r\n"];
-        parts.iter().for_each(|part| self.request.extend_from_slice(part));
-        self.stream.write_all(&self.request).await.map_err(|_| "connection lost")?;
+    pub async fn get(&mut self, path: &str, cookie: &str) -> Result<Response<'_>, &'static str> {
+        let name = if cookie.is_empty() { "" } else { "\r\nCookie: " };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost{name}{cookie}\r\n\r\n");
+        self.stream.write_all(request.as_bytes()).await.map_err(|_| "connection lost")?;
         self.received.clear();
-        let response = loop {
-            self.read().await?;
-            if let Some(response) = head(&self.received)? {
-                break response;
+        loop {
+            let count = self.stream.read_buf(&mut self.received).await;
+            if count.is_err() || count.is_ok_and(|count| count == 0) {
+                return Err("connection lost");
             }
-        };
-        while self.received.len() < response.body.end {
-            self.read().await?;
+            if response(&self.received)?.is_some_and(|(response, length)| response.body.len() >= length) {
+                break;
+            }
         }
-        let is_complete = self.received.len() == response.body.end;
-        is_complete.then_some(response).ok_or("more than one response")
-    }
-
-    /// Returns the body of the last response.
-    pub fn body(&self, response: &Response) -> &[u8] {
-        &self.received[response.body.clone()]
-    }
-
-    async fn read(&mut self) -> Result<(), &'static str> {
-        match self.stream.read_buf(&mut self.received).await {
-            Ok(1..) => Ok(()),
-            _ => Err("connection lost"),
-        }
+        let response = response(&self.received)?.filter(|(response, length)| response.body.len() == *length);
+        response.map(|(response, _)| response).ok_or("more than one response")
     }
 }
 
-/// Returns the response once its head is complete.
-fn head(received: &[u8]) -> Result<Option<Response>, &'static str> {
+/// Returns the response once its head is complete, with what was received of its body so far, and the length of the body.
+fn response(received: &[u8]) -> Result<Option<(Response<'_>, usize)>, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
-    let length = match parsed.parse(received) {
+    let head = match parsed.parse(received) {
         Ok(httparse::Status::Partial) => return Ok(None),
-        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Complete(head)) => head,
         Err(_) => return Err("not HTTP"),
     };
-    let mut response = Response { status: parsed.code.unwrap_or_default(), ..Response::default() };
-    let mut body = None;
-    for header in parsed.headers {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            body = str::from_utf8(header.value).ok().and_then(|text| text.parse::<usize>().ok());
-        } else if header.name.eq_ignore_ascii_case("set-cookie") && response.cookie.is_none() {
-            response.cookie = header.value.split(|&byte| byte == b';').next().map(<[u8]>::to_vec);
-        }
-    }
-    response.body = length..length + body.ok_or("a response without a length")?;
-    Ok(Some(response))
+    let header = |name: &str| {
+        let header = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        str::from_utf8(header.value).ok()
+    };
+    let length = header("content-length").and_then(|length| length.parse().ok());
+    let cookie = header("set-cookie").and_then(|cookie| Some(cookie.split(';').next()?.to_owned()));
+    let response = Response { status: parsed.code.unwrap_or_default(), cookie, body: &received[head..] };
+    Ok(Some((response, length.ok_or("a response without a length")?)))
 }
 
 #[cfg(test)]
@@ -116,11 +91,11 @@ mod tests {
     fn a_response_is_read_once_its_head_is_complete() {
         let text = b"HTTP/1.1 200 OK\r\nSet-Cookie: id=k3y; Path=/\r\ncontent-length: 5\r\n\r\nhello";
 
-        assert!(head(&text[..40]).unwrap().is_none());
-        let response = head(text).unwrap().unwrap();
+        assert!(response(&text[..40]).unwrap().is_none());
+        let (response, length) = super::response(text).unwrap().unwrap();
 
-        assert_eq!((response.status, response.cookie.as_deref()), (200, Some(&b"id=k3y"[..])));
-        assert_eq!(&text[response.body], b"hello");
-        assert!(head(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "the length is unknown");
+        assert_eq!((response.status, response.cookie.as_deref()), (200, Some("id=k3y")));
+        assert_eq!((response.body, length), (&b"hello"[..], 5));
+        assert!(super::response(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "the length is unknown");
     }
 }

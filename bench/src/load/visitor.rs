@@ -1,8 +1,9 @@
 //! A visitor, and what the page must show them.
 
-use std::{ops::Range, sync::LazyLock, time::Instant};
+use std::ops::Range;
 
-use memchr::memmem::Finder;
+use memchr::memmem;
+use tokio::time::Instant;
 
 use super::{Connection, Scenario, Tally, connection::Response};
 
@@ -10,9 +11,9 @@ use super::{Connection, Scenario, Tally, connection::Response};
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
     /// As `name=value`.
-    cookie: Vec<u8>,
+    cookie: String,
     /// The user ID that the page shows, if it shows one.
-    user: Vec<u8>,
+    user: String,
     /// The last count. Unknown after an error, because that visit may have been counted.
     visits: Option<u64>,
 }
@@ -30,23 +31,20 @@ pub(super) async fn keep_coming(
         if asked >= window.end {
             break;
         }
+        let turn = turn % visitors.len();
         let outcome = match scenario {
             Scenario::New => Visitor::default().visit(&mut connection).await,
-            Scenario::Returning => {
-                let turn = turn % visitors.len();
-                visitors[turn].visit(&mut connection).await
-            }
+            Scenario::Returning => visitors[turn].visit(&mut connection).await,
         };
         let answered = Instant::now();
         if let Err(what) = outcome {
-            *tally.errors.entry(what).or_default() += 1;
+            *tally.errors.entry(what.to_owned()).or_default() += 1;
             connection.reopen().await;
             continue;
         }
         tally.visits += 1;
         if window.contains(&answered) {
-            let time = answered.duration_since(asked).as_micros();
-            tally.times.push(u32::try_from(time).unwrap_or(u32::MAX));
+            tally.times.push((answered - asked).as_micros() as u32);
         }
     }
     (tally, visitors)
@@ -57,21 +55,19 @@ impl Visitor {
     pub(super) async fn visit(&mut self, connection: &mut Connection) -> Result<(), &'static str> {
         let known = self.visits.take();
         let response = connection.get("/", &self.cookie).await?;
-        self.check(known, &response, connection.body(&response))
+        self.check(known, response)
     }
 
-    fn check(&mut self, known: Option<u64>, response: &Response, page: &[u8]) -> Result<(), &'static str> {
-        static VISITS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"id=\"visits\">"));
-        static USER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"id=\"user\">"));
+    fn check(&mut self, known: Option<u64>, response: Response<'_>) -> Result<(), &'static str> {
         if response.status != 200 {
             return Err("a status other than 200");
         }
-        let visits = text(page, &VISITS).and_then(|text| str::from_utf8(text).ok()?.parse().ok());
+        let visits = text(response.body, "id=\"visits\">").and_then(|text| text.parse().ok());
         let visits = visits.ok_or("no count in the page")?;
-        let user = text(page, &USER).unwrap_or_default();
+        let user = text(response.body, "id=\"user\">").unwrap_or_default();
         let is_new = self.cookie.is_empty();
-        if let Some(cookie) = &response.cookie {
-            cookie.clone_into(&mut self.cookie);
+        if let Some(cookie) = response.cookie {
+            self.cookie = cookie;
         } else if is_new {
             return Err("no cookie for a new visitor");
         }
@@ -92,9 +88,9 @@ impl Visitor {
 }
 
 /// Returns the text of the element whose start tag ends with this mark.
-fn text<'a>(page: &'a [u8], mark: &Finder<'_>) -> Option<&'a [u8]> {
-    let text = &page[mark.find(page)? + mark.needle().len()..];
-    Some(&text[..memchr::memchr(b'<', text)?])
+fn text<'a>(page: &'a [u8], mark: &str) -> Option<&'a str> {
+    let text = &page[memmem::find(page, mark.as_bytes())? + mark.len()..];
+    str::from_utf8(&text[..memchr::memchr(b'<', text)?]).ok()
 }
 
 #[cfg(test)]
@@ -103,9 +99,8 @@ mod tests {
 
     fn check(visitor: &mut Visitor, user: &str, visits: &str) -> Result<(), &'static str> {
         let known = visitor.visits.take();
-        let response = Response { status: 200, cookie: Some(b"id=k3y".to_vec()), ..Response::default() };
         let page = format!("<code id=\"user\">{user}</code> <b id=\"visits\">{visits}</b>");
-        visitor.check(known, &response, page.as_bytes())
+        visitor.check(known, Response { status: 200, cookie: Some("id=k3y".into()), body: page.as_bytes() })
     }
 
     #[test]

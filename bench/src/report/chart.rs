@@ -23,7 +23,7 @@ pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colours) -> String 
     for rows in rows.chunk_by(|one, next| one.cell.scenario == next.cell.scenario) {
         let last = rows[rows.len() - 1].cell.connections;
         let connections = if rows.iter().any(|row| row.cell.connections == 64) { 64 } else { last };
-        let is_drawn = |row: &&Row| row.cell.connections == connections && row.contender != "bare";
+        let is_drawn = |row: &&Row| row.cell.connections == connections && row.contender != "bound";
         let mut bars: Vec<&Row> = rows.iter().filter(is_drawn).collect();
         bars.sort_by(|one, other| rate(other).total_cmp(&rate(one)));
         let Some(&fastest) = bars.first() else { continue };

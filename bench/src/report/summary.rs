@@ -14,8 +14,6 @@ pub struct Row {
     pub cell: Cell,
     /// The rate of the first contender divided by this one's: the median of the ratios within each round.
     pub ratio: Option<f64>,
-    /// The lowest and the highest of these ratios.
-    pub ratio_range: Option<(f64, f64)>,
     /// The medians. The slowest response and the memory are the highest of all rounds.
     #[serde(flatten)]
     pub figures: Figures,
@@ -54,7 +52,6 @@ fn row(rounds: &[&Measurement], ratios: Vec<f64>) -> Option<Row> {
     Some(Row {
         contender: first.contender.clone(),
         cell: first.cell,
-        ratio_range: ratios.iter().copied().reduce(f64::min).zip(ratios.iter().copied().reduce(f64::max)),
         ratio: median(ratios),
         figures: values.into_iter().filter_map(combine).collect(),
         errors: rounds.iter().flat_map(|one| one.errors.values()).sum(),
