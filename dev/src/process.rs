@@ -16,7 +16,7 @@ pub fn children(pid: u32) -> Vec<u32> {
 }
 
 /// Sends a signal, such as `INT`. Processes that have ended are skipped.
-pub(crate) fn signal(name: &str, pids: &[u32]) -> Result<()> {
+pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
     // The shell's built-in `kill`, because not every system has the program.
     let mut kill = Command::new("/bin/sh");
     kill.args(["-c", "kill -s \"$0\" \"$@\" 2>/dev/null", name]).args(pids.iter().map(u32::to_string));

@@ -4,10 +4,7 @@ use std::{thread, time::Duration};
 
 use rand::{RngExt, rngs::StdRng};
 
-use crate::{
-    stage::{Stage, signal},
-    visitor::Load,
-};
+use crate::{stage::Stage, visitor::Load};
 
 type Fault = fn(&mut Stage, &Load, &mut StdRng) -> Option<String>;
 
@@ -20,6 +17,11 @@ pub const ALL: [(&str, Fault); 7] = [
     ("PgBouncer is killed", kill_pooler),
     ("the disk is full", fill_disk),
 ];
+
+/// Sends a signal, such as `STOP`.
+fn signal(name: &str, pids: &[u32]) {
+    dev::process::signal(name, pids).expect("sent");
+}
 
 fn wait(random: &mut StdRng) -> String {
     let time = Duration::from_millis(random.random_range(200..3_000));
@@ -77,9 +79,9 @@ fn drop_connections(stage: &mut Stage, _: &Load, _: &mut StdRng) -> Option<Strin
 
 fn kill_pooler(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
     let pooler = stage.pooler.as_mut()?;
-    pooler.kill();
+    pooler.kill9();
     let time = wait(random);
-    pooler.restart();
+    pooler.start().expect("PgBouncer");
     Some(time)
 }
 

@@ -1,12 +1,6 @@
 //! The app behind PgBouncer in transaction mode, with the settings of `deploy/pgbouncer.ini`.
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use actix_session::storage::SessionKey;
 use app::{
@@ -15,10 +9,10 @@ use app::{
     database::{self, MIGRATIONS},
     sweep::sweep,
 };
-use dev::Kept;
+use dev::PgBouncer;
 use futures_util::future::join_all;
 use session_store_suite::{Promise, Subject, run};
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{
     is_tested,
@@ -37,95 +31,37 @@ fn without_passwords() -> String {
     SETTINGS.replace("scram-sha-256", "trust")
 }
 
-/// A running PgBouncer. It ends when this is dropped.
-struct Pooler {
-    options: PgConnectOptions,
-    directory: PathBuf,
-    _server: Kept,
-}
-
-impl Pooler {
-    /// Starts PgBouncer in front of a server, with the documented settings or a variant of them.
-    fn start(server: &PgConnectOptions, password: &str, settings: &str) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
-        let directory = PathBuf::from(format!("{}/pgbouncer-{}", env!("CARGO_TARGET_TMPDIR"), free.port()));
-        fs::create_dir_all(&directory).expect("a directory");
-        let users = directory.join("userlist.txt");
-        fs::write(&users, format!("\"postgres\" \"{password}\"\n")).expect("written");
-        let database = server.get_database().expect("a database");
-        let mut settings = settings
-            .replace("app = host=127.0.0.1", &format!("{database} = host=127.0.0.1"))
-            .replace("port=5432 dbname=app", &format!("port={} dbname={database}", server.get_port()))
-            .replace("= 6432", &format!("= {}", free.port()))
-            .replace("/etc/pgbouncer/userlist.txt", users.to_str().expect("text"));
-        // It refuses to run as root.
-        let uid = Command::new("id").arg("-u").output().expect("id").stdout;
-        if uid == b"0\n" {
-            settings.push_str("user = nobody\n");
-        }
-        let file = directory.join("pgbouncer.ini");
-        fs::write(&file, settings).expect("written");
-
-        let mut command = Command::new("pgbouncer");
-        command.arg("--quiet").arg(&file);
-        // SIGTERM would wait for the clients.
-        let server_process = Kept::spawn_with(&command, "QUIT", Stdio::null()).expect("PgBouncer");
-        let begin = Instant::now();
-        while TcpStream::connect(free).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "PgBouncer doesn't start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self { options: server.clone().port(free.port()), directory, _server: server_process }
-    }
-
-    /// Returns the app's own pool, through PgBouncer.
-    fn pool(&self) -> PgPool {
-        database::pool(&self.config())
-    }
-
-    fn config(&self) -> Config {
-        Config { database_url: DatabaseUrl(self.options.clone()), ..TestApp::config(&[]) }
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Returns whether PgBouncer 1.21 or newer is installed.
+/// Returns whether PgBouncer is installed.
 fn has_pgbouncer() -> bool {
-    let version = Command::new("pgbouncer").arg("--version").output().map(|output| output.stdout);
-    let version = String::from_utf8(version.unwrap_or_default()).expect("text");
-    let minor = version.strip_prefix("PgBouncer 1.").and_then(|rest| rest.split('.').next()?.parse().ok());
-    is_tested(minor.is_some_and(|minor: u32| minor >= 21), "pgbouncer 1.21 or newer", "PgBouncer")
+    is_tested(PgBouncer::is_installed(), "pgbouncer 1.21 or newer", "PgBouncer")
 }
 
-fn password(url: &str) -> &str {
-    url.split_once("//postgres:").and_then(|(_, rest)| Some(rest.split_once('@')?.0)).expect("a password")
+/// The app's configuration behind PgBouncer.
+fn config(pooler: &PgBouncer) -> Config {
+    let database_url = DatabaseUrl(pooler.url().parse().expect("a URL"));
+    Config { database_url, ..TestApp::config(&[]) }
 }
 
 /// Returns a server of its own with an app behind PgBouncer.
-async fn app_behind(settings: &str, role: &'static str) -> (TestApp, Pooler) {
+async fn app_behind(settings: &str, role: &'static str) -> (TestApp, PgBouncer) {
     let mut database = TestDatabase::on_own_server().await;
     database.execute(role).await;
-    let pooler = Pooler::start(&database.options, password(&database.url), settings);
-    database.options = pooler.options.clone();
+    let pooler = PgBouncer::temporary(&database.url, settings).expect("PgBouncer");
+    database.options = pooler.url().parse().expect("a URL");
     (TestApp::on(database, &[]).await, pooler)
 }
 
 /// The app's own store behind PgBouncer.
 struct Pooled {
     direct: InPostgres,
-    pooler: Pooler,
+    pooler: PgBouncer,
 }
 
 impl Subject for Pooled {
     type Store = PgSessionStore;
 
     async fn store(&self) -> PgSessionStore {
-        PgSessionStore::new(self.pooler.pool())
+        PgSessionStore::new(database::pool(&config(&self.pooler)))
     }
 
     async fn age(&self, key: &SessionKey, by: actix_web::cookie::time::Duration) {
@@ -161,8 +97,7 @@ async fn the_store_keeps_every_promise_behind_pgbouncer() {
     }
     let direct = InPostgres::new().await;
     sqlx::raw_sql(TIME_LIMIT).execute(&direct.pool).await.expect("set");
-    let url = direct.url();
-    let pooler = Pooler::start(&url.parse().expect("a URL"), password(&url), &without_passwords());
+    let pooler = PgBouncer::temporary(&direct.url(), &without_passwords()).expect("PgBouncer");
 
     let report = run(&Pooled { direct, pooler }).await;
 
@@ -191,7 +126,8 @@ async fn the_app_serves_logs_out_rotates_and_sweeps_behind_pgbouncer() {
     assert_ne!(app.get_with("/probe", &new).await.user(), "");
 
     app.database.execute("update sessions set expires_at = now() - interval '61 minutes'").await;
-    let swept = sweep(&pooler.pool(), Duration::from_secs(8 * 60 * 60)).await.expect("swept");
+    let swept =
+        sweep(&database::pool(&config(&pooler)), Duration::from_secs(8 * 60 * 60)).await.expect("swept");
     assert_eq!(swept.sessions, 21);
     assert_eq!(browsers[39].get("/").await.visits(), 1);
 }
@@ -219,7 +155,7 @@ async fn the_time_limit_is_in_force_and_nothing_of_the_app_is_left_for_other_cli
     if !has_pgbouncer() {
         return;
     }
-    let (app, pooler) = app_behind(SETTINGS, TIME_LIMIT).await;
+    let (app, _pooler) = app_behind(SETTINGS, TIME_LIMIT).await;
     let browsers: Vec<_> = (0..20).map(|_| app.browser()).collect();
     for _ in 0..3 {
         join_all(browsers.iter().map(|browser| browser.get("/"))).await;
@@ -230,7 +166,7 @@ async fn the_time_limit_is_in_force_and_nothing_of_the_app_is_left_for_other_cli
     );
 
     // 20 transactions at once hold all connections of the pool.
-    let others = PgPool::connect_lazy_with(pooler.options.clone().extra_float_digits(None));
+    let others = PgPool::connect_lazy_with(app.database.options.clone().extra_float_digits(None));
     let mut transactions = Vec::new();
     for _ in 0..10 {
         transactions.push(others.begin().await.expect("a transaction"));
@@ -262,12 +198,12 @@ async fn a_thousand_clients_share_twenty_connections() {
     if !has_pgbouncer() {
         return;
     }
-    let (app, pooler) = app_behind(&without_passwords(), TIME_LIMIT).await;
+    let (app, _pooler) = app_behind(&without_passwords(), TIME_LIMIT).await;
     let browser = app.browser();
     browser.get("/").await;
 
     // The app has a few connections of its own.
-    let options = pooler.options.clone().extra_float_digits(None);
+    let options = app.database.options.clone().extra_float_digits(None);
     let mut clients = Vec::new();
     for _ in 0..19 {
         let connects = (0..50).map(|_| PgConnection::connect_with(&options));
