@@ -27,7 +27,8 @@ for (const time of document.querySelectorAll(".clocks time")) {
   time.after(local);
 }
 
-for (const code of document.querySelectorAll("main pre > code")) {
+// Not on the cookie, which is shortened.
+for (const code of document.querySelectorAll("main pre:not(.sent) > code")) {
   const button = document.createElement("button");
   button.className = "copy";
   button.textContent = "Copy";

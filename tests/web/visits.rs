@@ -63,6 +63,23 @@ async fn the_page_shows_the_time_left_and_resets_the_idle_timer() {
 }
 
 #[actix_web::test]
+async fn the_response_has_the_headers_that_the_page_shows() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    let page = browser.get("/visits").await;
+
+    assert!(page.body.contains("<dt>Set-Cookie</dt><dd>none"));
+    assert_eq!(page.set_cookies(), [""; 0]);
+    for name in ["Cache-Control", "Content-Security-Policy"] {
+        let (_, rest) = page.body.split_once(&format!("<dt>{name}</dt><dd><code>")).expect(name);
+        let (shown, _) = rest.split_once("</code>").expect(name);
+        assert!(page.header(name).starts_with(shown.trim_end_matches(" …")), "{name}: {shown}");
+    }
+}
+
+#[actix_web::test]
 async fn the_page_counts_nothing() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
