@@ -81,7 +81,7 @@ pub fn build(
     layers! { app;
         // First, because it gives the request its ID, which is part of every log line of the other layers.
         request_log(),
-        // Outside the error pages: their status counts, and they need the headers, too.
+        // Outside the error pages, so that metrics see their status and they get the headers.
         Condition::new(config.metrics_address.is_some(), from_fn(metrics_server::measure)),
         from_fn(security_headers),
         // Outside everything that can fail.
@@ -100,7 +100,7 @@ pub struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Adds the visitor's session and this time limit to a route. Routes without it never read a session.
+    /// Adds the visitor's session and a time limit to a route. Routes that aren't pages never read a session.
     pub fn page(&self, route: Resource, limit: std::time::Duration) -> impl HttpServiceFactory + use<> {
         let idle_timeout = duration(self.dependencies.config.session_idle_timeout);
         layers! { route;

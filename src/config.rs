@@ -53,7 +53,7 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// `METRICS_ADDRESS` (none): private address and port that serves metrics, such as `127.0.0.1:9090`.
     pub metrics_address: Option<SocketAddr>,
-    /// `EXPERIMENTS` (`false`): with `true`, visitors can experiment with their own sessions at `/experiments`.
+    /// `EXPERIMENTS` (`false`): with `true`, visitors can experiment with sessions at `/experiments`.
     pub experiments: bool,
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
@@ -114,7 +114,7 @@ impl Config {
         let migration_database_url = read.parse("MIGRATION_DATABASE_URL", "", optional(database_url));
         let database_url = read.parse("DATABASE_URL", EXAMPLE_URL, database_url);
         if read.get("DATABASE_URL").is_none() {
-            read.problems.push(format!("DATABASE_URL: is not set; it could be {EXAMPLE_URL}"));
+            read.problems.push(format!("DATABASE_URL: must be set, for example to {EXAMPLE_URL}"));
         }
         let database_max_connections = read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000));
         let workers = read.parse("WORKERS", &default_workers(), number(1..=64));

@@ -53,8 +53,8 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     Ok(())
 }
 
-/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, and not if PostgreSQL finds a
-/// table that it should create, doesn't find one that it should change, or denies permission (SQLSTATE class 42).
+/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if PostgreSQL rejects the
+/// SQL itself: a table already exists or is missing, or permission is denied (SQLSTATE class 42).
 pub fn is_temporary(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;

@@ -36,7 +36,7 @@ impl VisitCounter {
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 ///
 /// The lock timeout is part of the statement because a setting of the connection would be lost behind a pooler. It is
-/// longer than another app server's commit usually takes.
+/// longer than another replica usually holds the row.
 macro_rules! count_visits {
     ($ids:expr, $counts:expr) => {
         sqlx::query!(

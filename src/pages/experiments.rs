@@ -50,7 +50,7 @@ pub async fn get(request: HttpRequest, session: TypedSession) -> Result<HttpResp
     page(&request, &Experiments { layout, outcome: None })
 }
 
-/// Makes one experiment and shows its outcome. It counts as a new session for the limit of new sessions.
+/// Runs one experiment and shows its result. It counts towards the limit on new sessions.
 pub async fn post(
     request: HttpRequest,
     session: TypedSession,
@@ -65,7 +65,7 @@ pub async fn post(
     limit.check(&request)?;
     let outcome = match name.as_str() {
         "count" => {
-            // Somebody who doesn't exist. The first call also counts a first visit, which had no row.
+            // A made-up visitor. The first call also counts a first visit, which had no row.
             let nobody = Uuid::now_v7();
             let counts = try_join_all((0..VISITS).map(|_| counter.count(nobody))).await?;
             let sql = counts.into_iter().max().unwrap_or_default() - 1;

@@ -27,7 +27,7 @@ pub static LOGGED_OUT: Flash = Flash {
 };
 
 static ALL: &[&Flash] = &[
-    // One a line.
+    // One per line, so that patches can add theirs.
     &LOGGED_OUT,
 ];
 
@@ -45,7 +45,7 @@ impl Flash {
         ALL.iter().copied().find(|flash| flash.name == cookie.value())
     }
 
-    /// Returns the cookie that replaces the message. It expires after a second. A removal would be simpler, but curl
+    /// Returns the cookie that replaces the message. It expires after a second. Removing it would be simpler, but curl
     /// 7.88 ignores it if the response sets another cookie after it.
     pub fn forget(request: &HttpRequest) -> Cookie<'static> {
         let mut cookie = cookie(request, "");

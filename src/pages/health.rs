@@ -40,8 +40,8 @@ pub(crate) async fn can_serve(readiness: &Readiness, pool: &PgPool) -> bool {
     is_ready
 }
 
-/// Runs the statements of a visit, a login and a logout on no rows. This fails if a table or a right is missing, and on a
-/// standby server. It also fails if the connection has no time limit, because a pooler dropped the setting.
+/// Runs the statements of a visit, a login and a logout on no rows. This fails if a table or a privilege is missing, and on
+/// a standby server. It also fails if the connection has no time limit, because a pooler dropped the setting.
 async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
     let is_limited = sqlx::query_scalar!(
         r#"

@@ -13,7 +13,7 @@ use crate::{Config, Dependencies, app, database, metrics, sweep};
 
 pub use stop::Readiness;
 
-/// What clients may use.
+/// Limits on connections.
 const LIMITS: Limits = Limits {
     // Up to 128 KiB of memory each, while its head arrives.
     connections: 2_048,

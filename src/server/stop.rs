@@ -23,7 +23,7 @@ pub struct Readiness {
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
-    /// The last problem that the log knows.
+    /// The last problem that was logged.
     problem: Mutex<Option<String>>,
 }
 

@@ -1,5 +1,5 @@
-//! How a handler asks for a new session key. actix-session passes only a key and a state to its store, so the request
-//! is stored in the state, under a reserved name.
+//! Passes a key change from a handler to the store. actix-session passes only a key and a state to its store, so the
+//! change travels in the state, under a reserved name.
 //!
 //! actix-session's own `renew` is not used. It deletes the row and saves a new one, so the session doesn't exist in between.
 

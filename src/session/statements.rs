@@ -81,7 +81,7 @@ pub(super) struct Touch(pub Timeouts);
 impl Statement for Touch {
     type Item = SessionId;
     type Output = ();
-    // No visitor waits for it, but its commit slows down those of others.
+    // No visitor waits for it, but each commit slows down other commits.
     const DELAY: Duration = Duration::from_millis(10);
 
     async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {

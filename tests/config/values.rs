@@ -88,7 +88,7 @@ fn an_invalid_value_is_not_shown_because_it_may_be_a_secret_in_the_wrong_place()
 fn a_missing_database_is_reported_with_an_example() {
     let message = problems(&[]);
 
-    assert!(message.contains("DATABASE_URL: is not set; it could be postgres://"), "{message}");
+    assert!(message.contains("DATABASE_URL: must be set, for example to postgres://"), "{message}");
 }
 
 #[test]

@@ -8,13 +8,13 @@ use tokio::time::timeout;
 
 use crate::CHECK_TIMEOUT;
 
-/// Time between two looks at the idle connections.
+/// How often to look for an idle connection.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
-/// [`PgPool::acquire`] decides at the start. If it opens a connection, it keeps trying while PostgreSQL has no room for
-/// one, even if others of the pool become idle.
+/// [`PgPool::acquire`] chooses only once. If it has begun to open a connection, it keeps trying while PostgreSQL accepts
+/// no more of them, even if a connection of the pool becomes idle.
 ///
 /// # Errors
 /// Returns the error of [`PgPool::acquire`].

@@ -31,7 +31,7 @@ pub const QUEUE_SIZE: usize = 4096;
 
 /// Maximum number of items in one statement. The other callers wait for the next one.
 ///
-/// At 256 connections, 128 is 12 to 18 % faster than 32. Larger batches gain less than 2 %, and all their callers wait for
+/// At 256 connections, 128 is 12 to 18% faster than 32. Larger batches gain less than 2%, and all their callers wait for
 /// the whole batch.
 pub const MAX_BATCH: usize = 128;
 

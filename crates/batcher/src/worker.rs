@@ -12,8 +12,8 @@ use tokio::{
 use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive, measure::Measure};
 
 /// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
-/// PostgreSQL works on one half while the callers process the results of the other. At 64 connections, this handles 3.5
-/// % more calls per second. With smaller halves, the fixed cost of a statement outweighs the gain.
+/// PostgreSQL works on one half while the callers process the results of the other. At 64 connections, this handles
+/// 3.5% more calls per second. With smaller halves, the fixed cost of a statement outweighs the gain.
 const UNDIVIDED: usize = 32;
 
 pub(crate) struct Job<S: Statement> {

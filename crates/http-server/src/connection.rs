@@ -32,7 +32,7 @@ impl Connections {
         Rc::new(Self { places, limits, stopping, open: Cell::new(0), all: RefCell::default() })
     }
 
-    /// Adds a new connection. If seven of eight places are taken, the one that has been idle for longest is closed.
+    /// Adds a new connection. If 7/8 of the places are taken, the one that has been idle for longest is closed.
     pub fn add(self: &Rc<Self>) -> Rc<Connection> {
         if self.open.get() >= self.places * 7 / 8 {
             self.close_oldest_idle();

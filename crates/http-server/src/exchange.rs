@@ -33,7 +33,7 @@ where
     // The client promises that this is its last request. What follows must not be processed.
     let is_last = request.head().connection_type() == ConnectionType::Close;
     let payload = request.take_payload();
-    // Both turn the rest of the connection into a body that never ends. The app answers without it.
+    // CONNECT and Upgrade turn the rest of the connection into an endless body. The app gets no body.
     let is_tunnel = !matches!(payload, Payload::None)
         && (request.method() == Method::CONNECT || request.head().upgrade());
     let running = is_allowed.then(|| {

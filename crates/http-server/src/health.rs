@@ -1,4 +1,4 @@
-//! Asks a running server how it is.
+//! A health check of a running server.
 
 use std::{
     io::{Error, Read, Result, Write},

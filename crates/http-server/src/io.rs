@@ -1,4 +1,4 @@
-//! The socket of a connection. Actix-http reads from it as much as there is, so this type decides how much there is.
+//! The socket of a connection. Actix-http reads until no data is left, so this type limits how much it sees.
 
 use std::{
     io,
@@ -21,8 +21,8 @@ use crate::connection::{Connection, State};
 /// with about 4 KiB for each. The shortest request has 16 bytes.
 const MAX_READ: u64 = 2 * 1024;
 
-/// After a last response, how long and how much more the server reads. If it closed a connection with unread data, the
-/// client might lose the response. See "lingering close" in RFC 9112, section 9.6.
+/// How long, and how many bytes, the server keeps reading after the last response. If it closed a connection with unread
+/// data, the client might lose the response. See "lingering close" in RFC 9112, section 9.6.
 const LINGER: Duration = Duration::from_secs(1);
 const MAX_LINGER_BYTES: u64 = 1024 * 1024;
 
@@ -30,7 +30,7 @@ pub struct Io {
     /// `None` after [`Drop`] has begun.
     socket: Option<Take<TcpStream>>,
     connection: Rc<Connection>,
-    /// Whether the last read returned all that it could.
+    /// Whether the last read reached its limit, so that there may be more.
     has_more: bool,
 }
 
@@ -65,7 +65,7 @@ impl AsyncRead for Io {
             return Poll::Pending;
         }
         if std::mem::take(&mut self.has_more) {
-            // Actix-http reads until nothing is there. It handles what it has, and comes back.
+            // Actix-http reads until the socket is pending. Then it handles what it has, and reads again.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -92,8 +92,8 @@ impl AsyncWrite for Io {
         outcome
     }
 
-    /// Closes the connection by an error. Actix-http calls this each time that the task runs, but only if nothing is left
-    /// to write.
+    /// Returns an error to close the connection. Actix-http calls this whenever the task runs and nothing is left to
+    /// write.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(match self.connection.state() {
             State::Closing | State::Aborted => Err(io::ErrorKind::ConnectionAborted.into()),

@@ -1,4 +1,4 @@
-//! What only Linux can do for a listener. Other systems go without it.
+//! Socket options that only Linux has. On other systems, these functions do nothing.
 
 #[cfg(target_os = "linux")]
 pub use linux::{limit_unsent, refuse_connections};
@@ -21,9 +21,9 @@ mod linux {
         }
     }
 
-    /// Makes the kernel ignore further connections, while those that it has accepted wait for the server. If the
-    /// listener was just closed, the kernel would reset them. The clients of the others try again a second later, and
-    /// find the next instance or are refused.
+    /// Makes the kernel drop new connection attempts, while the connections that it has accepted wait for the server.
+    /// Closing the listener right away would reset them. Dropped clients try again after a second, and reach the next
+    /// instance or are refused.
     pub fn refuse_connections(listener: &TcpListener) {
         const LOAD_BYTE: u16 = 0x30;
         const JUMP_IF_ANY_BIT: u16 = 0x45;

@@ -37,10 +37,10 @@ pub use host::has_valid_host;
 pub use request::{RequestLimits, limit_request};
 pub use stop::Stopper;
 
-/// What clients may use, and how long.
+/// Limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Maximum number of connections. When seven of eight places are taken, each new connection closes the one that has
+    /// Maximum number of connections. When 7/8 of them are in use, each new connection closes the one that has
     /// been idle for longest.
     pub connections: usize,
     /// Time limit for the head of a connection's first request. After that, the response is 408.

@@ -1,5 +1,5 @@
 //! Limits the size of a request and the time that its body takes, so that no client can fill the memory or keep a
-//! connection open by sending nothing. Before that, actix-http enforces its own, higher limits.
+//! connection open by sending nothing. Actix-http has its own, higher limits, and enforces them first.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::kernel::refuse_connections;
 
-/// How long connections that the kernel has begun to open can still reach the server.
+/// Time to accept connections whose handshake has already begun.
 const DRAIN: Duration = Duration::from_millis(250);
 
 /// Stops the server. Clones stop the same one.
@@ -50,7 +50,7 @@ impl Stopper {
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub fn stop_on_signal(self, linger: Duration, before: impl FnOnce()) -> impl Future<Output = ()> {
-        // At once: a signal before this would kill the process.
+        // Registered before the first await, because an unhandled signal would kill the process.
         let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
         let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
         async move {

@@ -16,25 +16,25 @@ pub enum Promise {
     NoOverwriting,
     /// `load` returns `None` or [`LoadError::Deserialization`](actix_session::storage::LoadError).
     InvalidKeys,
-    /// They go through two instances of the store. The session keeps its key.
+    /// Concurrent updates through two instances of the store never mix, and the session keeps its key.
     ConcurrentUpdates,
-    /// Tested with 2 MiB, on `save` and on `update`.
+    /// `save` and `update` refuse 2 MiB and change nothing.
     SizeLimit,
-    /// Neither as text nor in hexadecimal, so that a copy of the data contains no valid keys.
+    /// Keys are stored neither as text nor in hexadecimal, so that a copy of the data contains no valid keys.
     HiddenKeys,
-    /// Afterwards, neither the key nor the state is stored. Deleting it again is not an error.
+    /// After `delete`, neither the key nor the state is stored. Deleting it again is not an error.
     CompleteDeletion,
-    /// Neither the old key nor the key that `update` returns is valid.
+    /// After an `update` of a deleted session, neither the old key nor the key that it returns is valid.
     UpdateAfterDelete,
-    /// In 100 rounds, an update and a deletion start at the same time, after the session was loaded.
+    /// A session stays deleted in 100 rounds in which an update and a deletion start at the same time.
     SlowSave,
-    /// After the time to live that the last call has set, and not before.
+    /// A session expires when the time to live of the last call is over, and not before.
     IdleTimeout,
-    /// Although the session is loaded, updated and extended every 20 minutes. See [`Subject::max_age`].
+    /// A session ends at [`Subject::max_age`], even if it is used every 20 minutes.
     MaxAge,
-    /// Tested with `update_ttl` and `update`.
+    /// Neither `update_ttl` nor `update` revives an expired session.
     ExpiredStaysExpired,
-    /// It sets the time to live of a live session.
+    /// `update_ttl` sets the time to live of a live session.
     Touch,
     /// A shorter time to live than the present one changes nothing.
     TouchOnlyExtends,
@@ -44,7 +44,7 @@ pub enum Promise {
     OutageIsAnError,
     /// The same instance of the store works within 3 seconds, without a restart of the app.
     Recovery,
-    /// Tested with [`Subject::restart`], right after 20 sessions were saved.
+    /// 20 sessions survive [`Subject::restart`] right after they were saved.
     Durability,
 }
 
@@ -80,7 +80,9 @@ impl Promise {
             Self::RoundTrip => "A state is loaded byte for byte as it was saved",
             Self::NoOverwriting => "Saving a session never overwrites another one",
             Self::InvalidKeys => "Unknown and malformed keys have no session",
-            Self::ConcurrentUpdates => "Of 200 concurrent updates, one is stored, as a whole",
+            Self::ConcurrentUpdates => {
+                "After 200 concurrent updates, the session holds exactly one of them, complete"
+            }
             Self::SizeLimit => "A state that is too large is an error, and the session stays as it was",
             Self::HiddenKeys => "Keys are not stored in the clear",
             Self::CompleteDeletion => "Deletion is complete and idempotent",
@@ -88,13 +90,13 @@ impl Promise {
             Self::SlowSave => "A slow request never undoes a concurrent logout",
             Self::IdleTimeout => "A session expires if it isn't used",
             Self::MaxAge => "A session expires at its maximum age, regardless of activity",
-            Self::ExpiredStaysExpired => "An expired session stays expired, whatever is called",
+            Self::ExpiredStaysExpired => "An expired session stays expired, whichever method is called",
             Self::Touch => "`update_ttl` extends a session",
             Self::TouchOnlyExtends => "`update_ttl` never shortens a session",
             Self::ServerClock => "The clocks of the app and the server may differ by a day",
             Self::OutageIsAnError => "An outage is an error within 3 seconds, never an empty session",
-            Self::Recovery => "The store works again by itself within 3 seconds of an outage",
-            Self::Durability => "Saved sessions survive a crash of what holds them",
+            Self::Recovery => "The store recovers within 3 seconds after an outage",
+            Self::Durability => "Saved sessions survive a crash of the store",
         }
     }
 
