@@ -100,7 +100,7 @@ fn an_empty_value_counts_as_not_set() {
         assert_eq!(shown(name, ""), default, "{name}");
         assert_eq!(shown(name, " "), default, "{name}");
     }
-    assert!(problems(&[("DATABASE_URL", " ")]).contains("DATABASE_URL: is not set"));
+    assert!(problems(&[("DATABASE_URL", " ")]).contains("DATABASE_URL: must be set"));
 }
 
 #[test]
