@@ -42,7 +42,7 @@ pub fn print_error(message: String) {
     });
 }
 
-/// Runs something that can block for ever, and waits at most a second for it.
+/// Runs a function that may block forever, and waits at most a second for it.
 fn within_a_second(write: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     // If there are no threads left, nothing is written.

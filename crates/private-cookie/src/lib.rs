@@ -40,7 +40,8 @@ impl PrivateCookie {
     }
 
     /// Rewrites the `Cookie` header, with the first valid cookie in front of all cookies with other names. Returns
-    /// the valid cookie. If it was encrypted with an old secret, it is encrypted again with the current one.
+    /// the valid cookie. If it was encrypted with an old secret, the header contains it encrypted with the current
+    /// one. The browser's cookie stays as it is.
     pub fn select(&self, headers: &mut HeaderMap) -> Option<Found> {
         let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
         let mut found = None;

@@ -9,7 +9,7 @@ pub struct SourceLine {
     pub path: &'static str,
     /// The number of the line. The first one is 1.
     pub line: usize,
-    /// The address of the repository, or an empty text.
+    /// The address of the repository, or an empty string.
     pub repository: &'static str,
 }
 
