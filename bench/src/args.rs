@@ -49,8 +49,6 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Name {
     App,
-    /// The app with its log on
-    Log,
     /// Express with connect-pg-simple, as one process and as a cluster
     Express,
     /// axum with tower-sessions in PostgreSQL, at its defaults and tuned

@@ -84,12 +84,6 @@ impl Database {
         Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
     }
 
-    /// Writes a checkpoint. Afterwards, each page is logged as a whole when it changes first, and all contenders should pay
-    /// for that.
-    pub fn checkpoint(&self) -> Result<()> {
-        self.run("postgres", "checkpoint")
-    }
-
     /// Returns the version, and the settings that decide what a commit costs.
     pub fn description(&self) -> Result<Vec<(String, String)>> {
         let names = "server_version fsync synchronous_commit full_page_writes wal_sync_method shared_buffers \

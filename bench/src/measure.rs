@@ -102,7 +102,7 @@ pub async fn measure(
         }
     }
     figures.retain(|_, value| value.is_finite());
-    Ok(Measurement { contender: contender.name.clone(), cell, round, errors: tally.errors, figures })
+    Ok(Measurement { contender: contender.name.to_owned(), cell, round, errors: tally.errors, figures })
 }
 
 /// Returns PostgreSQL's own counts for the contender's database.

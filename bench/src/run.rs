@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use sysinfo::{Cpu, System};
 
 use crate::{
-    args::{Name, Plan},
-    contender::{Contender, app, peers},
+    args::Plan,
+    contender::{self, Contender},
     database::Database,
     measure::{Cell, Measurement, measure},
     report::{self, Results},
@@ -48,9 +48,9 @@ pub async fn run(plan: &Plan) -> Result<bool> {
         work,
         sessions: plan.sessions,
     };
-    let (mut contenders, missing) = assemble(plan, &bench).await?;
+    let (mut contenders, missing) = contender::start_all(plan, &bench).await?;
     let measurements = measure_all(plan, &bench, &mut contenders).await?;
-    let names: Vec<_> = contenders.iter().map(|one| (one.name.clone(), one.about.clone())).collect();
+    let names: Vec<_> = contenders.iter().map(|one| (one.name.to_owned(), one.about.clone())).collect();
     let commit = ["describe", "--always", "--dirty", "--abbrev=10"];
     let results = Results {
         date: first_line("date", &["-u", "+%Y-%m-%d"]),
@@ -99,50 +99,6 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// Contenders that can't take part, and why.
-type Missing = Vec<(String, String)>;
-
-/// Starts everyone. The app comes first: the ratios compare it with the others.
-async fn assemble(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Missing)> {
-    let mut contenders = Vec::new();
-    if plan.wants(Name::App) || plan.wants(Name::Log) {
-        let file = app::build(bench)?;
-        if plan.wants(Name::App) {
-            contenders.push(app::start(bench, "app", &file, "warn", &plan.env).await?);
-        }
-        if plan.wants(Name::Log) {
-            contenders.push(app::start(bench, "app, log on", &file, "info", &plan.env).await?);
-        }
-    }
-    if let Some(file) = &plan.compare {
-        let file = file.canonicalize().with_context(|| format!("there is no {}", file.display()))?;
-        contenders.push(app::start(bench, app::OTHER_BUILD, &file, "warn", &[]).await?);
-    }
-    let mut missing = Vec::new();
-    let mut add = |name: &str, outcome: Result<Contender>| match outcome {
-        Ok(contender) => contenders.push(contender),
-        Err(error) => {
-            eprintln!("MISSING: {name}: {error:#}");
-            missing.push((name.to_owned(), format!("{error:#}")));
-        }
-    };
-    if plan.wants(Name::Bound) {
-        add("bound", app::bound(bench).await);
-    }
-    if plan.wants(Name::Express) {
-        add("express", peers::express(bench).await);
-        add("express cluster", peers::express_cluster(bench).await);
-    }
-    if plan.wants(Name::Axum) {
-        add("axum", peers::axum(bench).await);
-        add("axum tuned", peers::axum_tuned(bench).await);
-    }
-    if plan.wants(Name::Redis) {
-        add("redis", peers::redis(bench).await);
-    }
-    Ok((contenders, missing))
-}
-
 /// Measures everyone in turn, round after round. Each round begins with another contender.
 async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
     let mut scenarios = plan.scenarios.clone();
@@ -158,18 +114,20 @@ async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -
     }
     let (begin, mut measurements) = (Instant::now(), Vec::new());
     for (done, &(round, cell)) in cells.iter().enumerate() {
-        bench.database.checkpoint()?;
+        // Afterwards, each page is logged as a whole when it changes first, and all contenders should pay for that.
+        bench.database.run("postgres", "checkpoint")?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];
             let window = plan.window(cell.connections);
             let measurement = measure(bench, contender, cell, round + 1, window).await;
-            let measurement = measurement.with_context(|| contender.name.clone())?;
+            let measurement = measurement.context(contender.name)?;
             eprintln!("{measurement}");
             measurements.push(measurement);
         }
         let (all, done) = (cells.len(), done + 1);
         let left = begin.elapsed().as_secs_f64() / done as f64 * (all - done) as f64;
-        eprintln!("{done} of {all} done, {left:.0} s left");
+        let bar = "█".repeat(40 * done / all);
+        eprintln!("{bar:░<40} {left:.0} s left");
     }
     Ok(measurements)
 }

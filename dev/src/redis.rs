@@ -86,6 +86,11 @@ impl Redis {
         Ok(())
     }
 
+    /// Returns the process ID of the shell that runs the server, if it is running.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Kept::pid)
+    }
+
     /// Returns the URL of the server, including the password.
     pub fn url(&self) -> String {
         format!("redis://default:{}@127.0.0.1:{}", self.password, self.port)

@@ -9,7 +9,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::{args::Plan, contender::app::OTHER_BUILD, measure::Measurement, run::Bench};
+use crate::{args::Plan, contender::OTHER_BUILD, measure::Measurement, run::Bench};
 
 pub use summary::{Row, rows};
 
