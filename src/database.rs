@@ -2,12 +2,12 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use batcher::{CHECK_AFTER, is_alive};
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use sqlx_batcher::{CHECK_AFTER, is_alive};
 
 use crate::config::{Config, DatabaseUrl};
 

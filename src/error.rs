@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// The database can't be reached, didn't answer in time, or refused a statement: 503.
     #[error("the database failed: {0}")]
-    Database(#[from] batcher::Error),
+    Database(#[from] sqlx_batcher::Error),
     /// The session can't be loaded or saved. The store has logged the cause: 503.
     #[error("the session store failed")]
     SessionStore,

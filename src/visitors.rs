@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use batcher::{Batcher, Statement, acquire};
 use sqlx::{Execute, PgConnection, PgPool, postgres::types::PgInterval};
+use sqlx_batcher::{Batcher, Statement, acquire};
 use uuid::Uuid;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
@@ -28,7 +28,7 @@ impl VisitCounter {
     /// # Errors
     /// Returns an error if the database can't be reached or another transaction locks the row. Unless PostgreSQL refused
     /// the statement, the visit may have been counted anyway.
-    pub async fn count(&self, visitor: Uuid) -> Result<i64, batcher::Error> {
+    pub async fn count(&self, visitor: Uuid) -> Result<i64, sqlx_batcher::Error> {
         self.0.call(visitor).await
     }
 }

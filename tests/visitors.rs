@@ -72,7 +72,7 @@ async fn a_locked_row_delays_other_visitors_and_fails_alone() {
     for (&visitor, count) in visits.iter().zip(counts) {
         match count {
             Ok(count) if visitor == free => counted.push(count),
-            Err(batcher::Error::Database(_)) if visitor == locked => {}
+            Err(sqlx_batcher::Error::Database(_)) if visitor == locked => {}
             other => panic!("visitor {visitor}: {other:?}"),
         }
     }
@@ -123,7 +123,12 @@ async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
 #[test]
 fn a_visit_that_cannot_be_counted_is_a_503_with_retry_after() {
     let database = Arc::new(sqlx::Error::PoolClosed).into();
-    for error in [database, batcher::Error::TimedOut, batcher::Error::Panicked, batcher::Error::Overloaded] {
+    for error in [
+        database,
+        sqlx_batcher::Error::TimedOut,
+        sqlx_batcher::Error::Panicked,
+        sqlx_batcher::Error::Overloaded,
+    ] {
         let response = Error::from(error.clone()).error_response();
 
         assert_eq!(response.status(), 503, "{error:?}");

@@ -13,7 +13,7 @@ use actix_web::{
 use crate::{error, server::Readiness};
 
 /// Time limit for an ordinary page, including its session. It is longer than the limits of [`crate::database`] and
-/// [`batcher::DEADLINE`], so that an error usually names its cause.
+/// [`sqlx_batcher::DEADLINE`], so that an error usually names its cause.
 pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 
 /// Answers 503 if the page isn't ready within `limit`, or if the schema isn't up to date yet. After the limit, its

@@ -9,9 +9,9 @@ use actix_web::{
     web::{Data, Form, Path},
 };
 use askama::Template;
-use batcher::acquire;
 use futures_util::future::{join_all, try_join_all};
 use sqlx::PgPool;
+use sqlx_batcher::acquire;
 use uuid::Uuid;
 
 use super::{Layout, page};

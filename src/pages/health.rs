@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{HttpResponse, http::header::ContentType, web::Data};
 use anyhow::Context;
-use batcher::acquire;
 use sqlx::PgPool;
+use sqlx_batcher::acquire;
 use tokio::time::timeout;
 
 use crate::server::Readiness;

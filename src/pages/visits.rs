@@ -11,10 +11,10 @@ use actix_web::{
     web::Data,
 };
 use askama::Template;
-use batcher::acquire;
 use serde_json::json;
 use source_line::{SourceLine, source_line};
 use sqlx::{PgPool, postgres::types::PgInterval};
+use sqlx_batcher::acquire;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

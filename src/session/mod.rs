@@ -1,7 +1,7 @@
 //! The session backend: [`PgSessionStore`] keeps the sessions of [`actix_session`] in the PostgreSQL table `sessions`, and
 //! [`TypedSession`] gives handlers typed access to a session's contents.
 //!
-//! This folder uses nothing else from the app. To use it in another Actix app, copy the folder, `crates/batcher/` and
+//! This folder uses nothing else from the app. To use it in another Actix app, copy the folder, `crates/sqlx-batcher/` and
 //! `migrations/0001_create_sessions.sql`, and run `cargo sqlx prepare`.
 
 pub mod data;

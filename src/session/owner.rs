@@ -1,7 +1,7 @@
 //! All sessions of one account, for "where you are logged in" and "log out everywhere else".
 
-use batcher::acquire;
 use sqlx::postgres::types::PgInterval;
+use sqlx_batcher::acquire;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -1,9 +1,9 @@
-//! The statements that concurrent requests share through a [`batcher::Batcher`].
+//! The statements that concurrent requests share through a [`sqlx_batcher::Batcher`].
 
 use std::{collections::HashMap, time::Duration};
 
-use batcher::Statement;
 use sqlx::{Execute, PgConnection, postgres::types::PgInterval};
+use sqlx_batcher::Statement;
 use uuid::Uuid;
 
 use super::id::SessionId;

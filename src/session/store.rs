@@ -7,9 +7,9 @@ use actix_session::storage::{
 };
 use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
-use batcher::{Batcher, acquire};
 use metrics::counter;
 use sqlx::{PgPool, postgres::types::PgInterval};
+use sqlx_batcher::{Batcher, acquire};
 use uuid::Uuid;
 
 use super::{

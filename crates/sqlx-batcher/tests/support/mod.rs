@@ -13,9 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use batcher::{Batcher, Error, Statement};
 use futures_util::future::join_all;
 use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx_batcher::{Batcher, Error, Statement};
 use tokio::{task::JoinHandle, time::timeout};
 
 pub use database::TestDatabase;

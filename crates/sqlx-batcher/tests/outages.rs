@@ -4,10 +4,10 @@ mod support;
 
 use std::{str::FromStr, time::Duration};
 
-use batcher::{Batcher, Error, QUEUE_SIZE};
 use dev::Postgres;
 use futures_util::FutureExt;
 use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use sqlx_batcher::{Batcher, Error, QUEUE_SIZE};
 use support::{Double, Numbers, TABLE, results, start_calls};
 use tokio::{
     net::TcpListener,

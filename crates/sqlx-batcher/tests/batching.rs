@@ -4,8 +4,8 @@ mod support;
 
 use std::{str::FromStr, time::Duration};
 
-use batcher::{Batcher, MAX_BATCH};
 use sqlx::postgres::PgConnectOptions;
+use sqlx_batcher::{Batcher, MAX_BATCH};
 use support::{Delayed, Double, Numbers, eventually, results, start_calls};
 use tokio::{
     net::TcpListener,

@@ -2,8 +2,8 @@
 
 mod support;
 
-use batcher::{Batcher, Error, Statement};
 use sqlx::PgConnection;
+use sqlx_batcher::{Batcher, Error, Statement};
 use support::{Numbers, TestDatabase, results, start_calls};
 
 #[tokio::test]
