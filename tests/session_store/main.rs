@@ -1,4 +1,4 @@
-//! The contract of `PgSessionStore`, with a test for each promise. `tests/stores/` tests what any store could promise.
+//! The contract of `PgSessionStore`, with a test for each promise. `cargo dev lab stores` tests what any store could promise.
 
 #[path = "../support/mod.rs"]
 mod support;

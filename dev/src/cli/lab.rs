@@ -1,15 +1,14 @@
-//! `cargo dev lab`: the package `lab`, which knows the rest.
+//! `cargo dev lab`: the package `lab`, which knows its parts.
 
-use std::path::Path;
+use std::{os::unix::process::CommandExt, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use dev::cargo;
 
-/// Runs a part of the lab, or lists all parts.
+/// Replaces this process with the lab's program.
 pub fn run(arguments: &[&str]) -> Result<()> {
     ensure!(Path::new("lab").exists(), "this copy has no lab/");
     let mut lab = cargo();
-    let status = lab.args(["run", "--quiet", "--package", "lab", "--"]).args(arguments).status();
-    ensure!(status.context("can't run cargo")?.success(), "lab: failed");
-    Ok(())
+    Err(lab.args(["run", "--quiet", "--package", "lab", "--"]).args(arguments).exec())
+        .context("can't run cargo")
 }

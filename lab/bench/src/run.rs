@@ -1,11 +1,6 @@
 //! A run from its beginning to its end.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 use sysinfo::{Cpu, System};
