@@ -10,5 +10,5 @@ mod test_server;
 
 pub use kept::Kept;
 pub use postgres::{Home, Postgres};
-pub use project::{cargo, project};
+pub use project::{cargo, command, project};
 pub use test_server::{TestServer, test_database_server};

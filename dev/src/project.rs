@@ -1,7 +1,7 @@
 //! The project in which a command was called, and Cargo.
 
 use std::path::{Path, PathBuf};
-use std::{env, process::Command};
+use std::{env, ffi::OsStr, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -14,15 +14,20 @@ pub fn project() -> Result<PathBuf> {
     root.map(Path::to_owned).context("there is no project here or in a directory above")
 }
 
-/// Returns a `cargo` command. It builds what a call from a shell would find up to date.
+/// Returns a `cargo` command.
 pub fn cargo() -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Cargo set these for this program. They would make some build scripts run again.
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Returns a command without the variables that Cargo has set for this program. With them, Cargo would run some build
+/// scripts again.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(&*name);
+            command.env_remove(&*name);
         }
     }
-    cargo
+    command
 }

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::{env, fs, io, io::Write};
 
 use anyhow::{Context, Result, bail, ensure};
-use dev::{cargo, project};
+use dev::{cargo, command, project};
 
 /// The parts: their names, their minutes on two cores after the build, and what they prove.
 const PARTS: [(&str, &str, &str); 10] = [
@@ -52,9 +52,9 @@ fn run(words: &[&str]) -> Result<()> {
         ),
         "pooler" => test(&["--test", "stores"], &[&["pooler::"], arguments].concat()),
         "partitions" => test(&["--test", "stores"], &[&["partitions::"], arguments].concat()),
-        "failover" => succeed(Command::new("lab/failover/failover.sh").args(arguments)),
-        "proxies" => succeed(Command::new("lab/proxies/proxies.sh").args(arguments)),
-        "compose" => succeed(Command::new("lab/compose.sh").args(arguments)),
+        "failover" => succeed(command("lab/failover/failover.sh").args(arguments)),
+        "proxies" => succeed(command("lab/proxies/proxies.sh").args(arguments)),
+        "compose" => succeed(command("lab/compose.sh").args(arguments)),
         "bench" => {
             succeed(cargo().args(["run", "--quiet", "--release", "--package", "bench", "--"]).args(arguments))
         }
@@ -85,7 +85,7 @@ fn fuzz(arguments: &[&str]) -> Result<()> {
     let corpus = format!("fuzz/corpus/{target}");
     fs::create_dir_all(format!("lab/{corpus}")).context("can't keep the corpus")?;
     // Not this program's cargo, because only rustup's knows `+nightly`.
-    let mut fuzz = Command::new("cargo");
+    let mut fuzz = command("cargo");
     fuzz.current_dir("lab").args(["+nightly", "fuzz", "run", target, &corpus]);
     let seeds = format!("fuzz/seeds/{target}");
     if fs::exists(format!("lab/{seeds}"))? {
