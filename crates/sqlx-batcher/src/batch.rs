@@ -58,6 +58,12 @@ impl<S: Statement> Batch<S> {
         }
     }
 
+    /// Takes the items from the position `at` on, if there are any.
+    pub fn split_off(&mut self, at: usize) -> Option<Self> {
+        let is_longer = self.items.len() > at;
+        is_longer.then(|| Self { items: self.items.split_off(at), callers: self.callers.split_off(at) })
+    }
+
     /// Returns whether all items are equal.
     pub fn is_uniform(&self) -> bool {
         self.items.iter().all(|item| *item == self.items[0])

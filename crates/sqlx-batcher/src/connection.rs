@@ -7,15 +7,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 
-/// How long a connection is used, so that a host name that now leads to another server is followed.
+/// How long a connection is used, so that a host name that now leads to another server is followed. A random part of a
+/// minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-
-/// Up to this much is added to [`LIFETIME`] at random, so that not all connections are replaced at the same time.
-const JITTER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Connection {
     pub inner: PgConnection,
-    last_used: Instant,
+    pub last_used: Instant,
     expires: Instant,
 }
 
@@ -29,18 +27,14 @@ impl Connection {
             ));
         }
         let now = Instant::now();
-        let jitter = RandomState::new().hash_one(()) % JITTER.as_secs();
-        Ok(Self { inner, last_used: now, expires: now + LIFETIME + Duration::from_secs(jitter) })
+        let jitter = Duration::from_secs(RandomState::new().hash_one(()) % 60);
+        Ok(Self { inner, last_used: now, expires: now + LIFETIME + jitter })
     }
 
     /// Returns whether a statement can be sent on this connection.
     pub async fn is_usable(&mut self) -> bool {
         let now = Instant::now();
         now < self.expires && (now - self.last_used < CHECK_AFTER || is_alive(&mut self.inner).await)
-    }
-
-    pub fn mark_used(&mut self) {
-        self.last_used = Instant::now();
     }
 }
 

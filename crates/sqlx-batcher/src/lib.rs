@@ -31,7 +31,7 @@ use tokio::{
 pub use acquire::acquire;
 use batch::{Caller, Job};
 pub use connection::is_alive;
-use worker::Worker;
+use worker::{Config, Worker};
 
 /// Maximum number of callers that can wait for one batcher. Further calls fail at once with [`Error::Overloaded`].
 pub const QUEUE_SIZE: usize = 4096;
@@ -101,19 +101,16 @@ pub enum Error {
 pub struct Batcher<S: Statement>(Arc<Shared<S>>);
 
 struct Shared<S: Statement> {
-    options: PgConnectOptions,
-    statement: Arc<S>,
+    config: Arc<Config<S>>,
     /// Empty until the first call.
     queue: OnceLock<mpsc::Sender<Job<S>>>,
-    /// Whether the database has stopped responding.
-    is_down: Arc<AtomicBool>,
 }
 
 impl<S: Statement> Batcher<S> {
     /// Creates a batcher. It starts nothing before the first call, so it also works outside a runtime.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
-        let (options, statement) = (options.clone(), Arc::new(statement));
-        Self(Arc::new(Shared { options, statement, queue: OnceLock::new(), is_down: Arc::default() }))
+        let config = Config { options: options.clone(), statement, is_down: AtomicBool::new(false) };
+        Self(Arc::new(Shared { config: Arc::new(config), queue: OnceLock::new() }))
     }
 
     /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
@@ -126,7 +123,7 @@ impl<S: Statement> Batcher<S> {
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub async fn call(&self, item: S::Item) -> Result<S::Output, Error> {
-        if self.0.is_down.load(Ordering::Relaxed) {
+        if self.0.config.is_down.load(Ordering::Relaxed) {
             return Err(Error::TimedOut);
         }
         let (reply, answer) = oneshot::channel();
@@ -145,9 +142,7 @@ impl<S: Statement> Batcher<S> {
     fn queue(&self) -> &mpsc::Sender<Job<S>> {
         self.0.queue.get_or_init(|| {
             let (queue, jobs) = mpsc::channel(QUEUE_SIZE);
-            let Shared { options, statement, is_down, .. } = &*self.0;
-            let worker = Worker::new(options.clone(), statement.clone(), jobs, is_down.clone());
-            tokio::spawn(worker.run());
+            tokio::spawn(Worker::new(Arc::clone(&self.0.config), jobs).run());
             queue
         })
     }

@@ -43,40 +43,28 @@ const REMEMBERED: usize = 16;
 /// Time limit for connecting after a batch has timed out. With TLS, connecting takes nine round trips.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the worker shares with its batcher.
+pub(crate) struct Config<S> {
+    pub options: PgConnectOptions,
+    pub statement: S,
+    /// While this is set, the database doesn't respond, and calls fail without waiting.
+    pub is_down: AtomicBool,
+}
+
 pub(crate) struct Worker<S: Statement> {
-    options: PgConnectOptions,
-    statement: Arc<S>,
+    config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
-    /// While this is set, calls fail without waiting.
-    is_down: Arc<AtomicBool>,
     connection: Option<Connection>,
     /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item, and is sent separately,
     /// so that other calls aren't refused with it. If its calls have failed, one item remains, without a caller.
     conflicts: VecDeque<Batch<S>>,
     /// When to try the next conflict again, even if there are other calls.
     retry_at: Instant,
-    #[cfg(feature = "metrics")]
-    measure: crate::measure::Measure,
 }
 
 impl<S: Statement> Worker<S> {
-    pub fn new(
-        options: PgConnectOptions,
-        statement: Arc<S>,
-        queue: mpsc::Receiver<Job<S>>,
-        is_down: Arc<AtomicBool>,
-    ) -> Self {
-        Self {
-            options,
-            statement,
-            queue,
-            is_down,
-            connection: None,
-            conflicts: VecDeque::new(),
-            retry_at: Instant::now(),
-            #[cfg(feature = "metrics")]
-            measure: crate::measure::Measure::of::<S>(),
-        }
+    pub fn new(config: Arc<Config<S>>, queue: mpsc::Receiver<Job<S>>) -> Self {
+        Self { config, queue, connection: None, conflicts: VecDeque::new(), retry_at: Instant::now() }
     }
 
     /// Answers calls until all senders of the queue are dropped.
@@ -86,9 +74,11 @@ impl<S: Statement> Worker<S> {
             self.answer(batch).await;
             let start = Instant::now();
             if (is_idle || start >= self.retry_at)
-                && let Some(waiting) = self.conflicts.iter().position(|batch| !batch.callers.is_empty())
+                && let Some(mut retry) = self.waiting_conflict().and_then(|at| self.conflicts.remove(at))
             {
-                let retry = self.conflicts.remove(waiting).expect("it is in there");
+                if let Some(rest) = retry.split_off(MAX_BATCH) {
+                    self.conflicts.push_front(rest);
+                }
                 self.answer(retry).await;
                 self.retry_at = Instant::now() + OTHERS * start.elapsed();
             }
@@ -98,10 +88,14 @@ impl<S: Statement> Worker<S> {
         }
     }
 
+    /// Returns the position of the first conflict that has callers.
+    fn waiting_conflict(&self) -> Option<usize> {
+        self.conflicts.iter().position(|conflict| !conflict.callers.is_empty())
+    }
+
     /// Waits for calls, and takes them from the queue. Returns an empty batch if it's time to try a conflict again.
     async fn next_batch(&mut self) -> Option<Batch<S>> {
-        let has_conflict = self.conflicts.iter().any(|batch| !batch.callers.is_empty());
-        let wait = if has_conflict { PAUSE } else { Duration::MAX };
+        let wait = if self.waiting_conflict().is_some() { PAUSE } else { Duration::MAX };
         let Ok(first) = timeout(wait, self.queue.recv()).await else {
             return Some(Batch::new([]));
         };
@@ -114,7 +108,7 @@ impl<S: Statement> Worker<S> {
         let waiting = 1 + self.queue.len();
         self.queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
         #[cfg(feature = "metrics")]
-        self.measure.batch(jobs.len(), waiting, jobs[0].caller.arrival);
+        crate::measure::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
         let mut batch = Batch::new([]);
         for job in jobs {
@@ -132,14 +126,14 @@ impl<S: Statement> Worker<S> {
         if timeout(DEADLINE, answers).await.is_err() {
             parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
             // The network may swallow packets. Then calls would only wait for their deadline, and fill up the queue.
-            self.is_down.store(true, Ordering::Relaxed);
+            self.config.is_down.store(true, Ordering::Relaxed);
             while !self.queue.is_closed() {
-                if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.options)).await {
+                if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
                     self.connection = result.ok();
                     break;
                 }
             }
-            self.is_down.store(false, Ordering::Relaxed);
+            self.config.is_down.store(false, Ordering::Relaxed);
         }
     }
 
@@ -148,34 +142,32 @@ impl<S: Statement> Worker<S> {
         while let Some(part) = parts.front() {
             let result = self.attempt(&part.items).await;
             let part = parts.pop_front().expect("it is the front");
-            let error = match result {
-                Ok(outputs) => {
-                    part.answer(outputs);
-                    continue;
+            match result {
+                Ok(outputs) => part.answer(outputs),
+                Err(error) if is_conflict(&error) && part.is_uniform() => {
+                    self.postpone(part, &Error::Database(Arc::new(error)));
                 }
-                Err(error) => error,
-            };
-            if is_conflict(&error) && part.is_uniform() {
-                self.postpone(part, &Error::Database(Arc::new(error)));
-            } else if is_refusal(&error) && part.items.len() > 1 {
-                parts.extend(part.split());
-            } else {
-                let error = Error::Database(Arc::new(error));
-                // Equal items share a refusal. They stay next to each other.
-                if let Some(rest) = parts.pop_front_if(|next| next.items[0] == part.items[0]) {
-                    rest.fail(&error);
+                Err(error) if is_refusal(&error) && part.items.len() > 1 => parts.extend(part.split()),
+                Err(error) => {
+                    let error = Error::Database(Arc::new(error));
+                    // Equal items share a refusal. They stay next to each other.
+                    if let Some(rest) = parts.pop_front_if(|next| next.items[0] == part.items[0]) {
+                        rest.fail(&error);
+                    }
+                    part.fail(&error);
                 }
-                part.fail(&error);
             }
         }
     }
 
     /// Keeps calls for another attempt, except for those that have waited too long.
     fn postpone(&mut self, batch: Batch<S>, error: &Error) {
-        let (late, waiting): (Vec<_>, Vec<_>) =
-            batch.into_jobs().partition(|job| job.caller.arrival.elapsed() > PATIENCE);
-        let mut conflict = Batch::new(waiting);
-        for job in late {
+        let mut conflict = Batch::new([]);
+        for job in batch.into_jobs() {
+            if job.caller.arrival.elapsed() < PATIENCE {
+                conflict.push(job);
+                continue;
+            }
             let _ = job.caller.reply.send(Err(error.clone()));
             if conflict.callers.is_empty() {
                 conflict.items = vec![job.item];
@@ -195,12 +187,12 @@ impl<S: Statement> Worker<S> {
             return Ok(Vec::new());
         }
         let mut connection = self.connect().await?;
-        let result = self.statement.run(&mut connection.inner, items).await.and_then(|outputs| {
+        let result = self.config.statement.run(&mut connection.inner, items).await.and_then(|outputs| {
             let complete = outputs.len() == items.len();
             complete.then_some(outputs).ok_or_else(|| sqlx::Error::Protocol("wrong number of outputs".into()))
         });
         if result.as_ref().err().is_none_or(is_refusal) {
-            connection.mark_used();
+            connection.last_used = Instant::now();
             self.connection = Some(connection);
         }
         result
@@ -212,31 +204,11 @@ impl<S: Statement> Worker<S> {
         {
             return Ok(connection);
         }
-        Connection::open(&self.options).await
+        Connection::open(&self.config.options).await
     }
 }
 
 /// Returns how many of the waiting items the next statement takes.
 fn batch_size(waiting: usize) -> usize {
     (waiting / 2).clamp(UNDIVIDED, MAX_BATCH).min(waiting)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_queue_is_one_batch() {
-        for waiting in 1..=UNDIVIDED {
-            assert_eq!(batch_size(waiting), waiting);
-        }
-    }
-
-    #[test]
-    fn a_batch_is_neither_empty_nor_larger_than_the_limit() {
-        for waiting in 1..=crate::QUEUE_SIZE {
-            let size = batch_size(waiting);
-            assert!((1..=waiting.min(MAX_BATCH)).contains(&size), "{size} of {waiting}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use sqlx::{Postgres, Transaction};
-use sqlx_batcher::{Batcher, DEADLINE, Error};
+use sqlx_batcher::{Batcher, DEADLINE, Error, MAX_BATCH};
 use support::{COUNTERS, Count, TestDatabase, advance, eventually, results, start_calls};
 
 const LOCKED: i64 = 0;
@@ -102,6 +102,20 @@ async fn a_locked_row_leaves_most_statements_to_other_calls() {
 
     let locked = count.attempts().iter().filter(|ids| ids.contains(&LOCKED)).count();
     assert!(locked <= 25, "{locked} attempts for the locked row, 50 for others");
+}
+
+#[tokio::test]
+async fn many_calls_for_a_locked_row_are_sent_in_batches_of_at_most_max_batch() {
+    let (database, lock) = locked().await;
+    let count = Count::default();
+    let batcher = Batcher::new(&database.options, count.clone());
+
+    let calls = start_calls(&batcher, [LOCKED; 300]).await;
+    eventually("an attempt", async || !count.attempts().is_empty()).await;
+    lock.rollback().await.expect("released");
+
+    assert!(results(calls).await.into_iter().all(|result| result.is_ok()));
+    assert!(count.attempts().iter().all(|ids| ids.len() <= MAX_BATCH));
 }
 
 /// Several batchers write one row, and each keeps it locked for longer than the others wait for it, as with slow commits.
