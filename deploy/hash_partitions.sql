@@ -23,8 +23,8 @@ end
 $$;
 
 -- PostgreSQL computes the column expires_hour.
-insert into sessions_new (id, state, owner, created_at, expires_at)
-select id, state, owner, created_at, expires_at
+insert into sessions_new (id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered)
+select id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered
 from sessions;
 insert into visitors_new (id, visits, created_at, last_visit_at)
 select id, visits, created_at, last_visit_at

@@ -1,19 +1,25 @@
--- One row for each session. PgSessionStore (src/session/) writes them.
+-- One row for each session. The crate actix-session-postgres writes them.
 create table sessions (
     -- The SHA-256 of the session key. The key itself is only in the browser's cookie, so a leaked dump of this table
     -- gives nobody a session.
     id bytea not null,
     -- json, not jsonb: jsonb rejects \u0000 and rewrites numbers, but a store must return exactly what it was given.
     state json not null,
-    -- The account that logged in with this session, if any. Used to list and end all sessions of an account.
+    -- The account that logged in with this session, if any. The type can be any that sqlx binds.
     owner uuid,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
-    -- The hour in which the session expires, for the sweep. It is a column of its own because PostgreSQL updates a row in
+    -- The hour in which the session expires, for the sweep. It is a separate column because PostgreSQL updates a row in
     -- place (HOT) only if no indexed column changes, and expires_at changes up to once a minute.
     expires_hour timestamp not null generated always as (date_trunc('hour', expires_at at time zone 'UTC')) stored,
+    -- Both are set when the session is made, so no statement needs a setting of the app.
+    idle_seconds int not null,
+    ends_at timestamptz not null,
+    remembered boolean not null default false,
     constraint sessions_pkey primary key (id),
     constraint sessions_id_is_sha256 check (octet_length(id) = 32),
+    constraint sessions_idle_is_positive check (idle_seconds > 0),
+    constraint sessions_expire_by_their_end check (expires_at <= ends_at),
     -- The store enforces the same limit (MAX_STATE_BYTES). This one applies to every other writer, too.
     constraint sessions_state_size check (octet_length(state::text) <= 65536)
 )
@@ -29,6 +35,9 @@ comment on table sessions is 'Sessions of the web application';
 comment on column sessions.id is 'SHA-256 of the session key';
 comment on column sessions.state is 'What the session holds: a JSON object';
 comment on column sessions.owner is 'Account that logged in; null for an anonymous session';
-comment on column sessions.created_at is 'Start of the session; its maximum lifetime counts from here';
+comment on column sessions.created_at is 'Start of the session, or its login';
 comment on column sessions.expires_at is 'The session is invalid from this time on; moves at most once a minute';
 comment on column sessions.expires_hour is 'Hour of expires_at, in UTC; the sweep deletes by it';
+comment on column sessions.idle_seconds is 'Time without requests after which the session expires';
+comment on column sessions.ends_at is 'The session expires at this time at the latest, regardless of activity';
+comment on column sessions.remembered is 'The login asked to be remembered after the browser is closed';

@@ -11,10 +11,9 @@ use std::{
     time::Duration,
 };
 
-use forwarded::TrustedProxies;
 use sqlx::postgres::PgConnectOptions;
 
-pub use private_cookie::SecretKeys;
+use crate::{proxies::TrustedProxies, secret::SecretKeys};
 
 /// The settings that differ between deployments. Each field documents its variable, its default and its effect.
 #[derive(Clone, Debug)]
@@ -111,47 +110,33 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
-        let migration_database_url = read.parse("MIGRATION_DATABASE_URL", "", optional(database_url));
-        let database_url = read.parse("DATABASE_URL", EXAMPLE_URL, database_url);
-        if read.get("DATABASE_URL").is_none() {
-            read.problems.push(format!("DATABASE_URL: must be set, for example to {EXAMPLE_URL}"));
-        }
-        let database_max_connections = read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000));
-        let workers = read.parse("WORKERS", &default_workers(), number(1..=64));
-        let bind_address = read.parse("BIND_ADDRESS", "127.0.0.1:8080", address);
-        let metrics_address = read.parse("METRICS_ADDRESS", "", optional(address));
-        let session_idle_timeout = read.parse("SESSION_IDLE_TIMEOUT", "30m", duration);
-        let session_max_age = read.parse("SESSION_MAX_AGE", "8h", duration);
-        if session_idle_timeout > session_max_age {
+        let mut config = Self {
+            database_url: read.required("DATABASE_URL", EXAMPLE_URL, database_url),
+            migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url)),
+            database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
+            workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
+            bind_address: read.parse("BIND_ADDRESS", "127.0.0.1:8080", address),
+            session_secret: SecretKeys::default(),
+            session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
+            session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
+            cookie_secure: read.parse("COOKIE_SECURE", "true", boolean),
+            new_sessions_per_minute: NonZeroU32::new(read.parse(
+                "NEW_SESSIONS_PER_MINUTE",
+                "6000",
+                number(0..=1_000_000),
+            )),
+            trusted_proxies: read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str),
+            metrics_address: read.parse("METRICS_ADDRESS", "", optional(address)),
+            experiments: read.parse("EXPERIMENTS", "false", boolean),
+            log_format: read.parse("LOG_FORMAT", "pretty", log_format),
+            log_filter: read.parse("RUST_LOG", LOG_FILTER, log_filter),
+        };
+        if config.session_idle_timeout > config.session_max_age {
             read.problems.push("SESSION_IDLE_TIMEOUT: must not be longer than SESSION_MAX_AGE".into());
         }
-        let cookie_secure = read.parse("COOKIE_SECURE", "true", boolean);
-        let new_sessions = read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000));
-        let trusted_proxies = read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str);
-        let experiments = read.parse("EXPERIMENTS", "false", boolean);
-        let log_format = read.parse("LOG_FORMAT", "pretty", log_format);
-        let log_filter = read.parse("RUST_LOG", LOG_FILTER, log_filter);
         // Read last, because this may create a file.
-        match read.session_secret() {
-            Some(session_secret) if read.problems.is_empty() => Ok(Self {
-                database_url,
-                migration_database_url,
-                database_max_connections,
-                workers,
-                bind_address,
-                session_secret,
-                session_idle_timeout,
-                session_max_age,
-                cookie_secure,
-                new_sessions_per_minute: NonZeroU32::new(new_sessions),
-                trusted_proxies,
-                metrics_address,
-                experiments,
-                log_format,
-                log_filter,
-            }),
-            _ => Err(ConfigError(read.problems)),
-        }
+        config.session_secret = read.session_secret();
+        if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
     }
 }
 
@@ -179,17 +164,28 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         parse(default).expect("the default is valid")
     }
 
+    /// Like [`Reader::parse`], but the variable must be set. `example` is a valid value.
+    fn required<T>(&mut self, name: &str, example: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        if self.get(name).is_none() {
+            self.problems.push(format!("{name}: must be set, for example to {example}"));
+        }
+        self.parse(name, example, parse)
+    }
+
     /// Reads `SESSION_SECRET` or the file. Creates a missing file, but only if everything else is valid.
-    fn session_secret(&mut self) -> Option<SecretKeys> {
+    fn session_secret(&mut self) -> SecretKeys {
         let (name, keys) = match self.get("SESSION_SECRET") {
             Some(secrets) => ("SESSION_SECRET", secrets.parse()),
-            None if !self.problems.is_empty() => return None,
+            None if !self.problems.is_empty() => return SecretKeys::default(),
             None => {
                 let path = self.get("SESSION_SECRET_FILE").unwrap_or_else(|| ".session-secret".into());
                 ("SESSION_SECRET_FILE", SecretKeys::from_file(Path::new(&path)))
             }
         };
-        keys.map_err(|accepts| self.problems.push(format!("{name}: must be {accepts}"))).ok()
+        keys.unwrap_or_else(|accepts| {
+            self.problems.push(format!("{name}: must be {accepts}"));
+            SecretKeys::default()
+        })
     }
 }
 

@@ -9,14 +9,13 @@ use sqlx::{
 };
 use sqlx_batcher::{CHECK_AFTER, is_alive};
 
-use crate::config::{Config, DatabaseUrl};
+use crate::{
+    config::{Config, DatabaseUrl},
+    limits::STATEMENT_TIMEOUT,
+};
 
 /// The schema: `migrations/`, compiled into the program.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// Time limit for a connection from the pool, and for each statement. It is shorter than
-/// [`crate::middleware::deadline::PAGE_DEADLINE`], so that PostgreSQL itself ends a slow statement.
-const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {

@@ -2,10 +2,12 @@
 //!
 //! To read the code, follow a visit:
 //!
-//! 1. [`mod@app`]: the route table, and the layers in the order that a request passes them ([`middleware`]).
-//! 2. [`session`]: what a session contains ([`session::TypedSession`]) and where it is stored ([`PgSessionStore`]).
-//! 3. [`pages`]: the pages, one file each.
+//! 1. [`server`] starts the app, and [`mod@app`] has the route table and the layers ([`http`]).
+//! 2. [`session`]: what a session contains. [`actix_session_postgres`] stores it.
+//! 3. [`pages`]: the pages, one file each. [`view`] has what their templates share.
 //! 4. [`visitors`]: the visit counts, which are exact because they are not part of the session.
+//!
+//! Imports point down: [`pages`] use [`view`], [`http`] and [`session`], and those use [`error`], [`config`] and [`limits`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -14,17 +16,21 @@ pub mod app;
 pub mod config;
 pub mod database;
 pub mod error;
+pub mod http;
+pub mod limits;
+pub mod log;
 mod metrics;
-pub mod middleware;
 pub mod pages;
+pub mod proxies;
+pub mod readiness;
+pub mod secret;
 pub mod server;
 pub mod session;
 pub mod session_limit;
 pub mod sweep;
-pub mod telemetry;
+pub mod view;
 pub mod visitors;
 
 pub use app::{Dependencies, Pages, build, get, routes};
 pub use config::Config;
 pub use error::Error;
-pub use session::PgSessionStore;

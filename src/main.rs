@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use app::{Config, pages::health, server, telemetry};
+use app::{Config, log, pages::health, server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
     match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            nonblocking_log::print_error(format!("{}: {error:#}", env!("CARGO_PKG_NAME")));
+            eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
             ExitCode::FAILURE
         }
     }
@@ -24,7 +24,7 @@ async fn start() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         None => {
             let config = Config::from_env()?;
-            let _log = telemetry::init(&config);
+            let _log = log::init(&config);
             server::run(config).await
         }
         Some("healthcheck") => health::check(Config::from_env()?.bind_address),

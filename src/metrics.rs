@@ -1,11 +1,31 @@
-//! What the app reports to Prometheus, besides its requests and batches. [`metrics_server`] serves it.
+//! What the app reports to Prometheus.
 
-use std::{io, net::SocketAddr};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use metrics::gauge;
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    rt,
+    web::Data,
+};
+use metrics::{counter, describe_counter, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use sqlx::PgPool;
 
-use crate::{Dependencies, pages::health};
+use crate::{log, readiness::Readiness};
 
+/// Upper bounds of histograms whose names end with `_seconds`.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// Upper bounds of all other histograms.
+const NUMBERS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 4096.0];
+
+/// Counters that start at 0, so that the first event is an increase.
 const COUNTERS: [(&str, &str); 7] = [
     ("sessions_started_total", "Sessions that were started"),
     ("sessions_ended_total", "Sessions that were ended by a logout"),
@@ -13,16 +33,51 @@ const COUNTERS: [(&str, &str); 7] = [
     ("sessions_swept_total", "Expired sessions that were deleted"),
     ("visitors_swept_total", "Visitors that were deleted, because their sessions have expired"),
     ("session_store_errors_total", "Sessions that could not be loaded, saved or deleted"),
-    ("log_lines_lost_total", "Lines of the log that could not be written in time"),
+    ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];
 
-/// Serves the metrics on `address`. Returns the address with the port that was chosen.
-pub fn serve(address: SocketAddr, dependencies: &Dependencies) -> io::Result<SocketAddr> {
-    let (pool, readiness) = (dependencies.pool.clone(), dependencies.readiness.clone());
-    metrics_server::serve(address, &COUNTERS, async move || {
+/// Time between two samples of the gauges.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Records metrics, and serves them on `address`.
+///
+/// # Errors
+/// Returns an error if the address can't be used, or if the process already has a recorder.
+pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>) -> Result<(), BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets(&NUMBERS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .with_http_listener(address)
+        .install()?;
+    for (name, description) in COUNTERS {
+        describe_counter!(name, description);
+        counter!(name).increment(0);
+    }
+    rt::spawn(sample(pool, readiness));
+    Ok(())
+}
+
+async fn sample(pool: Data<PgPool>, readiness: Data<Readiness>) {
+    loop {
         let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
         gauge!("database_pool_connections", "state" => "idle").set(idle);
         gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));
-        gauge!("ready").set(if health::can_serve(&readiness, &pool).await { 1.0 } else { 0.0 });
-    })
+        gauge!("ready").set(if readiness.check(&pool).await { 1.0 } else { 0.0 });
+        counter!("log_lines_lost_total").absolute(log::lost_lines());
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Counts requests and measures how long they take. One histogram does both, because a second metric would double the
+/// cost. The route is the pattern of the route or `none`, so made-up paths add no time series.
+pub async fn measure(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begin = Instant::now();
+    let response = next.call(request).await?;
+    let route = response.request().match_pattern().unwrap_or_else(|| "none".into());
+    let status = response.status().as_str().to_owned();
+    histogram!("http_request_duration_seconds", "route" => route, "status" => status).record(begin.elapsed());
+    Ok(response)
 }

@@ -12,7 +12,7 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 
-use crate::{Error, middleware::origin::ClientAddress};
+use crate::{Error, http::client::ClientAddress};
 
 /// Counts new sessions per client. All workers share it.
 pub struct SessionLimit {
@@ -29,7 +29,7 @@ impl SessionLimit {
         Self { limiter, seed: RandomState::new() }
     }
 
-    /// Counts one more session for the client of `request`, or returns [`Error::TooManySessions`].
+    /// Counts one more session for the client of `request`, or returns [`Error::TooManyRequests`].
     pub fn check(&self, request: &HttpRequest) -> Result<(), Error> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         // An IPv6 client can use any address in its /64 network.
@@ -41,7 +41,7 @@ impl SessionLimit {
             metrics::counter!("sessions_refused_total").increment(1);
             tracing::warn!(%client, "refused a new session: this client has started too many");
             let wait = refused.wait_time_from(DefaultClock::default().now());
-            Error::TooManySessions { retry_after: wait.as_secs() + 1 }
+            Error::TooManyRequests { retry_after: wait.as_secs() + 1 }
         })
     }
 }

@@ -2,15 +2,16 @@
 
 use std::{ops::Range, time::Duration};
 
+use actix_session_postgres::PgSessionStore;
 use anyhow::Context;
 use metrics::counter;
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
-use crate::{session, visitors};
+use crate::visitors;
 
 /// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
-const BATCH: u64 = 200;
+const BATCH: u32 = 200;
 
 /// Time between two sweeps. It is random, so that replicas that start together don't sweep at the same time.
 pub const INTERVAL: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
@@ -30,8 +31,9 @@ pub struct Swept {
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
 pub async fn sweep(pool: &PgPool, max_age: Duration) -> anyhow::Result<Swept> {
-    let sessions = in_batches(async || session::sweep::delete_expired(pool, BATCH as i64).await);
-    let visitors = in_batches(async || visitors::delete_expired(pool, max_age, BATCH as i64).await);
+    let store = PgSessionStore::new(pool.clone());
+    let sessions = in_batches(async || store.sweep(BATCH).await);
+    let visitors = in_batches(async || visitors::delete_expired(pool, max_age, BATCH.into()).await);
     // Runs both, even if the first one fails.
     let (sessions, visitors) = (sessions.await, visitors.await);
     Ok(Swept {
@@ -45,7 +47,7 @@ async fn in_batches(delete: impl AsyncFn() -> sqlx::Result<u64>) -> anyhow::Resu
     loop {
         let deleted = timeout(Duration::from_secs(10), delete()).await??;
         total += deleted;
-        if deleted < BATCH {
+        if deleted < BATCH.into() {
             return Ok(total);
         }
         // Leaves most of the database's time for visits.
@@ -55,10 +57,10 @@ async fn in_batches(delete: impl AsyncFn() -> sqlx::Result<u64>) -> anyhow::Resu
 
 /// Sweeps forever, with a random pause from `interval` before each sweep. The future can be dropped in the middle of a
 /// batch, because PostgreSQL rolls the batch back.
-pub async fn run(pool: PgPool, max_age: Duration, interval: Range<Duration>) {
+pub async fn run(pool: &PgPool, max_age: Duration, interval: Range<Duration>) -> ! {
     loop {
         sleep(rand::random_range(interval.clone())).await;
-        match sweep(&pool, max_age).await {
+        match sweep(pool, max_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
             Ok(Swept { sessions, visitors }) => {
                 counter!("sessions_swept_total").increment(sessions);

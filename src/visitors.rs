@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Execute, PgConnection, PgPool, postgres::types::PgInterval};
+use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use sqlx_batcher::{Batcher, Statement, acquire};
 use uuid::Uuid;
 
@@ -34,32 +34,7 @@ impl VisitCounter {
 }
 
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
-///
-/// The lock timeout is part of the statement because a setting of the connection would be lost behind a pooler. It is
-/// longer than another replica usually holds the row.
-macro_rules! count_visits {
-    ($ids:expr, $counts:expr) => {
-        sqlx::query!(
-            "
-            insert into visitors (id, visits)
-            select id, 1 + added
-            from unnest($1::uuid[], $2::bigint[]) as visit (id, added)
-            where (select set_config('lock_timeout', '100ms', true)) is not null
-            on conflict (id) do update
-            set visits = visitors.visits + excluded.visits - 1,
-                last_visit_at = now()
-            returning id, visits
-            ",
-            $ids,
-            $counts,
-        )
-    };
-}
-
-/// Returns the SQL that counts visits, for the page that explains it.
-pub fn count_sql() -> String {
-    count_visits!(&[], &[]).sql().as_str().to_owned()
-}
+pub const COUNT_SQL: &str = include_str!("visitors.sql");
 
 struct CountVisits;
 
@@ -74,7 +49,7 @@ impl Statement for CountVisits {
             *added.entry(*visitor).or_default() += 1;
         }
         let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        let rows = count_visits!(&ids, &counts).fetch_all(connection).await?;
+        let rows = sqlx::query_file!("src/visitors.sql", &ids, &counts).fetch_all(connection).await?;
         // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
         let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
         let mut counts = Vec::with_capacity(visitors.len());
@@ -101,25 +76,28 @@ pub async fn visits(pool: &PgPool, visitor: Uuid) -> sqlx::Result<i64> {
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// Deletes up to `limit` visitors whose rows are so old that their sessions must have ended, because a session lasts at
-/// most `max_age`. Returns how many.
+/// most `max_age`. Returns how many. While another replica is deleting, deletes none.
 pub(crate) async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64) -> sqlx::Result<u64> {
     let age = PgInterval::try_from(max_age + MARGIN).map_err(sqlx::Error::Encode)?;
-    let deleted = sqlx::query!(
+    let mut transaction = pool.begin().await?;
+    let lock = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtext('visitors')) as "is_ours!""#);
+    if !lock.fetch_one(&mut *transaction).await? {
+        return Ok(0);
+    }
+    let expired = sqlx::query_scalar!(
         "
-        delete from visitors
-        where id = any(array(
-            select id
-            from visitors
-            where created_at < now() - $1::interval
-            order by created_at
-            limit $2
-            for update skip locked
-        ))
+        select id
+        from visitors
+        where created_at < now() - $1::interval
+        order by created_at
+        limit $2
         ",
         age as _,
         limit,
-    )
-    .execute(pool)
-    .await?;
-    Ok(deleted.rows_affected())
+    );
+    let expired = expired.fetch_all(&mut *transaction).await?;
+    let deleted = sqlx::query!("delete from visitors where id = any($1)", &expired);
+    let deleted = deleted.execute(&mut *transaction).await?.rows_affected();
+    transaction.commit().await?;
+    Ok(deleted)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, net::TcpStream, path::Path, path::PathBuf, thread};
 
 use dev::postgres::{InUse, running};
-use dev::{Kept, Postgres, Redis, process::is_running, test_database_server};
+use dev::{Kept, Postgres, process::is_running, test_database_server};
 
 #[test]
 fn connecting_requires_the_password() {
@@ -141,41 +141,5 @@ fn exists(thing: &str) -> bool {
         (Ok(pid), _) => is_running(pid),
         (_, Some((_, address))) => TcpStream::connect(address.trim_end_matches("/postgres")).is_ok(),
         _ => Path::new(thing).exists(),
-    }
-}
-
-#[test]
-fn a_killed_redis_restarts_with_its_data_and_leaves_nothing_behind() {
-    if !Redis::is_installed() {
-        return;
-    }
-    let always = [("appendonly", "yes"), ("appendfsync", "always")];
-    let mut redis = Redis::temporary(&always, &[]).unwrap();
-    let (url, home) = (redis.url(), redis.home().to_owned());
-    let ask = |command: &[&str]| {
-        let output = Command::new("redis-cli").args(["--no-auth-warning", "-u", &url]).args(command).output();
-        String::from_utf8(output.unwrap().stdout).unwrap()
-    };
-    assert_eq!(ask(&["set", "kept", "1"]), "OK\n");
-
-    redis.kill9().unwrap();
-    assert_eq!(ask(&["get", "kept"]), "");
-    redis.start().unwrap();
-    assert_eq!(ask(&["get", "kept"]), "1\n");
-    drop(redis);
-
-    assert_eq!(ask(&["get", "kept"]), "");
-    assert!(!home.exists());
-}
-
-#[test]
-fn redis_requires_its_password() {
-    if Redis::is_installed() {
-        let redis = Redis::temporary(&[], &[]).unwrap();
-        let address = format!("redis://{}", redis.url().split_once('@').unwrap().1);
-
-        let output = Command::new("redis-cli").args(["-u", &address, "keys", "*"]).output().unwrap();
-
-        assert!(String::from_utf8_lossy(&output.stdout).contains("NOAUTH"), "{output:?}");
     }
 }

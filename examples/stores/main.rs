@@ -1,6 +1,6 @@
 //! The same three pages with each kind of session: `cargo run --example stores -- memory|redis|cookie|postgres`.
 //!
-//! [`docs/stores.md`](../../docs/stores.md) compares them. `tests/stores/` tests this example.
+//! [`docs/stores.md`](../../docs/stores.md) compares them. `cargo dev lab stores` tests this example.
 
 mod kind;
 mod pages;
@@ -8,9 +8,10 @@ mod pages;
 use std::{env, net::TcpListener, path::Path, process::ExitCode};
 
 use actix_session::storage::{CookieSessionStore, RedisSessionStore};
+use actix_session_postgres::PgSessionStore;
 use anyhow::{Context, Result};
-use app::{PgSessionStore, config::SecretKeys, database::MIGRATIONS};
-use dev::{Postgres, Redis};
+use app::{database::MIGRATIONS, secret::SecretKeys};
+use dev::Postgres;
 use kind::Kind;
 use session_store_suite::MemorySessionStore;
 use sqlx::PgPool;
@@ -42,15 +43,8 @@ async fn run() -> Result<()> {
         }
         Kind::Cookie => pages::serve(listener, kind, secret, CookieSessionStore::default)?.await?,
         Kind::Redis => {
-            let (_server, url) = match env::var("REDIS_URL") {
-                Ok(url) if !url.is_empty() => (None, url),
-                // `_server` ends it together with the app.
-                _ => {
-                    let server = Redis::temporary(&[], &[])?;
-                    let url = server.url();
-                    (Some(server), url)
-                }
-            };
+            let url = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
+            let url = url.context("start Redis, and set REDIS_URL, such as redis://127.0.0.1:6379")?;
             let store = RedisSessionStore::new(url).await?;
             pages::serve(listener, kind, secret, move || store.clone())?.await?;
         }

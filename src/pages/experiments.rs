@@ -3,28 +3,32 @@
 use std::collections::HashMap;
 
 use actix_session::storage::{SessionKey, SessionStore};
+use actix_session_postgres::PgSessionStore;
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     cookie::time::Duration,
     web::{Data, Form, Path},
 };
+use anyhow::Context;
 use askama::Template;
 use futures_util::future::{join_all, try_join_all};
 use sqlx::PgPool;
 use sqlx_batcher::acquire;
 use uuid::Uuid;
 
-use super::{Layout, page};
 use crate::{
-    Error, PgSessionStore,
-    middleware::session_cookie::{PresentedCookie, SessionCookie},
-    session::TypedSession,
+    Error,
+    http::session_cookie::PresentedCookie,
+    session::{Session, SessionCookie},
     session_limit::SessionLimit,
+    view::{Layout, page},
     visitors::VisitCounter,
 };
 
 /// Number of visits that are counted at once.
 const VISITS: usize = 20;
+
+const STORE_FAILED: &str = "the session store failed";
 
 #[derive(Template)]
 #[template(path = "experiments.html")]
@@ -45,7 +49,7 @@ type Tools =
     (Data<SessionCookie>, Data<PgSessionStore>, Data<VisitCounter>, Data<PgPool>, Data<SessionLimit>);
 
 /// Shows the experiments.
-pub async fn get(request: HttpRequest, session: TypedSession) -> Result<HttpResponse, Error> {
+pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
     let layout = Layout::new(&request, !session.is_empty());
     page(&request, &Experiments { layout, outcome: None })
 }
@@ -53,12 +57,12 @@ pub async fn get(request: HttpRequest, session: TypedSession) -> Result<HttpResp
 /// Runs one experiment and shows its result. It counts towards the limit on new sessions.
 pub async fn post(
     request: HttpRequest,
-    session: TypedSession,
+    session: Session,
     name: Path<String>,
     fields: Form<HashMap<String, String>>,
     (cookie, store, counter, pool, limit): Tools,
 ) -> Result<HttpResponse, Error> {
-    let presented = request.extensions().get::<PresentedCookie>().cloned();
+    let presented = PresentedCookie::of(&request);
     let (false, Some(presented)) = (session.is_empty(), presented) else {
         return get(request, session).await;
     };
@@ -69,7 +73,7 @@ pub async fn post(
             let nobody = Uuid::now_v7();
             let counts = try_join_all((0..VISITS).map(|_| counter.count(nobody))).await?;
             let sql = counts.into_iter().max().unwrap_or_default() - 1;
-            Outcome::Counted { sql, naive: count_in_session(&store).await.ok_or(Error::SessionStore)? }
+            Outcome::Counted { sql, naive: count_in_session(&store).await.context(STORE_FAILED)? }
         }
         "rotate" => {
             session.rotate();
@@ -81,22 +85,22 @@ pub async fn post(
             let key = fields.get("cookie").and_then(|value| cookie.key_in(value));
             // An empty key is invalid, too.
             let key = SessionKey::try_from(key.unwrap_or_default()).expect("it is short");
-            let session = store.load(&key).await.map_err(|_| Error::SessionStore)?;
+            let session = store.load(&key).await.context(STORE_FAILED)?;
             Outcome::Replayed { is_valid: session.is_some() }
         }
         "expire" => {
-            let id = presented.session_id().map(|id| id.0).unwrap_or_default();
+            let id = presented.session_id.map(|id| id.0).unwrap_or_default();
             sqlx::query!("update sessions set expires_at = now() - interval '1 second' where id = $1", &id)
                 .execute(&mut *acquire(&pool).await?)
                 .await?;
             Outcome::Expired
         }
-        _ => return Ok(HttpResponse::NotFound().finish()),
+        _ => return Err(Error::NotFound),
     };
     page(&request, &Experiments { layout: Layout::new(&request, true), outcome: Some(outcome) })
 }
 
-/// Counts visits in a session of their own, as the tutorial does: reads it, adds 1, and writes it back. Returns the count,
+/// Counts visits in a session of their own, as many tutorials do: reads it, adds 1, and writes it back. Returns the count,
 /// or `None` if the store fails, which logs the cause.
 async fn count_in_session(store: &PgSessionStore) -> Option<i64> {
     let ttl = Duration::minutes(1);

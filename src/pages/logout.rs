@@ -1,17 +1,15 @@
 //! `/logout`: ends the session. POST always does. GET does if the visitor asked for it, and otherwise shows a button.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
+use actix_session_postgres::SessionId;
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{Layout, flash::LOGGED_OUT, is_seen, page, redirect, short};
 use crate::{
     Error,
-    middleware::{
-        origin::fetch_site,
-        session_cookie::{PresentedCookie, SessionCookie},
-    },
-    session::{SessionId, TypedSession},
+    http::{same_origin::fetch_site, session_cookie::PresentedCookie},
+    session::{Session, SessionCookie},
+    view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect, short},
 };
 
 #[derive(Template)]
@@ -26,7 +24,7 @@ struct Logout {
 /// browser, a script). A link on another site, an image or a prefetch only shows the page, and so does `?confirm`.
 pub async fn get(
     request: HttpRequest,
-    session: TypedSession,
+    session: Session,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
     let is_link = request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document");
@@ -34,17 +32,17 @@ pub async fn get(
     if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
-    let id = request.extensions().get::<PresentedCookie>().and_then(PresentedCookie::session_id);
+    let id = PresentedCookie::of(&request).and_then(|presented| presented.session_id);
     let layout = Layout::new(&request, !session.is_empty());
-    page(&request, &Logout { layout, session: session.user_id().zip(id) })
+    page(&request, &Logout { layout, session: session.data().visitor_id.zip(id) })
 }
 
 /// Deletes the session's row, removes the cookie, and redirects to `/`.
-pub async fn post(request: HttpRequest, session: TypedSession, cookie: Data<SessionCookie>) -> HttpResponse {
+pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCookie>) -> HttpResponse {
     let mut response = redirect("/");
     // Not "cookies", because that would also delete the message's cookie and those of other apps on localhost.
     response.insert_header(("clear-site-data", r#""cache", "storage""#));
-    if request.extensions().get::<PresentedCookie>().is_some() {
+    if PresentedCookie::of(&request).is_some() {
         if session.is_empty() {
             // The session has already ended, so actix-session would leave the cookie in the browser.
             response.cookie(cookie.removal());

@@ -1,28 +1,26 @@
 //! `GET /visits`: the visit count and the visitor's own session. It counts no visit and starts no session.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use actix_session_postgres::{PgSessionStore, SessionId};
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{Accept, ContentType, Header},
     web::Data,
 };
 use askama::Template;
 use serde_json::json;
-use source_line::{SourceLine, source_line};
-use sqlx::{PgPool, postgres::types::PgInterval};
+use sqlx::PgPool;
 use sqlx_batcher::acquire;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Layout, milliseconds, page, short};
 use crate::{
     Config, Error,
-    middleware::session_cookie::{PresentedCookie, SessionCookie},
-    session::{SessionId, TypedSession},
+    http::session_cookie::PresentedCookie,
+    session::{Session, SessionCookie},
+    view::{Layout, milliseconds, page, short},
+    visitors::COUNT_SQL,
 };
 
 #[derive(Template)]
@@ -30,108 +28,112 @@ use crate::{
 struct Visits {
     layout: Layout,
     session: Option<SessionView>,
+    load_sql: String,
+    count_sql: &'static str,
 }
 
 struct SessionView {
-    user_id: Uuid,
+    visitor_id: Uuid,
     cookie: Arc<SessionCookie>,
     presented: PresentedCookie,
     /// How long it took to find the session.
     found_in: Duration,
     id: SessionId,
     row: Row,
+    visits: i64,
+    last_visit_at: OffsetDateTime,
     config: Arc<Config>,
-}
-
-/// Where each step of the page happens.
-static SOURCES: LazyLock<[SourceLine; 7]> = LazyLock::new(|| {
-    [
-        source_line!("src/middleware/session_cookie.rs", "pub fn middleware"),
-        source_line!("crates/private-cookie/src/lib.rs", "pub fn select"),
-        source_line!("src/session/id.rs", "fn hash"),
-        source_line!("src/session/statements.rs", "macro_rules! live_sessions"),
-        source_line!("src/session/data.rs", "pub struct SessionData"),
-        source_line!("src/visitors.rs", "macro_rules! count_visits"),
-        source_line!("src/middleware/security_headers.rs", "const HEADERS"),
-    ]
-});
-
-fn source(step: &usize) -> &'static SourceLine {
-    &SOURCES[step - 1]
 }
 
 /// Shows this browser's session, or a link to start one. With `Accept: application/json`, returns the count and
 /// the two times at which the session can end.
 pub async fn get(
     request: HttpRequest,
-    session: TypedSession,
+    session: Session,
+    store: Data<PgSessionStore>,
     pool: Data<PgPool>,
     config: Data<Config>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let presented = request.extensions().get::<PresentedCookie>().cloned();
     let mut view = None;
-    if let (Some(user_id), Some(presented)) = (session.user_id(), presented)
-        && let Some(id) = presented.session_id()
+    if let (Some(visitor_id), Some(presented)) = (session.data().visitor_id, PresentedCookie::of(&request))
+        && let Some(id) = presented.session_id
     {
         let found_in = presented.since.elapsed();
-        let row = find(&pool, id, user_id, &config).await?;
-        let (cookie, config) = (cookie.into_inner(), config.into_inner());
-        view = row.map(|row| SessionView { user_id, cookie, presented, found_in, id, row, config });
+        if let Some(row) = find(&pool, id).await? {
+            // Until the second visit, there is only the session's row.
+            let visitor = find_visitor(&pool, visitor_id).await?;
+            let (visits, last_visit_at) = visitor.unwrap_or((1, row.created_at));
+            let (cookie, config) = (cookie.into_inner(), config.into_inner());
+            let session = SessionView {
+                visitor_id,
+                cookie,
+                presented,
+                found_in,
+                id,
+                row,
+                visits,
+                last_visit_at,
+                config,
+            };
+            view = Some(session);
+        }
     }
     if Accept::parse(&request).is_ok_and(|accept| accept.preference() == ContentType::json().0) {
-        let summary = view.map(|SessionView { user_id, row, .. }| {
+        let summary = view.map(|SessionView { visitor_id, row, visits, .. }| {
             let [expires_at, ends_at] = [row.expires_at, row.ends_at].map(|time| iso(&time));
-            json!({ "user_id": user_id, "visits": row.visits, "expires_at": expires_at, "ends_at": ends_at })
+            json!({ "visitor_id": visitor_id, "visits": visits, "expires_at": expires_at, "ends_at": ends_at })
         });
         return Ok(HttpResponse::Ok().json(summary));
     }
     let layout = Layout::new(&request, !session.is_empty());
-    page(&request, &Visits { layout, session: view })
+    let load_sql = store.load_sql().to_owned();
+    page(&request, &Visits { layout, session: view, load_sql, count_sql: COUNT_SQL })
 }
 
 struct Row {
     state: String,
     created_at: OffsetDateTime,
+    idle_seconds: i32,
     expires_at: OffsetDateTime,
     ends_at: OffsetDateTime,
     now: OffsetDateTime,
-    visits: i64,
-    last_visit_at: OffsetDateTime,
 }
 
 impl Row {
     fn time_left(&self) -> Duration {
         Duration::from_secs((self.expires_at - self.now).whole_seconds().unsigned_abs())
     }
+
+    fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds.unsigned_abs().into())
+    }
 }
 
-/// Finds a session and its visitor. Until the second visit, there is only the session's row.
-async fn find(pool: &PgPool, id: SessionId, user_id: Uuid, config: &Config) -> sqlx::Result<Option<Row>> {
-    let interval = |duration| PgInterval::try_from(duration).map_err(sqlx::Error::Encode);
-    // This request resets the idle timer in the background.
+async fn find(pool: &PgPool, id: SessionId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as!(
         Row,
         r#"
         select
             state::text as "state!",
-            sessions.created_at,
-            least(greatest(expires_at, now() + $3::interval), sessions.created_at + $4::interval) as "expires_at!",
-            sessions.created_at + $4::interval as "ends_at!",
-            now() as "now!",
-            coalesce(visits, 1) as "visits!",
-            coalesce(last_visit_at, sessions.created_at) as "last_visit_at!"
+            created_at,
+            idle_seconds,
+            expires_at,
+            ends_at,
+            now() as "now!"
         from sessions
-        left join visitors on visitors.id = $2
-        where sessions.id = $1
+        where id = $1
         "#,
         &id.0,
-        user_id,
-        interval(config.session_idle_timeout)? as _,
-        interval(config.session_max_age)? as _,
     )
     .fetch_optional(&mut *acquire(pool).await?)
     .await
+}
+
+async fn find_visitor(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<(i64, OffsetDateTime)>> {
+    let visitor = sqlx::query!("select visits, last_visit_at from visitors where id = $1", id);
+    let visitor = visitor.fetch_optional(&mut *acquire(pool).await?).await?;
+    Ok(visitor.map(|visitor| (visitor.visits, visitor.last_visit_at)))
 }
 
 /// Formats a time in UTC, to the second, for the `datetime` attribute and for JSON.

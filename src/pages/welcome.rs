@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Layout, is_seen, milliseconds, page, short};
 use crate::{
     Error,
-    middleware::{request_log::log_after_success, session_cookie::PresentedCookie},
-    session::TypedSession,
+    http::{request_log::log_after_success, session_cookie::PresentedCookie},
+    session::Session,
     session_limit::SessionLimit,
+    view::{Layout, is_seen, milliseconds, page, short},
     visitors::{self, VisitCounter},
 };
 
@@ -24,7 +24,7 @@ struct Welcome {
 }
 
 struct Visitor {
-    user_id: Uuid,
+    id: Uuid,
     visits: i64,
     /// How long it took to find the session, and to count the visit. `None` if the session is new.
     times: Option<[Duration; 2]>,
@@ -33,39 +33,35 @@ struct Visitor {
 /// Counts one visit and shows the count. HEAD requests and prefetches don't count and don't start a session.
 pub async fn get(
     request: HttpRequest,
-    session: TypedSession,
+    session: Session,
     counter: Data<VisitCounter>,
     limit: Data<SessionLimit>,
     pool: Data<PgPool>,
 ) -> Result<HttpResponse, Error> {
     let is_seen = is_seen(&request);
-    let found_in = request.extensions().get::<PresentedCookie>().map(|cookie| cookie.since.elapsed());
-    let visitor = match session.user_id() {
-        Some(user_id) => {
+    let found_in = PresentedCookie::of(&request).map(|cookie| cookie.since.elapsed());
+    let visitor = match session.data().visitor_id {
+        Some(id) => {
             let begin = Instant::now();
-            let visits = if is_seen {
-                counter.count(user_id).await?
-            } else {
-                visitors::visits(&pool, user_id).await?
-            };
-            Some(Visitor { user_id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
+            let visits = if is_seen { counter.count(id).await? } else { visitors::visits(&pool, id).await? };
+            Some(Visitor { id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
         }
         None if is_seen => {
             if session.is_empty() {
                 limit.check(&request)?;
             }
-            let user_id = Uuid::now_v7();
+            let id = Uuid::now_v7();
             // The session's row, which is saved before the response is sent, records the first visit.
-            session.start(user_id);
-            Some(Visitor { user_id, visits: 1, times: None })
+            session.update(|data| data.visitor_id = Some(id));
+            Some(Visitor { id, visits: 1, times: None })
         }
         None => None,
     };
-    if let Some(Visitor { user_id, visits, .. }) = visitor
+    if let Some(Visitor { id, visits, .. }) = visitor
         && is_seen
     {
         log_after_success(&request, move || {
-            tracing::info!(%user_id, visits, "User {user_id} has visited the page {visits} times");
+            tracing::info!(visitor_id = %id, visits, "User {id} has visited the page {visits} times");
         });
     }
     page(&request, &Welcome { layout: Layout::new(&request, visitor.is_some()), visitor })

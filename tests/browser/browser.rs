@@ -134,8 +134,8 @@ impl Browser {
     }
 
     /// Returns the visitor's id, whether it is visible or not.
-    pub async fn user(&self) -> String {
-        self.find("#user").await.prop("textContent").await.expect("text").expect("an id")
+    pub async fn visitor(&self) -> String {
+        self.find("#visitor").await.prop("textContent").await.expect("text").expect("an id")
     }
 
     pub async fn visits(&self) -> i64 {

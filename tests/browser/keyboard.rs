@@ -60,7 +60,7 @@ async fn the_skip_link_goes_to_the_content() {
 async fn the_keyboard_alone_opens_the_id_and_logs_out() {
     let (_app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
 
     tab_to(&browser, "summary").await;
     browser.press(Key::Enter).await;

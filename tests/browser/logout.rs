@@ -4,7 +4,7 @@ use crate::{open, state::follow_link_to_logout};
 async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
     let (app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
 
     browser.follow("nav a[href='/logout?confirm']").await;
     let explained = browser.text("main").await;
@@ -15,7 +15,7 @@ async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
     assert_eq!(before, 1);
     assert_eq!(browser.path().await, "/");
     assert!(browser.text("dialog").await.contains("You are logged out."));
-    assert_ne!(browser.user().await, user);
+    assert_ne!(browser.visitor().await, user);
     assert_eq!(browser.visits().await, 1);
     assert_eq!(app.database.number("select count(*) from sessions").await, 1, "the new one");
 }
@@ -24,7 +24,7 @@ async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
 async fn a_link_on_another_site_shows_a_button_and_the_button_logs_out() {
     let (app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
 
     follow_link_to_logout(&browser).await;
     let asked = (
@@ -36,7 +36,7 @@ async fn a_link_on_another_site_shows_a_button_and_the_button_logs_out() {
     assert_eq!(asked, (true, 1));
     assert_eq!(browser.path().await, "/");
     assert!(browser.text("dialog").await.contains("You are logged out."));
-    assert_ne!(browser.user().await, user);
+    assert_ne!(browser.visitor().await, user);
 }
 
 #[actix_web::test]
@@ -58,7 +58,7 @@ async fn the_message_can_be_dismissed_and_is_shown_only_once() {
 async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     let (_app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
     browser.follow("nav a[href='/logout?confirm']").await;
     browser.follow("main button").await;
 

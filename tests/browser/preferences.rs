@@ -11,14 +11,14 @@ async fn everything_works_without_javascript() {
 
     browser.go("/").await;
     browser.follow(".steps a").await;
-    let (user, visits) = (browser.user().await, browser.visits().await);
+    let (user, visits) = (browser.visitor().await, browser.visits().await);
     browser.follow("nav a[href='/logout?confirm']").await;
     browser.follow("main button").await;
     let notice = browser.find("dialog").await;
     browser.click("dialog button").await;
 
     assert_eq!(visits, 2);
-    assert_ne!(browser.user().await, user);
+    assert_ne!(browser.visitor().await, user);
     assert!(!notice.is_displayed().await.unwrap(), "the notice can be dismissed");
 }
 

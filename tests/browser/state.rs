@@ -1,7 +1,7 @@
 //! Every page in every state.
 
 use actix_web::http::StatusCode;
-use app::pages::error::ErrorPage;
+use app::view::error_page::ErrorPage;
 use serde_json::json;
 
 use crate::{Browser, TestApp};

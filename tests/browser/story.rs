@@ -14,20 +14,20 @@ async fn a_first_visit_greets_a_new_visitor() {
     browser.go("/").await;
 
     assert_eq!(times(&browser).await, "1 time");
-    assert_eq!(browser.user().await.len(), 36);
+    assert_eq!(browser.visitor().await.len(), 36);
 }
 
 #[actix_web::test]
 async fn three_more_visits_make_four() {
     let (_app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
 
     browser.driver.refresh().await.unwrap();
     browser.follow(".steps a").await;
     browser.follow(".wordmark").await;
 
-    assert_eq!((browser.visits().await, browser.user().await), (4, user));
+    assert_eq!((browser.visits().await, browser.visitor().await), (4, user));
     assert_eq!(times(&browser).await, "4 times");
 }
 
@@ -35,7 +35,7 @@ async fn three_more_visits_make_four() {
 async fn the_whole_id_is_shown_on_demand() {
     let (_app, browser) = open().await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
     let before = browser.text("summary").await;
 
     browser.click("summary").await;
@@ -52,7 +52,7 @@ async fn two_browsers_are_two_visitors() {
     one.go("/").await;
     other.go("/").await;
 
-    assert_ne!(one.user().await, other.user().await);
+    assert_ne!(one.visitor().await, other.visitor().await);
     assert_eq!((one.visits().await, other.visits().await), (2, 1));
 }
 

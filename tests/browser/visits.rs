@@ -15,7 +15,7 @@ async fn the_visits_page_shows_the_cookie_and_the_rows() {
     let (app, browser) = open().await;
     browser.go("/").await;
     browser.go("/").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
     let cookie = browser.driver.get_named_cookie("id").await.unwrap();
 
     browser.follow("nav a[href='/visits']").await;
@@ -25,9 +25,9 @@ async fn the_visits_page_shows_the_cookie_and_the_rows() {
         .fetch_one(&app.database.pool)
         .await
         .unwrap();
-    assert_eq!((browser.visits().await, browser.user().await), (2, user.clone()));
+    assert_eq!((browser.visits().await, browser.visitor().await), (2, user.clone()));
     assert!(page.contains(&row), "{row} {page}");
-    assert!(page.contains(&format!(r#"{{"user_id":"{user}"}}"#)), "{page}");
+    assert!(page.contains(&format!(r#"{{"visitor_id":"{user}"}}"#)), "{page}");
     assert!(page.contains(&cookie.value[..12]), "{cookie:?} {page}");
     assert!(page.contains(&format!("{} bytes", cookie.value.len())), "{cookie:?} {page}");
     assert_eq!(app.database.number("select visits from visitors").await, 2);
@@ -72,7 +72,7 @@ async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     browser.follow("nav a[href='/visits']").await;
-    let user = browser.user().await;
+    let user = browser.visitor().await;
     browser.follow("nav a[href='/logout?confirm']").await;
     browser.follow("main button").await;
 

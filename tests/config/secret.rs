@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Barrier, thread};
 
-use app::config::SecretKeys;
+use app::secret::SecretKeys;
 
 use super::{DATABASE_URL, Directory, config, problems};
 

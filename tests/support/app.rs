@@ -1,7 +1,12 @@
 use std::sync::atomic::Ordering;
 
-use actix_web::{HttpServer, dev::ServerHandle, http::StatusCode, rt, web::Data};
-use app::{Config, Dependencies, config::DatabaseUrl, database};
+use actix_web::{
+    dev::ServerHandle,
+    http::StatusCode,
+    rt,
+    web::{Data, ServiceConfig},
+};
+use app::{Config, Dependencies, Pages, config::DatabaseUrl, database, readiness::Readiness, server};
 use reqwest::{Client, Method, RequestBuilder, Response, header::HeaderMap, redirect::Policy};
 
 use super::{
@@ -14,6 +19,7 @@ pub struct TestApp {
     pub database: TestDatabase,
     pub config: Config,
     pub url: String,
+    pub readiness: Data<Readiness>,
     gates: Data<Gates>,
     server: ServerHandle,
 }
@@ -35,18 +41,16 @@ impl TestApp {
         dependencies.readiness.migrated.store(true, Ordering::Relaxed);
         let gates = Data::<Gates>::default();
         let shared = gates.clone();
-        let server = HttpServer::new(move || {
-            app::build(&dependencies, &|config, pages| {
-                app::routes(config, pages);
-                probe::routes(&shared, config, pages);
-            })
-        });
-        let server = server.workers(2).disable_signals().bind(config.bind_address).expect("a free port");
-        let url = format!("http://{}", server.addrs()[0]);
-        let server = server.run();
+        let routes = move |config: &mut ServiceConfig, pages: &Pages| {
+            app::routes(config, pages);
+            probe::routes(&shared, config, pages);
+        };
+        let never = std::future::pending();
+        let (server, address) = server::start(&dependencies, routes, never).expect("a free port");
+        let url = format!("http://{address}");
         let handle = server.handle();
         rt::spawn(server);
-        Self { database, config, url, gates, server: handle }
+        Self { database, config, url, readiness: dependencies.readiness, gates, server: handle }
     }
 
     /// Returns a test's configuration, without a database.
@@ -58,6 +62,7 @@ impl TestApp {
                 "SESSION_SECRET" => Some("a secret of the tests and of nothing else"),
                 "COOKIE_SECURE" => Some("false"),
                 "BIND_ADDRESS" => Some("127.0.0.1:0"),
+                "WORKERS" => Some("2"),
                 _ => None,
             };
             let set = settings.iter().find(|(set, _)| *set == name).map(|(_, value)| *value);
@@ -90,7 +95,10 @@ impl TestApp {
         let page = Page::of(self.request(Method::GET, "/probe/start")).await;
         let cookie = page.cookie("id").expect("a session cookie");
         (
-            Page::of(self.request(Method::GET, "/probe").header("cookie", &cookie)).await.user().to_owned(),
+            Page::of(self.request(Method::GET, "/probe").header("cookie", &cookie))
+                .await
+                .visitor()
+                .to_owned(),
             cookie,
         )
     }
@@ -178,8 +186,8 @@ impl Page {
         text.split_once('<').map(|(text, _)| text)
     }
 
-    pub fn user(&self) -> &str {
-        self.element("user")
+    pub fn visitor(&self) -> &str {
+        self.element("visitor")
     }
 
     /// The request ID on an error page.

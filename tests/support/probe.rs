@@ -8,14 +8,15 @@ use std::{
 };
 
 use actix_session::SessionExt;
+use actix_session_postgres::PgSession;
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     middleware::{Next, from_fn},
-    web::{self, Data, Form, Json, Path, Query, ServiceConfig},
+    web::{self, Bytes, Data, Form, Json, Path, Query, ServiceConfig},
 };
-use app::{Error, Pages, get, pages::redirect, session::TypedSession};
+use app::{Error, Pages, get, session::Session, view::redirect};
 use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
@@ -57,20 +58,24 @@ impl Gate {
 
 /// | path | what it does |
 /// | --- | --- |
-/// | `GET /probe` | shows the session's user, or nothing |
-/// | `GET /probe/{action}` | `start`, `write`, `rotate`, `log-in` or `end` the session, then shows its user |
+/// | `GET /probe` | shows the session's visitor, or nothing |
+/// | `GET /probe/{action}` | `start`, `write`, `rotate`, `log-in` or `end` the session, then shows its visitor |
 /// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
 /// | `GET /probe-slow` | never answers |
 /// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |
+/// | `POST /probe-bytes`, `/probe-webhook` | take any body, without a session |
 /// | `POST /probe-form`, `/probe-json`; `GET /probe-query`, `/probe-path/{n}` | take a number `n` |
 pub fn routes(gates: &Data<Gates>, config: &mut ServiceConfig, pages: &Pages) {
     config
         .app_data(gates.clone())
-        .service(pages.page(get("/probe", show), LIMIT))
-        .service(pages.page(get("/probe/{action}", act), LIMIT))
-        .service(pages.page(get("/probe/{action}/held/{gate}", act_when_open), LIMIT))
+        .service(pages.slow_page(get("/probe", show), LIMIT))
+        .service(pages.slow_page(get("/probe/{action}", act), LIMIT))
+        .service(pages.slow_page(get("/probe/{action}/held/{gate}", act_when_open), LIMIT))
         .service(
-            pages.page(get("/probe-slow", std::future::pending::<HttpResponse>), Duration::from_millis(50)),
+            pages.slow_page(
+                get("/probe-slow", std::future::pending::<HttpResponse>),
+                Duration::from_millis(50),
+            ),
         )
         .service(get("/probe-panic", panics))
         .service(get("/probe-forbidden", panics).wrap(from_fn(forbids)))
@@ -79,9 +84,13 @@ pub fn routes(gates: &Data<Gates>, config: &mut ServiceConfig, pages: &Pages) {
         }))
         .route("/probe-form", web::post().to(async |form: Form<Number>| form.n.to_string()))
         .route("/probe-json", web::post().to(async |json: Json<Number>| json.n.to_string()))
+        .route("/probe-bytes", web::post().to(async |body: Bytes| body.len().to_string()))
+        .route("/probe-webhook", web::post().to(webhook))
         .route("/probe-query", web::get().to(async |query: Query<Number>| query.n.to_string()))
         .route("/probe-path/{n}", web::get().to(async |path: Path<Number>| path.n.to_string()))
-        .route("/probe-redirect", web::post().to(async || redirect("/probe").finish()));
+        .service(pages.page(
+            web::resource("/probe-redirect").route(web::post().to(async || redirect("/probe").finish())),
+        ));
 }
 
 #[derive(Deserialize)]
@@ -97,23 +106,32 @@ async fn forbids(
     Err(actix_web::error::ErrorForbidden(anyhow::anyhow!("for members only")))
 }
 
+/// Shows whether a session was loaded, and the body.
+async fn webhook(request: HttpRequest, body: String) -> String {
+    let session = if request.get_session().entries().is_empty() { "empty session" } else { "a session" };
+    format!("{session}: {body}")
+}
+
 async fn panics() -> HttpResponse {
     panic!("a test's handler panics")
 }
 
-async fn show(session: TypedSession) -> HttpResponse {
-    let user = session.user_id().map(|user| user.to_string()).unwrap_or_default();
+async fn show(session: Session) -> HttpResponse {
+    let visitor = session.data().visitor_id.map(|visitor| visitor.to_string()).unwrap_or_default();
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .body(format!("<!doctype html><title>Probe</title><p id=\"user\">{user}</p>"))
+        .body(format!("<!doctype html><title>Probe</title><p id=\"visitor\">{visitor}</p>"))
 }
 
-async fn act(request: HttpRequest, session: TypedSession, action: Path<String>) -> impl Responder {
+async fn act(request: HttpRequest, session: Session, action: Path<String>) -> impl Responder {
     match action.as_str() {
-        "start" => session.start(Uuid::now_v7()),
+        "start" => session.update(|data| data.visitor_id = Some(Uuid::now_v7())),
         "write" => request.get_session().insert("note", "written").expect("a value"),
         "rotate" => session.rotate(),
-        "log-in" => session.log_in(Uuid::from_u128(7)),
+        "log-in" => {
+            drop(session.log_in(Uuid::from_u128(7)));
+            session.session().insert("account", 7).expect("a value");
+        }
         "end" => session.end(),
         "nothing" => {}
         other => panic!("unknown action {other}"),
@@ -123,7 +141,7 @@ async fn act(request: HttpRequest, session: TypedSession, action: Path<String>) 
 
 async fn act_when_open(
     request: HttpRequest,
-    session: TypedSession,
+    session: Session,
     gates: Data<Gates>,
     path: Path<(String, String)>,
 ) -> impl Responder {

@@ -1,10 +1,17 @@
 use std::{
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
+
+/// Returns the path of the program, which Cargo builds two directories above its tests.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this program");
+    test.ancestors().nth(2).expect("target/debug").join("actix-postgres-sessions")
+}
 
 /// A running instance of the program, and its log. The instance ends when this is dropped.
 pub struct Process {
@@ -17,7 +24,7 @@ pub struct Process {
 impl Process {
     /// Starts the program with only these variables, and waits until it is listening.
     pub fn spawn(variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))))
+        let mut child = Command::new(program())
             .env_clear()
             .envs(variables.iter().copied())
             .env("BIND_ADDRESS", "127.0.0.1:0")

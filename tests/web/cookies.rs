@@ -51,7 +51,7 @@ async fn of_several_session_cookies_the_valid_one_counts() {
     let two_lines = app.request(Method::GET, "/probe").header("cookie", "id=junk").header("cookie", &cookie);
     let two_lines = Page::of(two_lines).await;
 
-    assert_eq!((one_line.user(), two_lines.user()), (&*user, &*user));
+    assert_eq!((one_line.visitor(), two_lines.visitor()), (&*user, &*user));
     assert!(one_line.set_cookies().is_empty(), "{one_line:#?}");
 }
 
@@ -78,7 +78,7 @@ async fn no_other_cookie_can_disturb_the_session_cookie() {
             let page = get_bytes(&app, "/probe", &header).await;
 
             let shown = String::from_utf8_lossy(&header);
-            assert_eq!((page.status.as_u16(), page.user()), (200, &*user), "{shown} {page:#?}");
+            assert_eq!((page.status.as_u16(), page.visitor()), (200, &*user), "{shown} {page:#?}");
         }
     }
 }
@@ -111,8 +111,8 @@ async fn a_name_that_matches_only_when_decoded_is_not_the_session_cookie() {
     let both = app.get_with("/probe", &format!("{planted}; {own}")).await;
 
     assert!(planted.starts_with("__%48ost-id="), "{planted}");
-    assert_eq!(alone.user(), "", "{alone:#?}");
-    assert_eq!(both.user(), victim.user(), "{both:#?}");
+    assert_eq!(alone.visitor(), "", "{alone:#?}");
+    assert_eq!(both.visitor(), victim.visitor(), "{both:#?}");
 }
 
 #[actix_web::test]
@@ -129,7 +129,7 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_debug_line
         "%zz%".to_owned(),
         "\"\"".to_owned(),
         "' or 1=1 --".to_owned(),
-        "{\"user_id\":1}".to_owned(),
+        "{\"visitor_id\":1}".to_owned(),
     ]);
     // With the secret, anyone can make these, but they belong to no session.
     for key in
@@ -143,9 +143,9 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_debug_line
         let page = app.get_with("/", &format!("id={value}")).await;
 
         assert_eq!((page.status.as_u16(), page.visits()), (200, 1), "{value} {page:#?}");
-        assert_ne!(page.user(), first.user(), "{value}");
+        assert_ne!(page.visitor(), first.visitor(), "{value}");
         assert_eq!(page.set_cookies().len(), 1, "{value} {page:#?}");
-        let lines = log::lines_of_visit(page.user());
+        let lines = log::lines_of_visit(page.visitor());
         let others: Vec<_> = lines.iter().filter(|line| line["level"] != "INFO").collect();
         assert!(
             others.len() <= 1 && others.iter().all(|line| line["level"] == "DEBUG"),

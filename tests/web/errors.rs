@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use app::middleware::deadline::PAGE_DEADLINE;
+use app::limits::PAGE_DEADLINE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
@@ -196,7 +196,7 @@ async fn the_log_of_a_failed_statement_does_not_quote_the_row() {
 
     let page = app.get_with("/", &cookie).await;
 
-    assert_error_page(&page, 503, "/");
+    assert_error_page(&page, 500, "/");
     let lines = log::lines_with(page.request_id());
     assert!(lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("Failing row")), "{lines:#?}");
@@ -212,35 +212,58 @@ async fn a_page_with_a_longer_deadline_may_take_longer_than_others() {
     app.release("slow");
     let page = slow.await.expect("a response");
 
-    assert_eq!((page.status.as_u16(), page.user()), (200, &*user), "{page:#?}");
+    assert_eq!((page.status.as_u16(), page.visitor()), (200, &*user), "{page:#?}");
 }
 
 #[actix_web::test]
-async fn a_visit_whose_session_can_not_be_read_is_a_503_page_and_counts_nothing() {
+async fn a_visit_whose_session_can_not_be_read_in_time_returns_a_503_page_and_counts_nothing() {
     let app = TestApp::spawn().await;
     let (_, cookie) = app.new_session().await;
-    app.database.execute("alter table sessions rename to elsewhere").await;
+    let mut lock = app.database.pool.begin().await.expect("a transaction");
+    sqlx::query("lock table sessions").execute(&mut *lock).await.expect("a lock");
 
     let page = app.get_with("/", &cookie).await;
 
     assert_error_page(&page, 503, "/");
     assert_eq!(page.header("retry-after"), "5", "{page:#?}");
     assert!(page.set_cookies().is_empty(), "{page:#?}");
-    assert!(!page.body.contains("elsewhere") && !page.body.contains("relation"), "{page:#?}");
     assert!(page.header("content-security-policy").contains("default-src 'none'"), "{page:#?}");
     assert_eq!(app.database.number("select count(*) from visitors").await, 0);
 }
 
 #[actix_web::test]
-async fn a_failed_write_of_the_session_is_a_503_page_without_a_cookie() {
+async fn a_missing_table_returns_a_500_page_that_does_not_name_it() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    app.database.execute("alter table sessions rename to elsewhere").await;
+
+    let page = app.get_with("/", &cookie).await;
+
+    assert_error_page(&page, 500, "/");
+    assert!(!page.body.contains("elsewhere") && !page.body.contains("relation"), "{page:#?}");
+}
+
+/// Writes of the session fail, because the database is about to shut down, or for any other reason.
+#[actix_web::test]
+async fn a_failed_write_of_the_session_returns_an_error_page_without_a_cookie() {
+    writes_fail(
+        "create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'a canary' using errcode = '57P01'; end $$",
+        503,
+    )
+    .await;
+    writes_fail(
+        "create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'a canary'; end $$",
+        500,
+    )
+    .await;
+}
+
+async fn writes_fail(refuse: &'static str, status: u16) {
     let app = TestApp::spawn().await;
     let (user, cookie) = app.start().await;
-    app.database
-        .execute(
-            "create function refuse() returns trigger language plpgsql as
-            $$ begin raise exception 'a canary'; end $$",
-        )
-        .await;
+    app.database.execute(refuse).await;
     app.database
         .execute("create trigger refuse before insert or update or delete on sessions for each row execute function refuse()")
         .await;
@@ -255,22 +278,22 @@ async fn a_failed_write_of_the_session_is_a_503_page_without_a_cookie() {
     ] {
         let page = app.get_with(&format!("/probe/{action}"), cookie).await;
 
-        assert_error_page(&page, 503, action);
-        assert_eq!(page.header("retry-after"), "5", "{action} {page:#?}");
+        assert_error_page(&page, status, action);
+        assert_eq!(page.header("retry-after"), if status == 503 { "5" } else { "" }, "{action} {page:#?}");
         assert!(page.set_cookies().is_empty() && !page.body.contains("canary"), "{action} {page:#?}");
     }
-    assert_eq!(app.get_with("/probe", &cookie).await.user(), user, "the session is as it was");
+    assert_eq!(app.get_with("/probe", &cookie).await.visitor(), user, "the session is as it was");
 }
 
 #[actix_web::test]
-async fn a_session_that_grows_too_large_is_a_503_page_and_stays_as_it_was() {
+async fn a_session_that_grows_too_large_returns_a_500_page_and_stays_as_it_was() {
     let app = TestApp::spawn().await;
     let (_, cookie) = app.start().await;
     app.database.execute("update sessions set state = json_build_object('large', repeat('x', 65520))").await;
 
     let page = app.get_with("/probe/write", &cookie).await;
 
-    assert_error_page(&page, 503, "/probe/write");
+    assert_error_page(&page, 500, "/probe/write");
     let as_it_was =
         "select count(*) from sessions where state->>'large' = repeat('x', 65520) and state->>'note' is null";
     assert_eq!(app.database.number(as_it_was).await, 1);

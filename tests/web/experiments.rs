@@ -45,7 +45,7 @@ async fn twenty_visits_at_once_are_counted_in_sql_and_lost_in_a_session() {
 async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does() {
     let app = app().await;
     let browser = app.browser();
-    let user = browser.get("/").await.user().to_owned();
+    let user = browser.get("/").await.visitor().to_owned();
 
     let (page, _) = result(&browser, "rotate").await;
     let old = old_cookie(&page);
@@ -54,8 +54,8 @@ async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does()
     assert!(page.body.contains("curl -H 'Cookie: id="), "{page:#?}");
     assert!(replayed.body.contains("The old cookie found no session."), "{replayed:#?}");
     let by_hand = app.get_with("/visits", &format!("id={old}")).await;
-    assert!(by_hand.try_element("user").is_none(), "{by_hand:#?}");
-    assert_eq!(browser.get("/visits").await.user(), user);
+    assert!(by_hand.try_element("visitor").is_none(), "{by_hand:#?}");
+    assert_eq!(browser.get("/visits").await.visitor(), user);
 }
 
 #[actix_web::test]
@@ -74,14 +74,14 @@ async fn a_valid_cookie_is_reported_as_valid() {
 async fn an_expired_session_is_not_found_and_its_row_stays_until_the_sweep() {
     let app = app().await;
     let (browser, other) = (app.browser(), app.browser());
-    let user = browser.get("/").await.user().to_owned();
+    let user = browser.get("/").await.visitor().to_owned();
     other.get("/").await;
 
     let (_, text) = result(&browser, "expire").await;
 
     assert!(text.contains("expired"), "{text}");
     assert_eq!(app.database.number("select count(*) from sessions where expires_at < now()").await, 1);
-    assert_ne!(browser.get("/").await.user(), user);
+    assert_ne!(browser.get("/").await.visitor(), user);
     assert_eq!(other.get("/").await.visits(), 2, "other sessions stay");
 }
 

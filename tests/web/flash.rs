@@ -8,7 +8,7 @@ use crate::support::{Page, TestApp};
 async fn after_a_logout_the_visitor_is_new_and_the_message_appears_exactly_once() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
-    let user = browser.get("/").await.user().to_owned();
+    let user = browser.get("/").await.visitor().to_owned();
     browser.get("/").await;
     browser.post("/logout", &[]).await;
 
@@ -16,7 +16,7 @@ async fn after_a_logout_the_visitor_is_new_and_the_message_appears_exactly_once(
     let later = browser.get("/").await;
 
     assert_eq!((after.visits(), later.visits()), (1, 2));
-    assert_ne!(after.user(), user);
+    assert_ne!(after.visitor(), user);
     assert_eq!(after.element("flash"), "You are logged out.", "{after:#?}");
     assert_eq!(later.try_element("flash"), None, "{later:#?}");
 }

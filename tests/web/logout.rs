@@ -50,7 +50,7 @@ async fn replaying_the_cookie_after_a_logout_starts_a_new_session() {
     let replayed = app.get_with("/", &cookie).await;
 
     assert_eq!((replayed.status.as_u16(), replayed.visits()), (200, 1));
-    assert_ne!(replayed.user(), first.user());
+    assert_ne!(replayed.visitor(), first.visitor());
 }
 
 #[actix_web::test]

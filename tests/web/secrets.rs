@@ -1,7 +1,7 @@
 //! The secrets that encrypt the session cookie, and the change from an old one to a new one.
 
 use actix_web::cookie::{Cookie, CookieJar};
-use app::config::SecretKeys;
+use app::secret::SecretKeys;
 
 use crate::support::TestApp;
 
@@ -44,7 +44,7 @@ async fn a_cookie_under_an_old_secret_keeps_its_session_and_is_not_replaced() {
     let reading = app.get_with("/probe", &old).await;
     let writing = app.get_with("/probe/write", &old).await;
 
-    assert_eq!((reading.user(), writing.user()), (&*user, &*user));
+    assert_eq!((reading.visitor(), writing.visitor()), (&*user, &*user));
     assert!(
         reading.set_cookies().is_empty() && writing.set_cookies().is_empty(),
         "{reading:#?} {writing:#?}"
@@ -63,8 +63,8 @@ async fn a_new_key_is_sent_under_the_new_secret() {
     assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/"), "{set}");
     let new = page.cookie("id").expect("a new cookie");
     assert!(decrypt(NEW, &new).is_some() && decrypt(OLD, &new).is_none(), "{new}");
-    assert_eq!(app.get_with("/probe", &new).await.user(), user);
-    assert_eq!(app.get_with("/probe", &old).await.user(), "");
+    assert_eq!(app.get_with("/probe", &new).await.visitor(), user);
+    assert_eq!(app.get_with("/probe", &old).await.visitor(), "");
 }
 
 #[actix_web::test]
@@ -75,7 +75,7 @@ async fn a_cookie_under_an_unknown_secret_is_ignored() {
 
     let page = app.get_with("/probe", &encrypt(OLD, "id", &key)).await;
 
-    assert_eq!((page.status.as_u16(), page.user()), (200, ""), "{page:#?}");
+    assert_eq!((page.status.as_u16(), page.visitor()), (200, ""), "{page:#?}");
 }
 
 #[actix_web::test]
@@ -85,7 +85,7 @@ async fn a_cookie_under_an_old_secret_whose_session_has_ended_is_not_replaced() 
 
     let page = app.get_with("/probe", &old).await;
 
-    assert_eq!(page.user(), "", "{page:#?}");
+    assert_eq!(page.visitor(), "", "{page:#?}");
     assert!(page.set_cookies().is_empty(), "{page:#?}");
 }
 
@@ -100,7 +100,7 @@ async fn a_key_that_was_rotated_away_is_not_sent_again_under_the_new_secret() {
     app.release("rotate");
     let (reading, rotating) = (reading.await.expect("a response"), rotating.await.expect("a response"));
 
-    assert_eq!((reading.user(), rotating.user()), (&*user, &*user));
+    assert_eq!((reading.visitor(), rotating.visitor()), (&*user, &*user));
     assert!(
         reading.set_cookies().is_empty() && rotating.set_cookies().is_empty(),
         "{reading:#?} {rotating:#?}"

@@ -21,7 +21,7 @@ impl Counted {
         let rows = sqlx::query(
             "select query, calls from pg_stat_statements
             join pg_database on pg_database.oid = dbid and datname = current_database()
-            where query not like '%pg_stat%' and query not like '/* SQLx ping */%' and query <> ''",
+            where query not like '%pg_stat%' and query not like '/* SQLx ping */%' and query not like 'show transaction_read_only%' and query <> ''",
         )
         .fetch_all(&self.0.database.pool)
         .await

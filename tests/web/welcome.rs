@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use crate::{
     headers::assert_nothing_inline,
-    support::{Page, TestApp, log},
+    support::{Page, TestApp, eventually, log},
 };
 
 const SESSIONS: &str = "select count(*) from sessions";
@@ -28,7 +28,7 @@ async fn a_first_visit_greets_a_new_user_and_writes_only_the_session_row() {
 
     assert_eq!(page.status, 200, "{page:#?}");
     assert_eq!(page.visits(), 1);
-    assert_eq!(page.user().len(), 36, "{page:#?}");
+    assert_eq!(page.visitor().len(), 36, "{page:#?}");
     assert_eq!(page.set_cookies().len(), 1, "{page:#?}");
     assert_nothing_inline(&page);
     assert_eq!(app.database.number(SESSIONS).await, 1);
@@ -57,7 +57,7 @@ async fn the_session_names_the_visitor_in_json_that_can_be_queried() {
     browser.get("/").await;
     browser.get("/").await;
 
-    let same = "select count(*) from sessions join visitors on state->>'user_id' = visitors.id::text";
+    let same = "select count(*) from sessions join visitors on state->>'visitor_id' = visitors.id::text";
     assert_eq!(app.database.number(same).await, 1);
 }
 
@@ -73,12 +73,12 @@ async fn the_tenth_visit_shows_ten_and_logs_it_once() {
     let tenth = browser.get("/").await;
 
     assert_eq!(tenth.visits(), 10);
-    assert_eq!(tenth.user(), first.user());
+    assert_eq!(tenth.visitor(), first.visitor());
     assert!(tenth.set_cookies().is_empty(), "the cookie stays the same: {tenth:#?}");
-    let lines = log::lines_with(&format!("User {} has visited the page 10 times", first.user()));
+    let lines = log::lines_with(&format!("User {} has visited the page 10 times", first.visitor()));
     let [line] = &lines[..] else { panic!("{lines:#?}") };
     let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    assert_eq!((&line["user_id"], &line["visits"]), (&first.user().into(), &10.into()), "{line}");
+    assert_eq!((&line["visitor_id"], &line["visits"]), (&first.visitor().into(), &10.into()), "{line}");
 }
 
 #[actix_web::test]
@@ -92,7 +92,7 @@ async fn two_visitors_have_two_counts() {
     let ones = one.get("/").await;
 
     assert_eq!((ones.visits(), others.visits()), (3, 1));
-    assert_ne!(ones.user(), others.user());
+    assert_ne!(ones.visitor(), others.visitor());
 }
 
 #[actix_web::test]
@@ -105,14 +105,18 @@ async fn two_hundred_first_visits_at_once_start_two_hundred_sessions() {
         assert_eq!((page.status.as_u16(), page.set_cookies().len()), (200, 1), "{page:#?}");
         assert_eq!(page.visits(), 1, "{page:#?}");
     }
-    let users: HashSet<&str> = pages.iter().map(Page::user).collect();
+    let users: HashSet<&str> = pages.iter().map(Page::visitor).collect();
     assert_eq!(users.len(), 200);
     assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (200, 0));
     let cookies: Vec<String> = pages.iter().map(|page| page.cookie("id").expect("a cookie")).collect();
     let again =
         at_once(cookies.iter().map(|cookie| app.request(Method::GET, "/").header("cookie", cookie))).await;
     for (first, second) in pages.iter().zip(&again) {
-        assert_eq!((second.user(), second.visits()), (first.user(), 2), "each cookie has its own session");
+        assert_eq!(
+            (second.visitor(), second.visits()),
+            (first.visitor(), 2),
+            "each cookie has its own session"
+        );
     }
 }
 
@@ -157,7 +161,7 @@ async fn a_prefetch_counts_nothing_and_starts_nothing() {
         let page = Page::of(app.request(Method::GET, "/").header(name, value)).await;
 
         assert_eq!(page.status, 200, "{page:#?}");
-        assert!(page.set_cookies().is_empty() && page.try_element("user").is_none(), "{page:#?}");
+        assert!(page.set_cookies().is_empty() && page.try_element("visitor").is_none(), "{page:#?}");
         assert_nothing_inline(&page);
     }
     assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
@@ -177,22 +181,35 @@ async fn a_prefetch_for_a_known_visitor_shows_the_count_without_adding_to_it() {
 }
 
 #[actix_web::test]
-async fn a_visit_after_the_idle_timeout_or_the_maximum_lifetime_starts_a_new_session() {
-    for expired in [
-        "update sessions set expires_at = now() - interval '1 second'",
-        "update sessions set created_at = now() - interval '8 hours'",
-    ] {
-        let app = TestApp::spawn().await;
-        let browser = app.browser();
-        let user = browser.get("/").await.user().to_owned();
-        browser.get("/").await;
-        app.database.execute(expired).await;
+async fn a_visit_after_the_session_expired_starts_a_new_one() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    let visitor = browser.get("/").await.visitor().to_owned();
+    browser.get("/").await;
+    app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
 
-        let page = browser.get("/").await;
+    let page = browser.get("/").await;
 
-        assert_eq!(page.visits(), 1, "{expired} {page:#?}");
-        assert_ne!(page.user(), user, "{expired}");
-    }
+    assert_eq!(page.visits(), 1, "{page:#?}");
+    assert_ne!(page.visitor(), visitor);
+}
+
+#[actix_web::test]
+async fn a_session_gets_the_configured_lifetime_and_no_visit_extends_it_beyond() {
+    let settings = [("SESSION_IDLE_TIMEOUT", "20m"), ("SESSION_MAX_AGE", "5h")];
+    let app = TestApp::spawn_with(&settings).await;
+    let browser = app.browser();
+    browser.get("/").await;
+    let lifetime = "select count(*) from sessions where idle_seconds = 1200
+        and ends_at = created_at + interval '5 hours' and expires_at = created_at + interval '20 minutes'";
+    assert_eq!(app.database.number(lifetime).await, 1);
+
+    let near_the_end = "update sessions set ends_at = now() + interval '5 minutes', expires_at = now() + interval '1 minute'";
+    app.database.execute(near_the_end).await;
+    browser.get("/").await;
+
+    let at_the_end = "select count(*) from sessions where expires_at = ends_at";
+    eventually("the idle timer is reset", async || app.database.number(at_the_end).await == 1).await;
 }
 
 #[actix_web::test]

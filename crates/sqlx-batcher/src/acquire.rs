@@ -3,10 +3,10 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio::time::timeout;
 
-use crate::CHECK_TIMEOUT;
+use crate::is_alive;
 
 /// How often to look for an idle connection.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -33,11 +33,7 @@ pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
             if is_alive {
                 return Ok(idle);
             }
+            idle.close_on_drop();
         }
     }
-}
-
-/// Returns whether the server answers on this connection.
-pub async fn is_alive(connection: &mut PgConnection) -> bool {
-    matches!(timeout(CHECK_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }

@@ -3,12 +3,20 @@
 #![warn(missing_docs)]
 
 mod acquire;
+mod batch;
+mod connection;
+#[cfg(feature = "metrics")]
 mod measure;
+mod refusal;
+mod unavailable;
 mod worker;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,18 +29,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-pub use acquire::{acquire, is_alive};
-use worker::{Job, Worker};
+pub use acquire::acquire;
+use batch::{Caller, Job};
+pub use connection::is_alive;
+pub use unavailable::is_unavailable;
+use worker::{Config, Worker};
 
 /// Maximum number of callers that can wait for one batcher. Further calls fail at once with [`Error::Overloaded`].
-///
-/// At the 30,000 calls a second that one batcher answers on two cores, a full queue takes 140 ms to drain.
 pub const QUEUE_SIZE: usize = 4096;
 
 /// Maximum number of items in one statement. The other callers wait for the next one.
-///
-/// At 256 connections, 128 is 12 to 18% faster than 32. Larger batches gain less than 2%, and all their callers wait for
-/// the whole batch.
 pub const MAX_BATCH: usize = 128;
 
 /// Time after which a call fails with [`Error::TimedOut`].
@@ -45,7 +51,7 @@ pub const DEADLINE: Duration = Duration::from_millis(1_600);
 /// check costs one round trip, and a busy connection never needs one.
 pub const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// Time limit for that check. It leaves two thirds of [`DEADLINE`] to connect again.
+/// Time limit for [`is_alive`]. It leaves two thirds of [`DEADLINE`] to connect again.
 pub const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One SQL statement that handles many items at once.
@@ -62,7 +68,7 @@ pub trait Statement: Send + Sync + 'static {
     /// Runs one statement for all `items` and returns one output for each item, in the same order.
     ///
     /// It must be a single statement, so that it takes effect as a whole or not at all. If PostgreSQL refuses it, the
-    /// batcher runs it again for each item separately.
+    /// batcher runs it again for each half of the items, down to a single item.
     ///
     /// # Errors
     /// Returns the error of the statement.
@@ -76,10 +82,10 @@ pub trait Statement: Send + Sync + 'static {
 /// The reason why a call failed. A write may have been committed anyway, unless PostgreSQL refused it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// PostgreSQL refused the statement or can't be reached. All calls of a batch share the error.
+    /// PostgreSQL refused the statement, can't be reached, or is read-only. Other calls may share the error.
     #[error(transparent)]
     Database(#[from] Arc<sqlx::Error>),
-    /// There was no answer within [`DEADLINE`].
+    /// There was no answer within [`DEADLINE`], or an earlier batch got none and the database still doesn't respond.
     #[error("the database did not answer in time")]
     TimedOut,
     /// [`Statement::run`] panicked, or the runtime that ran it has ended.
@@ -97,8 +103,7 @@ pub enum Error {
 pub struct Batcher<S: Statement>(Arc<Shared<S>>);
 
 struct Shared<S: Statement> {
-    options: PgConnectOptions,
-    statement: Arc<S>,
+    config: Arc<Config<S>>,
     /// Empty until the first call.
     queue: OnceLock<mpsc::Sender<Job<S>>>,
 }
@@ -106,8 +111,8 @@ struct Shared<S: Statement> {
 impl<S: Statement> Batcher<S> {
     /// Creates a batcher. It starts nothing before the first call, so it also works outside a runtime.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
-        let (options, statement) = (options.clone(), Arc::new(statement));
-        Self(Arc::new(Shared { options, statement, queue: OnceLock::new() }))
+        let config = Config { options: options.clone(), statement, is_down: AtomicBool::new(false) };
+        Self(Arc::new(Shared { config: Arc::new(config), queue: OnceLock::new() }))
     }
 
     /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
@@ -120,8 +125,12 @@ impl<S: Statement> Batcher<S> {
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub async fn call(&self, item: S::Item) -> Result<S::Output, Error> {
+        if self.0.config.is_down.load(Ordering::Relaxed) {
+            return Err(Error::TimedOut);
+        }
         let (reply, answer) = oneshot::channel();
-        self.queue().try_send(Job { item, reply, arrival: Instant::now() }).map_err(|error| match error {
+        let caller = Caller { reply, arrival: Instant::now() };
+        self.queue().try_send(Job { item, caller }).map_err(|error| match error {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Closed(_) => Error::Panicked,
         })?;
@@ -135,8 +144,7 @@ impl<S: Statement> Batcher<S> {
     fn queue(&self) -> &mpsc::Sender<Job<S>> {
         self.0.queue.get_or_init(|| {
             let (queue, jobs) = mpsc::channel(QUEUE_SIZE);
-            let worker = Worker::new(self.0.options.clone(), Arc::clone(&self.0.statement));
-            tokio::spawn(worker.run(jobs));
+            tokio::spawn(Worker::new(Arc::clone(&self.0.config), jobs).run());
             queue
         })
     }

@@ -1,31 +1,15 @@
 //! What a batcher reports to the recorder of the [`metrics`] crate, if the program has installed one.
 
-use metrics::{Histogram, histogram};
+use metrics::histogram;
 use tokio::time::Instant;
 
-pub(crate) struct Measure {
-    size: Histogram,
-    queue: Histogram,
-    wait: Histogram,
-}
-
-impl Measure {
-    /// Creates the metrics of the statement `S`. Its name is the label.
-    pub fn of<S>() -> Self {
-        let name = std::any::type_name::<S>();
-        let name = name.rsplit("::").next().unwrap_or(name);
-        Self {
-            size: histogram!("batcher_batch_size", "statement" => name),
-            queue: histogram!("batcher_queue_length", "statement" => name),
-            wait: histogram!("batcher_wait_seconds", "statement" => name),
-        }
-    }
-
-    /// Records that a statement is about to be sent for `size` of `queue` waiting calls. The first one has waited since
-    /// `arrival`.
-    pub fn batch(&self, size: usize, queue: usize, arrival: Instant) {
-        self.size.record(size as f64);
-        self.queue.record(queue as f64);
-        self.wait.record(arrival.elapsed());
-    }
+/// Records that the statement `S` is about to be sent for `size` of `queue` waiting calls. The first one has waited since
+/// `arrival`.
+pub(crate) fn record<S>(size: usize, queue: usize, arrival: Instant) {
+    let name = std::any::type_name::<S>();
+    let name = name.split('<').next().unwrap_or(name);
+    let name = name.rsplit("::").next().unwrap_or(name);
+    histogram!("batcher_batch_size", "statement" => name).record(size as f64);
+    histogram!("batcher_queue_length", "statement" => name).record(queue as f64);
+    histogram!("batcher_wait_seconds", "statement" => name).record(arrival.elapsed());
 }

@@ -1,172 +1,214 @@
-//! The task behind a batcher. It takes jobs from the queue, sends them as one statement, and returns the results.
+//! The task behind a batcher. It takes calls from the queue, sends their items as one statement, and returns the outputs.
 
-use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt;
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection as _, postgres::PgConnectOptions};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep, timeout},
 };
 
-use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement, is_alive, measure::Measure};
+use crate::{
+    DEADLINE, Error, MAX_BATCH, Statement,
+    batch::{Batch, Job},
+    connection::Connection,
+    refusal::{is_conflict, is_refusal},
+};
 
 /// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
-/// PostgreSQL works on one half while the callers process the results of the other. At 64 connections, this handles
-/// 3.5% more calls per second. With smaller halves, the fixed cost of a statement outweighs the gain.
+/// PostgreSQL works on one half while the callers process the results of the other.
 const UNDIVIDED: usize = 32;
 
-pub(crate) struct Job<S: Statement> {
-    pub item: S::Item,
-    pub reply: Reply<S>,
-    pub arrival: Instant,
+/// How long a call is tried again after a conflict. The rest of [`DEADLINE`] is for the last attempt.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// Pause before another attempt if no other calls arrive.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// If other calls arrive, they get this many times as long as the last attempt took. It may have waited for a lock.
+const OTHERS: u32 = 4;
+
+/// How many items with a conflict are remembered after their calls have failed.
+const REMEMBERED: usize = 16;
+
+/// Time limit for connecting after a batch has timed out. With TLS, connecting takes nine round trips.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the worker shares with its batcher.
+pub(crate) struct Config<S> {
+    pub options: PgConnectOptions,
+    pub statement: S,
+    /// While this is set, the database doesn't respond, and calls fail without waiting.
+    pub is_down: AtomicBool,
 }
 
-type Reply<S> = oneshot::Sender<Result<<S as Statement>::Output, Error>>;
-
-pub(crate) struct Worker<S> {
-    options: PgConnectOptions,
-    statement: Arc<S>,
-    /// The connection, and when it was last used.
-    connection: Option<(PgConnection, Instant)>,
-    measure: Measure,
+pub(crate) struct Worker<S: Statement> {
+    config: Arc<Config<S>>,
+    queue: mpsc::Receiver<Job<S>>,
+    connection: Option<Connection>,
+    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item, and is sent separately,
+    /// so that other calls aren't refused with it. If its calls have failed, one item remains, without a caller.
+    conflicts: VecDeque<Batch<S>>,
+    /// When to try the next conflict again, even if there are other calls.
+    retry_at: Instant,
 }
 
 impl<S: Statement> Worker<S> {
-    pub fn new(options: PgConnectOptions, statement: Arc<S>) -> Self {
-        Self { options, statement, connection: None, measure: Measure::of::<S>() }
+    pub fn new(config: Arc<Config<S>>, queue: mpsc::Receiver<Job<S>>) -> Self {
+        Self { config, queue, connection: None, conflicts: VecDeque::new(), retry_at: Instant::now() }
     }
 
-    /// Answers jobs until all senders of the queue are dropped.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Job<S>>) {
+    /// Answers calls until all senders of the queue are dropped.
+    pub async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            let is_idle = batch.items.is_empty();
+            self.answer(batch).await;
+            let start = Instant::now();
+            if (is_idle || start >= self.retry_at)
+                && let Some(mut retry) = self.waiting_conflict().and_then(|at| self.conflicts.remove(at))
+            {
+                if let Some(rest) = retry.split_off(MAX_BATCH) {
+                    self.conflicts.push_front(rest);
+                }
+                self.answer(retry).await;
+                self.retry_at = Instant::now() + OTHERS * start.elapsed();
+            }
+        }
+        if let Some(connection) = self.connection {
+            let _ = timeout(DEADLINE, connection.inner.close()).await;
+        }
+    }
+
+    /// Returns the position of the first conflict that has callers.
+    fn waiting_conflict(&self) -> Option<usize> {
+        self.conflicts.iter().position(|conflict| !conflict.callers.is_empty())
+    }
+
+    /// Waits for calls, and takes them from the queue. Returns an empty batch if it's time to try a conflict again.
+    async fn next_batch(&mut self) -> Option<Batch<S>> {
+        let wait = if self.waiting_conflict().is_some() { PAUSE } else { Duration::MAX };
+        let Ok(first) = timeout(wait, self.queue.recv()).await else {
+            return Some(Batch::new([]));
+        };
         let mut jobs = Vec::with_capacity(MAX_BATCH);
-        while let Some(first) = queue.recv().await {
-            let arrival = first.arrival;
-            jobs.push(first);
-            if !S::DELAY.is_zero() && queue.len() < MAX_BATCH {
-                sleep(S::DELAY).await;
-            }
-            // The rest of the batch is already in the queue, so this doesn't wait.
-            let waiting = 1 + queue.len();
-            queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
-            self.measure.batch(jobs.len(), waiting, arrival);
+        jobs.push(first?);
+        if !S::DELAY.is_zero() && self.queue.len() < MAX_BATCH {
+            sleep(S::DELAY).await;
+        }
+        // The rest of the batch is already in the queue, so this doesn't wait.
+        let waiting = 1 + self.queue.len();
+        self.queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
+        #[cfg(feature = "metrics")]
+        crate::measure::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
-            let (items, mut callers): (Vec<_>, VecDeque<_>) =
-                jobs.drain(..).filter(|job| !job.reply.is_closed()).map(|job| (job.item, job.reply)).unzip();
-            // If time runs out or the statement panics, the connection is dropped with the future.
-            let answers = AssertUnwindSafe(self.answer(&items, &mut callers)).catch_unwind();
-            if timeout(DEADLINE, answers).await.is_err() {
-                reply_all(callers, &Error::TimedOut);
-            }
+        let mut batch = Batch::new([]);
+        for job in jobs {
+            let known = self.conflicts.iter_mut().find(|conflict| conflict.items[0] == job.item);
+            known.unwrap_or(&mut batch).push(job);
         }
-        if let Some((connection, _)) = self.connection {
-            let _ = timeout(DEADLINE, connection.close()).await;
-        }
+        Some(batch)
     }
 
-    async fn answer(&mut self, items: &[S::Item], callers: &mut VecDeque<Reply<S>>) {
-        if items.is_empty() {
-            return;
-        }
-        match self.attempt(items).await {
-            Ok(outputs) => outputs.into_iter().for_each(|output| reply(callers, Ok(output))),
-            // PostgreSQL rolled the statement back, perhaps because of a single item.
-            Err(error) if is_refusal(&error) => {
-                // Equal items share a refusal, because each attempt may wait for a lock.
-                let mut refused = Vec::<(&S::Item, Arc<sqlx::Error>)>::new();
-                for item in items {
-                    let known =
-                        refused.iter().find(|(other, _)| *other == item).map(|(_, error)| error.clone());
-                    let output = match known {
-                        Some(error) => Err(error),
-                        None => self.attempt(std::slice::from_ref(item)).await.map_err(Arc::new),
-                    };
-                    if let Err(error) = &output {
-                        refused.push((item, Arc::clone(error)));
-                    }
-                    let output =
-                        output.map(|mut outputs| outputs.pop().expect("attempt() checks the number"));
-                    reply(callers, output.map_err(Error::Database));
+    /// Answers all calls of a batch, or keeps them among the conflicts.
+    async fn answer(&mut self, batch: Batch<S>) {
+        let mut parts = VecDeque::from([batch.without_dropped_calls()]);
+        // If time runs out or the statement panics, the connection is dropped with the future.
+        let answers = AssertUnwindSafe(self.answer_parts(&mut parts)).catch_unwind();
+        if timeout(DEADLINE, answers).await.is_err() {
+            parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
+            // The network may swallow packets. Then calls would only wait for their deadline, and fill up the queue.
+            self.config.is_down.store(true, Ordering::Relaxed);
+            while !self.queue.is_closed() {
+                if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
+                    self.connection = result.ok();
+                    break;
                 }
             }
-            Err(error) => reply_all(std::mem::take(callers), &Error::Database(Arc::new(error))),
+            self.config.is_down.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends each part of a batch. A part that PostgreSQL refuses is split in two, until the bad items are alone.
+    async fn answer_parts(&mut self, parts: &mut VecDeque<Batch<S>>) {
+        while let Some(part) = parts.front() {
+            let result = self.attempt(&part.items).await;
+            let part = parts.pop_front().expect("it is the front");
+            match result {
+                Ok(outputs) => part.answer(outputs),
+                Err(error) if is_conflict(&error) && part.is_uniform() => {
+                    self.postpone(part, &Error::Database(Arc::new(error)));
+                }
+                Err(error) if is_refusal(&error) && part.items.len() > 1 => parts.extend(part.split()),
+                Err(error) => {
+                    let error = Error::Database(Arc::new(error));
+                    // Equal items share a refusal. They stay next to each other.
+                    if let Some(rest) = parts.pop_front_if(|next| next.items[0] == part.items[0]) {
+                        rest.fail(&error);
+                    }
+                    part.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Keeps calls for another attempt, except for those that have waited too long.
+    fn postpone(&mut self, batch: Batch<S>, error: &Error) {
+        let mut conflict = Batch::new([]);
+        for job in batch.into_jobs() {
+            if job.caller.arrival.elapsed() < PATIENCE {
+                conflict.push(job);
+                continue;
+            }
+            let _ = job.caller.reply.send(Err(error.clone()));
+            if conflict.callers.is_empty() {
+                conflict.items = vec![job.item];
+            }
+        }
+        self.conflicts.push_back(conflict);
+        if self.conflicts.len() > REMEMBERED
+            && let Some(unused) = self.conflicts.iter().position(|conflict| conflict.callers.is_empty())
+        {
+            self.conflicts.remove(unused);
         }
     }
 
     /// Runs the statement once. Keeps the connection only if it is still usable.
     async fn attempt(&mut self, items: &[S::Item]) -> sqlx::Result<Vec<S::Output>> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut connection = self.connect().await?;
-        let result = self.statement.run(&mut connection, items).await.and_then(|outputs| {
+        let result = self.config.statement.run(&mut connection.inner, items).await.and_then(|outputs| {
             let complete = outputs.len() == items.len();
             complete.then_some(outputs).ok_or_else(|| sqlx::Error::Protocol("wrong number of outputs".into()))
         });
         if result.as_ref().err().is_none_or(is_refusal) {
-            self.connection = Some((connection, Instant::now()));
+            connection.last_used = Instant::now();
+            self.connection = Some(connection);
         }
         result
     }
 
-    async fn connect(&mut self) -> sqlx::Result<PgConnection> {
-        if let Some((mut connection, last_used)) = self.connection.take() {
-            let is_fresh = last_used.elapsed() < CHECK_AFTER;
-            if is_fresh || is_alive(&mut connection).await {
-                return Ok(connection);
-            }
+    async fn connect(&mut self) -> sqlx::Result<Connection> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable().await
+        {
+            return Ok(connection);
         }
-        PgConnection::connect_with(&self.options).await
+        Connection::open(&self.config.options).await
     }
 }
 
 /// Returns how many of the waiting items the next statement takes.
 fn batch_size(waiting: usize) -> usize {
     (waiting / 2).clamp(UNDIVIDED, MAX_BATCH).min(waiting)
-}
-
-/// Answers the first caller, unless it has stopped waiting.
-fn reply<O>(callers: &mut VecDeque<oneshot::Sender<Result<O, Error>>>, answer: Result<O, Error>) {
-    if let Some(caller) = callers.pop_front() {
-        let _ = caller.send(answer);
-    }
-}
-
-fn reply_all<O>(mut callers: VecDeque<oneshot::Sender<Result<O, Error>>>, error: &Error) {
-    while !callers.is_empty() {
-        reply(&mut callers, Err(error.clone()));
-    }
-}
-
-/// Returns whether PostgreSQL refused the statement, and a second attempt is safe and useful. The SQLSTATE classes are
-/// bad data (21, 22, 23, 44), a conflict with another transaction (40), an exceeded limit (54), a lock (55), and an
-/// exception in a trigger or function (P0).
-///
-/// See [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    match code.as_deref() {
-        // statement_completion_unknown: distributed databases use it if the write may have been committed.
-        Some("40003") | None => false,
-        Some(code) => {
-            matches!(code.get(..2), Some("21" | "22" | "23" | "40" | "44" | "54" | "55" | "P0"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_queue_is_one_batch() {
-        for waiting in 1..=UNDIVIDED {
-            assert_eq!(batch_size(waiting), waiting);
-        }
-    }
-
-    #[test]
-    fn a_batch_is_neither_empty_nor_larger_than_the_limit() {
-        for waiting in 1..=crate::QUEUE_SIZE {
-            let size = batch_size(waiting);
-            assert!((1..=waiting.min(MAX_BATCH)).contains(&size), "{size} of {waiting}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use sqlx::PgConnection;
 use sqlx_batcher::{Batcher, Error, Statement};
-use support::{Numbers, TestDatabase, results, start_calls};
+use support::{COUNTERS, Count, Numbers, TestDatabase, results, start_calls};
 
 #[tokio::test]
 async fn a_bad_item_fails_alone() {
@@ -34,14 +34,14 @@ const REFUSE: &str = "
 const ATTEMPTS: &str = "select last_value from attempts";
 
 #[tokio::test]
-async fn a_batch_refused_once_by_a_deadlock_is_retried_item_by_item() {
+async fn a_batch_refused_by_a_deadlock_is_retried() {
     let numbers = Numbers::new().await;
     numbers.database.execute(REFUSE).await;
     numbers
         .database
         .execute(
             "create trigger refuse before insert on numbers
-             for each row when (new.n > 0) execute function refuse('40P01', 1)",
+             for each row when (new.n > 0) execute function refuse('40P01', 3)",
         )
         .await;
     let held = numbers.hold().await;
@@ -51,11 +51,30 @@ async fn a_batch_refused_once_by_a_deadlock_is_retried_item_by_item() {
 
     let results = results(calls).await;
     assert!(matches!(results[..], [Ok(2), Ok(4), Ok(6)]), "{results:?}");
-    assert_eq!(numbers.batch_sizes().await.len(), 4, "one statement for each item, and the held one");
 }
 
 #[tokio::test]
-async fn an_item_refused_twice_is_not_retried() {
+async fn a_damaged_row_fails_alone() {
+    let numbers = Numbers::new().await;
+    numbers.database.execute(REFUSE).await;
+    numbers
+        .database
+        .execute(
+            "create trigger refuse before insert on numbers
+             for each row when (new.n = 13) execute function refuse('XX001', 1000)",
+        )
+        .await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, [1, 13, 2]).await;
+    held.release().await;
+
+    let results = results(calls).await;
+    assert!(matches!(results[..], [Ok(2), Err(Error::Database(_)), Ok(4)]), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_refused_item_is_not_retried() {
     let numbers = Numbers::new().await;
     numbers.database.execute(REFUSE).await;
     numbers
@@ -69,7 +88,59 @@ async fn an_item_refused_twice_is_not_retried() {
     let result = numbers.batcher.call(13).await;
 
     assert!(matches!(result, Err(Error::Database(_))), "{result:?}");
-    assert_eq!(numbers.database.number(ATTEMPTS).await, 2);
+    assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
+}
+
+/// Refuses one of the counters.
+const NO_77: &str = "alter table counters add constraint no_77 check (id <> 77)";
+
+/// Calls a new batcher with all `ids`. They are in its queue before it has connected, so they share statements. Returns
+/// whether each call succeeded, and the number of attempts.
+async fn count_together(database: &TestDatabase, ids: Vec<i64>) -> (Vec<bool>, usize) {
+    let count = Count::default();
+    let batcher = Batcher::new(&database.options, count.clone());
+    let calls = start_calls(&batcher, ids).await;
+    let succeeded = results(calls).await.iter().map(Result::is_ok).collect();
+    (succeeded, count.attempts().len())
+}
+
+#[tokio::test]
+async fn a_bad_item_among_many_costs_few_statements() {
+    let database = TestDatabase::new().await;
+    database.execute(COUNTERS).await;
+    database.execute(NO_77).await;
+    let ids: Vec<i64> = (0..100).collect();
+
+    let (succeeded, attempts) = count_together(&database, ids.clone()).await;
+
+    assert_eq!(succeeded, ids.iter().map(|id| *id != 77).collect::<Vec<_>>());
+    assert!(attempts <= 30, "{attempts}");
+}
+
+#[tokio::test]
+async fn equal_items_share_a_refusal() {
+    let database = TestDatabase::new().await;
+    database.execute(COUNTERS).await;
+    database.execute(NO_77).await;
+    let ids: Vec<i64> = (0..100).map(|n| if n % 2 == 0 { 77 } else { n + 100 }).collect();
+
+    let (succeeded, attempts) = count_together(&database, ids.clone()).await;
+
+    assert_eq!(succeeded, ids.iter().map(|id| *id != 77).collect::<Vec<_>>());
+    assert!(attempts <= 30, "{attempts}");
+}
+
+#[tokio::test]
+async fn equal_items_that_a_statement_cannot_take_together_are_sent_one_by_one() {
+    let numbers = Numbers::new().await;
+    numbers.database.execute("create unique index on numbers (n)").await;
+    let held = numbers.hold().await;
+
+    let calls = start_calls(&numbers.batcher, [1, 1, 2]).await;
+    held.release().await;
+
+    let results = results(calls).await;
+    assert!(matches!(results[..], [Ok(2), Err(Error::Database(_)), Ok(4)]), "{results:?}");
 }
 
 #[tokio::test]
@@ -84,9 +155,13 @@ async fn a_statement_that_may_have_been_committed_is_not_retried() {
         )
         .await;
 
-    let result = numbers.batcher.call(13).await;
+    let held = numbers.hold().await;
 
-    assert!(matches!(result, Err(Error::Database(_))), "{result:?}");
+    let calls = start_calls(&numbers.batcher, [13, 13]).await;
+    held.release().await;
+
+    let results = results(calls).await;
+    assert!(matches!(results[..], [Err(Error::Database(_)), Err(Error::Database(_))]), "{results:?}");
     assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
 }
 

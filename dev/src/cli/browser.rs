@@ -1,10 +1,9 @@
 //! `cargo dev browser` and `cargo dev screenshots`: the tests that need Chromium.
 
-use std::{env, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-
-use super::{cargo, project};
+use dev::cargo;
 
 const HOW_TO_GET_THEM: &str = "the browser tests need Chromium and chromedriver:
   Debian   apt install chromium chromium-driver
@@ -21,7 +20,7 @@ pub fn test(arguments: &[&str]) -> Result<()> {
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--package", "browser", "--", "--include-ignored", "pictures::"]);
-    run(tests.env("SCREENSHOTS_DIR", project().join("screenshots")))
+    run(tests.env("SCREENSHOTS_DIR", fs::canonicalize("docs/screenshots")?))
 }
 
 fn run(tests: &mut Command) -> Result<()> {

@@ -3,8 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-
-use super::{cargo, project};
+use dev::cargo;
 
 /// The present name. It is replaced as well, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
@@ -12,31 +11,25 @@ const NAME: &str = "actix-postgres-sessions";
 /// These keep the name: the licences name the authors of the template.
 const KEPT: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Files for `cargo generate`, which an app of your own doesn't need.
-const REMOVED: [&str; 2] = ["cargo-generate.toml", "cargo-generate.rhai"];
-
 /// Replaces the name in all files of the repository, and the description of the package if there is one.
 pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
     ensure!(is_name, "a name consists of letters, digits and hyphens, and begins with a letter");
-    let lock = fs::read_to_string(project().join("Cargo.lock"))?;
+    let lock = fs::read_to_string("Cargo.lock")?;
     let is_taken = lock.contains(&format!("name = \"{name}\"\n"));
     ensure!(name == NAME || !is_taken, "{name} is the name of another package that the app uses");
     let changes = git(&["status", "--porcelain"])?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo the renaming:\n{changes}");
 
-    for file in REMOVED {
-        let _ = fs::remove_file(project().join(file));
-    }
     for path in git(&["ls-files", "-z"])?.split_terminator('\0').filter(|path| !KEPT.contains(path)) {
-        replace(&project().join(path), NAME, name)?;
+        replace(path.as_ref(), NAME, name)?;
     }
     if let Some(description) = description {
-        let manifest = project().join("Cargo.toml");
+        let manifest = Path::new("Cargo.toml");
         let line = |text: &str| text.lines().find(|line| line.starts_with("description")).map(str::to_owned);
-        let old = line(&fs::read_to_string(&manifest)?).context("Cargo.toml has no description")?;
-        replace(&manifest, &old, &format!("description = {description:?}"))?;
+        let old = line(&fs::read_to_string(manifest)?).context("Cargo.toml has no description")?;
+        replace(manifest, &old, &format!("description = {description:?}"))?;
     }
     // The packages in Cargo.lock are sorted by name.
     ensure!(
@@ -58,8 +51,7 @@ fn replace(path: &Path, old: &str, new: &str) -> Result<()> {
 }
 
 fn git(arguments: &[&str]) -> Result<String> {
-    let output =
-        Command::new("git").args(arguments).current_dir(project()).output().context("can't run git")?;
+    let output = Command::new("git").args(arguments).output().context("can't run git")?;
     let problem = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "git {}: {problem}", arguments.join(" "));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, process::Stdio, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use dev::{Kept, Postgres};
+use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
-
-use super::{cargo, project};
 
 /// Runs the app until it ends, or until Ctrl-C.
 pub fn run() -> Result<()> {
-    match dotenvy::from_path(project().join(".env")) {
+    match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
         _ => {}
     }
@@ -23,7 +21,7 @@ pub fn run() -> Result<()> {
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&end))?;
         flag::register(signal, Arc::clone(&end))?;
     }
-    let postgres = Postgres::start(&project().join(".postgres"), &[])?;
+    let postgres = Postgres::start(".postgres".as_ref(), &[])?;
     // The app's own default.
     let address = env::var("BIND_ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     if TcpListener::bind(&address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {

@@ -66,8 +66,8 @@ pub(super) fn get() -> Result<Installation> {
 fn cache() -> Result<PathBuf> {
     let shared = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let own = env::home_dir().map(|home| home.join(".cache"));
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
-    let places = [shared, own, Some(target)].into_iter().flatten();
+    let target = crate::project().map(|project| project.join("target")).ok();
+    let places = [shared, own, target].into_iter().flatten();
     let mut places = places.map(|place| place.join("cargo-dev/postgresql"));
     places
         .find(|place| fs::create_dir_all(place).is_ok())

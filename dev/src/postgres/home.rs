@@ -17,17 +17,17 @@ const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep
 
 /// A directory that no other process uses.
 #[derive(Debug)]
-pub(crate) struct Home {
-    pub(crate) path: PathBuf,
+pub struct Home {
+    pub path: PathBuf,
     /// A locked file or a pipe, which the server's keeper also holds. The directory stays locked, or isn't removed,
     /// until both this process and the server have ended. Dropped before `remover`.
-    pub(crate) guard: OwnedFd,
+    pub guard: OwnedFd,
     pub(crate) remover: Option<Remover>,
 }
 
 /// The shell that removes a temporary directory.
 #[derive(Debug)]
-pub(crate) struct Remover(Child);
+pub struct Remover(Child);
 
 impl Drop for Remover {
     fn drop(&mut self) {
@@ -37,7 +37,7 @@ impl Drop for Remover {
 
 impl Home {
     /// Creates a directory that is removed after its server has ended.
-    pub(crate) fn temporary(program: &str) -> Result<Self> {
+    pub fn temporary(program: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{program}-{}", random()?));
         // Started before the directory exists, so that none is left behind if this process is killed here.
         let mut remover = Command::new("/bin/sh");

@@ -5,7 +5,7 @@
 mod account;
 mod address;
 mod download;
-pub(crate) mod home;
+mod home;
 mod installation;
 
 use std::path::{Path, PathBuf};
@@ -14,11 +14,10 @@ use std::{fs, net::TcpListener, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use self::home::Home;
 use crate::{Kept, process};
 
 pub use address::{Address, InUse};
-pub use home::running;
+pub use home::{Home, running};
 pub use installation::Installation;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives

@@ -29,6 +29,12 @@ impl TestDatabase {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
 
+    /// Makes new connections read-only, as on a standby, or ends that.
+    pub async fn set_read_only(&self, value: &str) {
+        let sql = format!("alter database {} set default_transaction_read_only = {value}", self.name);
+        admin(self.server, sql).await;
+    }
+
     pub async fn execute(&self, sql: &'static str) {
         self.pool.execute(sql).await.expect(sql);
     }

@@ -7,7 +7,7 @@ mod database;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -21,7 +21,7 @@ use tokio::{task::JoinHandle, time::timeout};
 pub use database::TestDatabase;
 
 /// The longest time that a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Inserts numbers, and returns twice each number. The table refuses negative numbers.
 pub struct Double;
@@ -51,6 +51,40 @@ impl<const DELAY: u64> Statement for Delayed<DELAY> {
         Double.run(connection, numbers).await
     }
 }
+
+/// Adds one to counters. Waits 20 ms for a locked row, and remembers the items of each attempt.
+#[derive(Clone, Default)]
+pub struct Count(Arc<Mutex<Vec<Vec<i64>>>>);
+
+impl Count {
+    pub fn attempts(&self) -> Vec<Vec<i64>> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+impl Statement for Count {
+    type Item = i64;
+    type Output = ();
+
+    async fn run(&self, connection: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<()>> {
+        self.0.lock().expect("no panic").push(ids.to_vec());
+        sqlx::query(
+            "insert into counters (id, value)
+             select id, count(*) from unnest($1::bigint[]) as asked (id)
+             where (select set_config('lock_timeout', '20ms', true)) is not null
+             group by id
+             order by id
+             on conflict (id) do update set value = counters.value + excluded.value",
+        )
+        .bind(ids)
+        .execute(connection)
+        .await?;
+        Ok(vec![(); ids.len()])
+    }
+}
+
+/// The table of [`Count`].
+pub const COUNTERS: &str = "create table counters (id bigint primary key, value bigint not null)";
 
 /// The table of [`Double`]. Each row also has the transaction that inserted it.
 pub const TABLE: &str =
@@ -136,4 +170,11 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Lets time pass without waiting.
+pub async fn advance(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }

@@ -1,0 +1,64 @@
+//! Passes a rotation or a login from a handler to the store. actix-session passes only a key and a state to its store, so
+//! the request travels in the state, under a reserved name.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use actix_session::{Session, storage::generate_session_key};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::owner::Owner;
+
+/// The reserved name. Each process chooses a random one, so that no value in a session can be mistaken for it.
+static NAME: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
+
+/// A change that replaces the key of a session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// A new key. The session keeps its age.
+    Rotate,
+    /// A new session.
+    LogIn(Login),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Login {
+    /// As JSON.
+    owner: String,
+    /// Idle time and maximum age in seconds, if they are not the usual ones.
+    pub remember: Option<(i32, i32)>,
+}
+
+impl Login {
+    pub fn new(owner: &impl Owner) -> Self {
+        let owner = serde_json::to_string(owner).expect("an owner can be written as JSON");
+        Self { owner, remember: None }
+    }
+
+    pub fn owner<O: Owner>(&self) -> anyhow::Result<O> {
+        // The error itself would quote the owner.
+        serde_json::from_str(&self.owner)
+            .map_err(|_| anyhow::anyhow!("it is not a {}", std::any::type_name::<O>()))
+            .context("the owner given to log_in has another type than the store's owner")
+    }
+}
+
+impl Change {
+    /// Asks the store to make this change when it saves the session.
+    pub fn request(&self, session: &Session) {
+        // A login includes a new key.
+        if matches!(self, Self::LogIn(_)) || !session.contains_key(&NAME) {
+            session.insert(NAME.as_str(), self).expect("this enum can be written as JSON");
+        }
+    }
+
+    /// Takes a requested change out of the state.
+    pub fn take(state: &mut HashMap<String, String>) -> Option<Self> {
+        serde_json::from_str(&state.remove(NAME.as_str())?).ok()
+    }
+}
+
+/// Whether this is the name of a requested change, which is no part of the session's contents.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name == *NAME
+}

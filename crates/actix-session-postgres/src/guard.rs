@@ -1,0 +1,188 @@
+//! Holds back session cookies that a browser must not get, and gives the others the right `Max-Age`.
+//!
+//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If another request
+//! has rotated the key meanwhile, and its response arrived first, this would overwrite the browser's valid key with an
+//! invalid one. A store can't prevent that: it has to return a key. So the store notes in a task-local value what it did,
+//! and [`Guard`] reads it.
+
+use std::cell::Cell;
+
+use actix_session::SessionMiddleware;
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::header::{HeaderMap, HeaderValue, SET_COOKIE},
+};
+use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
+
+use crate::{PgSessionStore, StoreFailure, owner::Owner, statements::NewSession};
+
+tokio::task_local! {
+    static REQUEST: Request;
+}
+
+/// What happened in a request.
+#[derive(Default)]
+struct Request {
+    /// The number of `Set-Cookie` headers before actix-session's middleware added its own.
+    cookies: Cell<usize>,
+    outcome: Cell<Option<Outcome>>,
+}
+
+/// What the store did with a session.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    /// The browser has the key already, or the key has no session.
+    SameKey,
+    NewKey {
+        remembered: bool,
+        seconds_left: i64,
+    },
+    Failed(StoreFailure),
+}
+
+impl Outcome {
+    pub fn of<O>(session: &NewSession<O>) -> Self {
+        Self::NewKey { remembered: session.remembered, seconds_left: session.lifetime.max_age.into() }
+    }
+}
+
+/// Notes what the store did in this request, for its [`Guard`], if it has one.
+pub(crate) fn note(outcome: Outcome) {
+    let _ = REQUEST.try_with(|request| request.outcome.set(Some(outcome)));
+}
+
+/// Wraps actix-session's middleware, so that no response carries a key that is invalid or older than the browser's.
+///
+/// - A response only sets the session cookie if the session's key is new.
+/// - The cookie of a [remembered](crate::LogIn::remember) session, and of a `PersistentSession`, has a `Max-Age` that
+///   lasts until the session ends at the latest. So the cookie never has to be sent again.
+/// - If the store fails, the request fails with a [`StoreFailure`].
+///
+/// It decrypts nothing, and adds no statement.
+pub fn guard<O: Owner>(middleware: SessionMiddleware<PgSessionStore<O>>) -> Guard<O> {
+    Guard(middleware)
+}
+
+/// The middleware that [`guard()`] returns.
+#[derive(Clone)]
+pub struct Guard<O: Owner = Uuid>(SessionMiddleware<PgSessionStore<O>>);
+
+impl<S, B, O> Transform<S, ServiceRequest> for Guard<O>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+    O: Owner,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform =
+        Outside<<SessionMiddleware<PgSessionStore<O>> as Transform<Inside<S>, ServiceRequest>>::Transform>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let session = self.0.new_transform(Inside { service });
+        Box::pin(async { Ok(Outside { service: session.await? }) })
+    }
+}
+
+/// Between actix-session's middleware and the app.
+#[doc(hidden)]
+pub struct Inside<S> {
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for Inside<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let response = self.service.call(request);
+        Box::pin(async {
+            let response = response.await?;
+            let cookies = response.headers().get_all(SET_COOKIE).count();
+            let _ = REQUEST.try_with(|request| request.cookies.set(cookies));
+            Ok(response)
+        })
+    }
+}
+
+/// Around actix-session's middleware.
+#[doc(hidden)]
+pub struct Outside<S> {
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for Outside<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let response = self.service.call(request);
+        Box::pin(REQUEST.scope(Request::default(), async {
+            let response = response.await;
+            let (before, outcome) = REQUEST.with(|request| (request.cookies.get(), request.outcome.get()));
+            let mut response = response.map_err(|error| match outcome {
+                // actix-session's own error has neither the cause nor a status for an unavailable database.
+                Some(Outcome::Failed(failure)) => failure.into(),
+                _ => error,
+            })?;
+            if let Some(outcome) = outcome {
+                mend(response.headers_mut(), before, outcome);
+            }
+            Ok(response)
+        }))
+    }
+}
+
+/// Mends the cookie that comes after the first `before` ones, if there is one.
+fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
+    let mut cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
+    if cookies.len() <= before {
+        return;
+    }
+    let Some(added) = cookies.pop() else { return };
+    match outcome {
+        Outcome::SameKey | Outcome::Failed(_) => {}
+        Outcome::NewKey { remembered, seconds_left } => {
+            cookies.push(with_max_age(&added, remembered, seconds_left).unwrap_or(added));
+        }
+    }
+    headers.remove(SET_COOKIE);
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+/// Returns the cookie with this `Max-Age`, if it should have one.
+fn with_max_age(cookie: &HeaderValue, remembered: bool, seconds: i64) -> Option<HeaderValue> {
+    // The middleware encodes the value, so it contains no semicolon.
+    let is_max_age = |attribute: &&str| attribute.starts_with("Max-Age=");
+    let attributes: Vec<&str> = cookie.to_str().ok()?.split("; ").collect();
+    let is_persistent = attributes.iter().any(is_max_age);
+    if !remembered && !is_persistent {
+        return None;
+    }
+    let mut others: Vec<&str> = attributes.into_iter().filter(|attribute| !is_max_age(attribute)).collect();
+    let max_age = format!("Max-Age={}", seconds.max(0));
+    others.push(&max_age);
+    HeaderValue::from_str(&others.join("; ")).ok()
+}

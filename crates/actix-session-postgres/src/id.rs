@@ -1,0 +1,28 @@
+//! The hash that identifies a session's row.
+
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of a session key, which is the primary key of the table.
+///
+/// A key is 64 random alphanumeric characters (381 bits). Such a key can't be guessed, so a plain hash is enough. A
+/// salt or a slow hash would add nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct SessionId(pub [u8; 32]);
+
+impl SessionId {
+    /// Returns the id for `key`, or `None` if the store can't have created such a key.
+    pub fn of(key: &str) -> Option<Self> {
+        let is_well_formed = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_well_formed.then(|| Self::hash(key))
+    }
+
+    pub(crate) fn hash(key: &str) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// Returns the first 12 hexadecimal digits, for display.
+    pub fn start(&self) -> String {
+        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

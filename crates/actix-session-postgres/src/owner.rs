@@ -1,0 +1,115 @@
+//! Who owns a session, and all sessions of one owner: for "where you are logged in" and "log out everywhere else".
+
+use std::{collections::HashMap, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{Encode, Postgres, Type, postgres::PgHasArrayType};
+use time::OffsetDateTime;
+
+use crate::{
+    PgSessionStore, SessionId,
+    count::count,
+    sql::replanned,
+    state,
+    store::{connection, within_deadline},
+};
+
+/// What identifies an account: any type that sqlx can bind and serde can write, such as `Uuid`, `i64` or `String`.
+pub trait Owner:
+    Clone
+    + PartialEq
+    + Serialize
+    + DeserializeOwned
+    + Type<Postgres>
+    + for<'q> Encode<'q, Postgres>
+    + PgHasArrayType
+    + Send
+    + Sync
+    + Unpin
+    + 'static
+{
+}
+
+impl<T> Owner for T where
+    T: Clone
+        + PartialEq
+        + Serialize
+        + DeserializeOwned
+        + Type<Postgres>
+        + for<'q> Encode<'q, Postgres>
+        + PgHasArrayType
+        + Send
+        + Sync
+        + Unpin
+        + 'static
+{
+}
+
+/// A live session of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnedSession {
+    /// Which session it is.
+    pub id: SessionId,
+    /// Time of the login.
+    pub created_at: OffsetDateTime,
+    /// Time at which it expires unless it is used before then.
+    pub expires_at: OffsetDateTime,
+    /// Time at which it expires regardless of activity.
+    pub ends_at: OffsetDateTime,
+    /// How long it lasts without requests. Subtracted from `expires_at`, it gives the last use to the minute, except
+    /// shortly before `ends_at`.
+    pub idle: Duration,
+    /// Whether the login asked to be remembered ([`LogIn::remember`](crate::LogIn::remember)).
+    pub remembered: bool,
+    /// Its values as JSON, by name. Empty if the row is unreadable.
+    pub state: HashMap<String, String>,
+}
+
+type Row = (SessionId, OffsetDateTime, OffsetDateTime, OffsetDateTime, i32, bool, String);
+
+impl From<Row> for OwnedSession {
+    fn from((id, created_at, expires_at, ends_at, idle, remembered, column): Row) -> Self {
+        let idle = Duration::from_secs(idle.unsigned_abs().into());
+        let state = state::decode(&column).unwrap_or_default();
+        Self { id, created_at, expires_at, ends_at, idle, remembered, state }
+    }
+}
+
+impl<O: Owner> PgSessionStore<O> {
+    /// Returns the live sessions that are logged in as `owner`, newest first.
+    ///
+    /// # Errors
+    /// Returns an error if the database can't be reached.
+    pub async fn sessions_of(&self, owner: &O) -> sqlx::Result<Vec<OwnedSession>> {
+        let sessions = sqlx::query_as(replanned(&self.sql.sessions_of)).bind(owner.clone());
+        let sessions: Vec<Row> =
+            within_deadline(async { sessions.fetch_all(&mut *connection(&self.pool).await?).await }).await?;
+        Ok(sessions.into_iter().map(OwnedSession::from).collect())
+    }
+
+    /// Ends all sessions of `owner` except `but`, and returns how many. They are invalid at once.
+    ///
+    /// # Errors
+    /// Returns an error if the database can't be reached.
+    pub async fn end_all_of(&self, owner: &O, but: Option<SessionId>) -> sqlx::Result<u64> {
+        let delete = sqlx::query(replanned(&self.sql.end_all_of)).bind(owner.clone()).bind(but);
+        let ended =
+            within_deadline(async { delete.execute(&mut *connection(&self.pool).await?).await }).await?;
+        count("sessions_ended_total", ended.rows_affected());
+        Ok(ended.rows_affected())
+    }
+
+    /// Ends one session, regardless of its owner. Returns whether it existed. Check the owner yourself, for example by
+    /// looking for the session in [`PgSessionStore::sessions_of`].
+    ///
+    /// # Errors
+    /// Returns an error if the database can't be reached.
+    pub async fn end(&self, id: SessionId) -> sqlx::Result<bool> {
+        let delete = sqlx::query(replanned(&self.sql.delete)).bind(id);
+        let ended =
+            within_deadline(async { delete.execute(&mut *connection(&self.pool).await?).await }).await?;
+        count("sessions_ended_total", ended.rows_affected());
+        Ok(ended.rows_affected() > 0)
+    }
+}

@@ -1,0 +1,187 @@
+//! The text of every statement. PostgreSQL's clock is the only clock, and no statement takes a setting of the app: how
+//! long a session may idle, and when it ends, are columns of its row.
+//!
+//! The forms also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a new key
+//! is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz + interval` depends
+//! on the time zone, and Citus refuses such an operator on a column.
+
+use std::{sync::Arc, time::UNIX_EPOCH};
+
+use sqlx::AssertSqlSafe;
+
+use crate::table::Table;
+
+/// The idle timer is at least a minute old, or half the idle time if that is less.
+const IS_DUE: &str = "expires_at < ends_at
+    and expires_at < to_timestamp(extract(epoch from now()) + idle_seconds - least(60, idle_seconds / 2))";
+
+/// The expiry of a session that is used now.
+const IF_USED_NOW: &str = "least(to_timestamp(extract(epoch from now()) + idle_seconds), ends_at)";
+
+macro_rules! statements {
+    ($($name:ident: $sql:literal,)*) => {
+        /// The statements for one table.
+        pub(crate) struct Sql { $(pub $name: Arc<str>,)* }
+
+        impl Sql {
+            /// Builds the statements for a table whose owner has this SQL type.
+            pub fn new(table: &Table, owner: &str) -> Self {
+                let build = |sql: &str| -> Arc<str> {
+                    sql.replace("{is_due}", IS_DUE)
+                        .replace("{if_used_now}", IF_USED_NOW)
+                        .replace("{table}", &table.to_string())
+                        .replace("{owner}", owner)
+                        .into()
+                };
+                Self { $($name: build($sql),)* }
+            }
+
+            #[cfg(test)]
+            fn all(&self) -> Vec<&str> {
+                vec![$(&*self.$name,)*]
+            }
+        }
+    };
+}
+
+statements! {
+    load: "
+select id, state::text, {is_due} as is_due
+from {table}
+where id = $1
+and expires_at > now()",
+
+    load_many: "
+select id, state::text, {is_due} as is_due
+from {table}
+where id = any($1)
+and expires_at > now()",
+
+    // A single row, so it can't deadlock. It gives up early if the row is locked, because a later request tries again.
+    // If a crash loses the new expiry, the session only expires up to a minute earlier, so the commit needn't be flushed.
+    touch: "
+update {table}
+set expires_at = {if_used_now}
+where id = $1
+and expires_at > now()
+and {is_due}
+and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
+
+    // No `on conflict`: equal keys would mean a broken random number generator, and must not share a session.
+    save: "
+insert into {table} (id, state, owner, expires_at, idle_seconds, ends_at, remembered)
+select
+    id, state::json, owner, now() + make_interval(secs => least(idle, max_age)), idle,
+    now() + make_interval(secs => max_age), remembered
+from unnest($1::bytea[], $2::text[], $3::{owner}[], $4::int[], $5::int[], $6::boolean[])
+    as new (id, state, owner, idle, max_age, remembered)",
+
+    update: "
+update {table}
+set state = $2::text::json, expires_at = greatest(expires_at, {if_used_now})
+where id = $1
+and expires_at > now()",
+
+    update_ttl: "
+update {table}
+set expires_at = least(now() + make_interval(secs => $2::int), ends_at)
+where id = $1
+and expires_at > now()
+and expires_at < ends_at
+and expires_at < now() + make_interval(secs => $3::int)",
+
+    rotate: "
+with old as (
+    delete from {table}
+    where id = $1
+    and expires_at > now()
+    returning owner, created_at, expires_at, idle_seconds, ends_at, remembered
+)
+insert into {table} (id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered)
+select
+    $2, $3::text::json, owner, created_at, greatest(expires_at, {if_used_now}), idle_seconds, ends_at, remembered
+from old
+returning remembered, extract(epoch from ends_at - now())::bigint",
+
+    // The count is one row, whether or not there was a session to end.
+    log_in: "
+with old as (
+    delete from {table}
+    where id = $1
+    returning id
+)
+insert into {table} (id, state, owner, expires_at, idle_seconds, ends_at, remembered)
+select
+    $2, $3::text::json, $4::{owner}, now() + make_interval(secs => least($5::int, $6::int)), $5::int,
+    now() + make_interval(secs => $6::int), $7
+from (select count(*) from old) as ended",
+
+    delete: "
+delete from {table}
+where id = $1",
+
+    sessions_of: "
+select id, created_at, expires_at, ends_at, idle_seconds, remembered, state::text
+from {table}
+where owner = $1
+and expires_at > now()
+order by created_at desc, id",
+
+    // Live sessions only, because the sweep deletes the others, and two deletions in different orders could deadlock.
+    end_all_of: "
+delete from {table}
+where owner = $1
+and expires_at > now()
+and id is distinct from $2",
+
+    // Released at the end of the transaction.
+    sweep_lock: "
+select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))",
+
+    expired: "
+select id
+from {table}
+where expires_hour < date_trunc('hour', now() at time zone 'UTC')
+order by expires_hour
+limit $1",
+
+    delete_expired: "
+delete from {table}
+where id = any($1)
+and expires_at <= now()",
+}
+
+/// Returns the SQL with a comment that changes every ten seconds.
+///
+/// A prepared statement keeps the plan that was made when the table was small, until the next `analyze`. A new text is a
+/// new statement with a new plan, also in PgBouncer, which shares statements between its clients by their text.
+pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
+    let period = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 10);
+    AssertSqlSafe(format!("{sql} -- {period}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use dev::test_database_server;
+    use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_statement_can_be_prepared() {
+        let mut connection =
+            PgConnection::connect(test_database_server().admin_url()).await.expect("connected");
+        for (schema, name, owner) in
+            [("pg_temp", "sessions", "UUID"), ("pg_temp", "user", "INT8"), ("pg_temp", "order_1", "TEXT")]
+        {
+            let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
+            table.create(owner, &mut connection).await.expect("created");
+            let sql = Sql::new(&table, owner);
+            assert_eq!(sql.all().len(), 14);
+            for text in sql.all() {
+                let prepared = connection.prepare(replanned(text).into_sql_str()).await;
+                assert!(prepared.is_ok(), "{text}\n{:?}", prepared.err());
+            }
+        }
+    }
+}

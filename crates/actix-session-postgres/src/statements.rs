@@ -1,0 +1,119 @@
+//! The statements that concurrent requests share through a [`sqlx_batcher::Batcher`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    marker::PhantomData,
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::PgConnection;
+use sqlx_batcher::Statement;
+
+use crate::{
+    id::SessionId,
+    owner::Owner,
+    sql::{Sql, replanned},
+};
+
+/// Reads live sessions.
+pub(crate) struct Load(pub Arc<Sql>);
+
+/// A live session.
+#[derive(Clone, sqlx::FromRow)]
+pub(crate) struct LiveSession {
+    id: SessionId,
+    pub state: String,
+    pub is_due: bool,
+}
+
+impl Statement for Load {
+    type Item = SessionId;
+    type Output = Option<LiveSession>;
+
+    async fn run(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[SessionId],
+    ) -> sqlx::Result<Vec<Option<LiveSession>>> {
+        // Avoids the array statement, which PostgreSQL plans at each call. That takes 21 of its 25 µs.
+        if let [id] = ids {
+            let session = sqlx::query_as(replanned(&self.0.load)).bind(id);
+            return Ok(vec![session.fetch_optional(connection).await?]);
+        }
+        let sessions = sqlx::query_as(replanned(&self.0.load_many)).bind(ids);
+        let sessions: Vec<LiveSession> = sessions.fetch_all(connection).await?;
+        let found: HashMap<_, _> = sessions.into_iter().map(|session| (session.id, session)).collect();
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+}
+
+/// Resets the idle timers of sessions.
+pub(crate) struct Touch(pub Arc<Sql>);
+
+impl Statement for Touch {
+    type Item = SessionId;
+    type Output = ();
+    // No visitor waits for it, and requests that come together often belong to one session.
+    const DELAY: Duration = Duration::from_millis(10);
+
+    /// Runs a statement for each session. Each commits by itself, so repeating them is harmless, and none can deadlock.
+    ///
+    /// One connection does more than 2,000 of them per second (PostgreSQL 15 on two busy cores, without waiting for the
+    /// disk). A session needs one per minute.
+    async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {
+        let sql = replanned(&self.0.touch).0;
+        for id in ids.iter().collect::<HashSet<_>>() {
+            let touch = sqlx::query(sqlx::AssertSqlSafe(sql.as_str())).bind(id);
+            if let Err(error) = touch.execute(&mut *connection).await
+                && !is_locked(&error)
+            {
+                return Err(error);
+            }
+        }
+        Ok(vec![(); ids.len()])
+    }
+}
+
+/// Whether another statement holds the row (`lock_not_available`).
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
+/// Inserts new sessions.
+pub(crate) struct Save<O>(pub Arc<Sql>, pub PhantomData<fn() -> O>);
+
+/// A session to insert.
+#[derive(PartialEq)]
+pub(crate) struct NewSession<O> {
+    pub id: SessionId,
+    pub state: String,
+    pub owner: Option<O>,
+    pub lifetime: Lifetime,
+    pub remembered: bool,
+}
+
+/// How long a session lasts, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    pub idle: i32,
+    pub max_age: i32,
+}
+
+impl<O: Owner> Statement for Save<O> {
+    type Item = NewSession<O>;
+    type Output = ();
+
+    async fn run(&self, connection: &mut PgConnection, new: &[NewSession<O>]) -> sqlx::Result<Vec<()>> {
+        sqlx::query(replanned(&self.0.save))
+            .bind(new.iter().map(|session| session.id).collect::<Vec<_>>())
+            .bind(new.iter().map(|session| session.state.as_str()).collect::<Vec<_>>())
+            .bind(new.iter().map(|session| session.owner.clone()).collect::<Vec<_>>())
+            .bind(new.iter().map(|session| session.lifetime.idle).collect::<Vec<_>>())
+            .bind(new.iter().map(|session| session.lifetime.max_age).collect::<Vec<_>>())
+            .bind(new.iter().map(|session| session.remembered).collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+        Ok(vec![(); new.len()])
+    }
+}

@@ -1,0 +1,164 @@
+//! The store and its settings.
+
+use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
+
+use sqlx::{PgPool, Postgres, TypeInfo, pool::PoolConnection};
+use sqlx_batcher::Batcher;
+use uuid::Uuid;
+
+use crate::{
+    InvalidTable, SessionId,
+    owner::Owner,
+    sql::Sql,
+    statements::{Load, Save, Touch},
+    table::Table,
+};
+
+/// Maximum length of a session's state as JSON, in bytes: 64 KiB. The table has the same limit.
+pub const MAX_STATE_BYTES: usize = 64 * 1024;
+
+/// Time after which a call fails. It leaves time to show an error page before a visitor gives up.
+const DEADLINE: Duration = Duration::from_millis(1_600);
+
+/// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
+///
+/// Create one store and clone it into the workers. Clones share their connections. `O` is what identifies an account.
+///
+/// | call of the middleware | guarantee |
+/// | --- | --- |
+/// | `save` | Inserts a new row under a new random key. Never overwrites. |
+/// | `load` | Returns `None` for unknown, expired, ended, malformed and unreadable sessions. Resets the idle timer in the background, at most once a minute. |
+/// | `update` | Only writes a live row, so a logout is final. After `rotate` or `log_in`, the session also has a new key. |
+/// | `update_ttl` | Never shortens a session's lifetime, and never brings a session back. Moves the expiry at most once a minute. |
+/// | `delete` | Returns after the row is deleted. Deleting it again is not an error. |
+///
+/// A failure of the database is always an error, never an empty session.
+pub struct PgSessionStore<O: Owner = Uuid> {
+    pub(crate) pool: PgPool,
+    pub(crate) table: Table,
+    pub(crate) max_age: i32,
+    pub(crate) sql: Arc<Sql>,
+    pub(crate) loads: Batcher<Load>,
+    pub(crate) saves: Batcher<Save<O>>,
+    pub(crate) touches: Batcher<Touch>,
+}
+
+impl PgSessionStore {
+    /// Creates a store for the table `sessions`, with a maximum lifetime of eight hours. It opens no connection. Once
+    /// used, it has up to three connections besides the pool's, for the statements that concurrent requests share.
+    ///
+    /// A session expires after an idle time, too. That is the time to live that [`SessionMiddleware`] is configured
+    /// with: a day, unless you set its `session_lifecycle`.
+    ///
+    /// [`SessionMiddleware`]: actix_session::SessionMiddleware
+    pub fn new(pool: PgPool) -> Self {
+        Self::with(pool, Table::default(), seconds(Duration::from_secs(8 * 60 * 60)))
+    }
+}
+
+impl<O: Owner> PgSessionStore<O> {
+    fn with(pool: PgPool, table: Table, max_age: i32) -> Self {
+        let options = pool.connect_options();
+        let sql = Arc::new(Sql::new(&table, owner_type::<O>().name()));
+        Self {
+            loads: Batcher::new(&options, Load(Arc::clone(&sql))),
+            saves: Batcher::new(&options, Save(Arc::clone(&sql), PhantomData)),
+            touches: Batcher::new(&options, Touch(Arc::clone(&sql))),
+            pool,
+            table,
+            max_age,
+            sql,
+        }
+    }
+
+    /// Sets the type that identifies an account. The column `owner` has the corresponding SQL type.
+    #[must_use]
+    pub fn owner<P: Owner>(self) -> PgSessionStore<P> {
+        PgSessionStore::with(self.pool, self.table, self.max_age)
+    }
+
+    /// Sets the maximum lifetime of new sessions, regardless of activity. The limit is 68 years.
+    #[must_use]
+    pub fn max_age(self, age: Duration) -> Self {
+        Self { max_age: seconds(age), ..self }
+    }
+
+    /// Sets the table, such as `sessions` or `schema.sessions`. The schema has to exist.
+    ///
+    /// # Errors
+    /// Returns an error unless both parts consist of lowercase letters, digits and underscores.
+    pub fn table(self, name: &str) -> Result<Self, InvalidTable> {
+        Ok(Self::with(self.pool, Table::parse(name)?, self.max_age))
+    }
+
+    /// Creates the table and its indexes if they don't exist. Several replicas can call it at the same time.
+    ///
+    /// It never changes an existing table. [`MIGRATION`](crate::MIGRATION) is the same SQL, for the table `sessions`
+    /// with an owner of type `uuid`.
+    ///
+    /// # Errors
+    /// Returns an error if the database can't be reached or refuses to create the table.
+    pub async fn migrate(&self) -> sqlx::Result<()> {
+        self.table.create(owner_type::<O>().name(), &mut *connection(&self.pool).await?).await
+    }
+
+    /// Returns the SQL that finds one session by its id (`$1`), for a page that explains it.
+    pub fn load_sql(&self) -> &str {
+        self.sql.load.trim()
+    }
+
+    /// Resets a session's idle timer in the background. If that fails, the next request tries again.
+    pub(crate) fn touch(&self, id: SessionId) {
+        let touches = self.touches.clone();
+        tokio::spawn(async move {
+            if let Err(error) = touches.call(id).await {
+                tracing::warn!(target: crate::TARGET, %error, "could not reset the idle timer of a session");
+            }
+        });
+    }
+}
+
+fn owner_type<O: Owner>() -> sqlx::postgres::PgTypeInfo {
+    O::type_info()
+}
+
+impl<O: Owner> Clone for PgSessionStore<O> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            table: self.table.clone(),
+            max_age: self.max_age,
+            sql: Arc::clone(&self.sql),
+            loads: self.loads.clone(),
+            saves: self.saves.clone(),
+            touches: self.touches.clone(),
+        }
+    }
+}
+
+impl<O: Owner> fmt::Debug for PgSessionStore<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgSessionStore")
+            .field("table", &self.table.to_string())
+            .field("owner", &owner_type::<O>().name())
+            .field("max_age_seconds", &self.max_age)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Converts to seconds, at least one. The limit is 68 years, the largest value of the column.
+pub(crate) fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs().max(1)).unwrap_or(i32::MAX)
+}
+
+/// Returns a connection for a statement that isn't shared.
+pub(crate) async fn connection(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+    sqlx_batcher::acquire(pool).await
+}
+
+/// Fails with an I/O error if `work` takes too long. A pool waits for 30 seconds by default.
+pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let timed_out =
+        |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into());
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(timed_out)
+}

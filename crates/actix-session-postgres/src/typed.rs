@@ -1,0 +1,146 @@
+//! The contents of a session as a struct.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+    future::{Ready, ready},
+    marker::PhantomData,
+    rc::Rc,
+};
+
+use actix_session::{Session, SessionExt};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use serde::{Serialize, de::DeserializeOwned, de::value::MapDeserializer};
+use serde_json::value::RawValue;
+
+use crate::{PgSession, TARGET, change::is_reserved, owner::Owner, session::LogIn};
+
+/// An extractor for the session of a request, whose contents are the struct `T`.
+///
+/// Each field of `T` is a value of the session, under the field's name. An `Option` that is `None` is left out. Values
+/// that `T` doesn't have stay in the session.
+pub struct Typed<T> {
+    session: Session,
+    /// Whether this request has logged that a value is unreadable.
+    is_logged: Rc<Cell<bool>>,
+    contents: PhantomData<fn() -> T>,
+}
+
+type Fields = BTreeMap<String, Box<RawValue>>;
+
+impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
+    /// Returns the contents of the session. What is missing has the value that `T::default()` has.
+    ///
+    /// So has a value that is unreadable as this field's type, for example after an update of the app. It stays in the
+    /// session, and one line for each request goes to the log, without the value.
+    ///
+    /// # Panics
+    /// Panics if `T` isn't written as a JSON object with field names.
+    pub fn data(&self) -> T {
+        let entries = self.session.entries();
+        let fields = readable_json(&entries);
+        if let Ok(data) = from_fields(&fields) {
+            return data;
+        }
+        // Some value doesn't fit. Tries each one alone, among those of the default.
+        let default = to_fields(&T::default());
+        let default: BTreeMap<&str, &RawValue> =
+            default.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        let with = |added: &BTreeMap<&str, &RawValue>| {
+            let mut all = default.clone();
+            all.extend(added);
+            from_fields::<T>(&all)
+        };
+        let (readable, unreadable): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            fields.into_iter().partition(|&(name, value)| with(&[(name, value)].into()).is_ok());
+        if !unreadable.is_empty() && !self.is_logged.replace(true) {
+            let fields: Vec<_> = unreadable.into_keys().collect();
+            tracing::warn!(target: TARGET, ?fields, "values of a session are unreadable and ignored");
+        }
+        with(&readable).unwrap_or_default()
+    }
+
+    /// Changes the contents of the session. Only fields whose value changed are written.
+    ///
+    /// The session is saved as a whole when the response is ready, so if two requests change it at the same time, one
+    /// change is lost. Keep counters and other shared facts in a table of their own.
+    ///
+    /// # Panics
+    /// Panics if `T` isn't written as a JSON object with field names.
+    pub fn update(&self, change: impl FnOnce(&mut T)) {
+        let mut data = self.data();
+        let before = to_fields(&data);
+        change(&mut data);
+        let after = to_fields(&data);
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            self.session.remove(name);
+        }
+        for (name, value) in after {
+            if before.get(&name).is_some_and(|before| before.get() == value.get()) {
+                continue;
+            }
+            match value.get() {
+                "null" => drop(self.session.remove(&name)),
+                // `insert`, not `update`: in actix-session 0.11, `update` doesn't mark the session as changed.
+                _ => self.session.insert(name, value).expect("JSON can be written as JSON"),
+            }
+        }
+    }
+}
+
+impl<T> Typed<T> {
+    /// Gives the session a new key ([`PgSession::rotate`]).
+    pub fn rotate(&self) {
+        self.session.rotate();
+    }
+
+    /// Starts a session that belongs to `owner` ([`PgSession::log_in`]).
+    pub fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_> {
+        self.session.log_in(owner)
+    }
+
+    /// Ends the session ([`PgSession::end`]).
+    pub fn end(&self) {
+        self.session.end();
+    }
+
+    /// Returns whether the session has no contents. It may be new, have ended, or be a login without any values.
+    pub fn is_empty(&self) -> bool {
+        self.session.entries().keys().all(|name| is_reserved(name))
+    }
+
+    /// Returns actix-session's own session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl<T: 'static> FromRequest for Typed<T> {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        /// In the extensions of a request.
+        #[derive(Clone, Default)]
+        struct IsLogged(Rc<Cell<bool>>);
+
+        let session = request.get_session();
+        let IsLogged(is_logged) = request.extensions_mut().get_or_insert_with(IsLogged::default).clone();
+        ready(Ok(Self { session, is_logged, contents: PhantomData }))
+    }
+}
+
+/// Returns the values that are JSON at all.
+fn readable_json(entries: &HashMap<String, String>) -> BTreeMap<&str, &RawValue> {
+    let entries = entries.iter().filter(|(name, _)| !is_reserved(name));
+    entries.filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str(json).ok()?))).collect()
+}
+
+fn from_fields<T: DeserializeOwned>(fields: &BTreeMap<&str, &RawValue>) -> serde_json::Result<T> {
+    T::deserialize(MapDeserializer::new(fields.iter().map(|(name, value)| (*name, *value))))
+}
+
+fn to_fields(data: &impl Serialize) -> Fields {
+    let fields = serde_json::to_string(data).and_then(|json| serde_json::from_str(&json));
+    fields.expect("the contents of a session are a struct with named fields")
+}

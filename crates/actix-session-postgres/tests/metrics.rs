@@ -1,0 +1,55 @@
+//! What the feature `metrics` counts.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::HashMap;
+
+use actix_session::{SessionExt, storage::SessionStore};
+use actix_session_postgres::{PgSession, PgSessionStore};
+use actix_web::{cookie::time::Duration, test::TestRequest};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use support::TestDatabase;
+use uuid::Uuid;
+
+const HALF_AN_HOUR: Duration = Duration::minutes(30);
+
+#[actix_web::test]
+async fn sessions_and_errors_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    recorder.install().expect("the only recorder");
+    let database = TestDatabase::new().await;
+    let store = PgSessionStore::new(database.pool.clone());
+
+    let key = store.save(HashMap::new(), &HALF_AN_HOUR).await.expect("saved");
+    store.save(HashMap::new(), &HALF_AN_HOUR).await.expect("saved");
+    let session = TestRequest::default().to_http_request().get_session();
+    session.log_in(Uuid::nil());
+    let login = session.entries().clone();
+    let key = store.update(key, login, &HALF_AN_HOUR).await.expect("logged in");
+    store.delete(&key).await.expect("deleted");
+    store.delete(&key).await.expect("idempotent");
+    database.execute("update sessions set expires_at = now() - interval '2 hours'").await;
+    store.sweep(10).await.expect("swept");
+    database.execute("drop table sessions").await;
+    store.load(&key).await.expect_err("no table");
+
+    let counts: HashMap<String, u64> = snapshots
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter_map(|(key, _, _, value)| match value {
+            DebugValue::Counter(count) => Some((key.key().name().to_owned(), count)),
+            _ => None,
+        })
+        .collect();
+    for (name, count) in [
+        ("sessions_started_total", 3),
+        ("sessions_ended_total", 1),
+        ("sessions_swept_total", 1),
+        ("session_store_errors_total", 1),
+    ] {
+        assert_eq!(counts.get(name), Some(&count), "{name}: {counts:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Adds the crate to an empty app, as somebody else would: from the archives that `cargo package` makes, without a
+//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it is named:
+//! `cargo test -p actix-session-postgres --test package`.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use dev::Postgres;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const PACKAGES: [&str; 2] = ["sqlx-batcher", "actix-session-postgres"];
+
+#[test]
+fn an_app_builds_from_the_packages_and_keeps_sessions() {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
+    let app = place.join("app");
+    fs::create_dir_all(app.join("src")).expect("a directory");
+    let packages = package(&place);
+    write_app(&app, &packages);
+    cargo(&app, &["build", "--target-dir", "target"]);
+
+    let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+    let app = App::start(&app, &postgres.url("postgres"));
+    let first = app.get("/", "");
+    assert_eq!(first.body, "Visit 1 of a visitor\n");
+    assert_eq!(app.get("/", &first.cookie).body, "Visit 2 of a visitor\n");
+
+    let login = app.get("/log-in/7", &first.cookie);
+    assert_eq!(app.get("/", &login.cookie).body, "Visit 1 of account 7\n");
+    assert_eq!(app.get("/", &first.cookie).body, "Visit 1 of a visitor\n", "the old key is invalid");
+
+    let rotated = app.get("/rotate", &login.cookie);
+    assert_eq!(app.get("/", &rotated.cookie).body, "Visit 2 of account 7\n");
+    assert_eq!(app.get("/", &login.cookie).body, "Visit 1 of a visitor\n");
+
+    app.get("/log-out", &rotated.cookie);
+    assert_eq!(app.get("/", &rotated.cookie).body, "Visit 1 of a visitor\n");
+}
+
+/// Makes the archives and unpacks them. Returns the directory of each package.
+fn package(place: &Path) -> Vec<(&'static str, PathBuf)> {
+    let target = place.join("archives");
+    let mut arguments = vec!["package", "--no-verify", "--allow-dirty", "--target-dir"];
+    arguments.push(target.to_str().expect("text"));
+    arguments.extend(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    cargo(Path::new(ROOT), &arguments);
+    PACKAGES.iter().map(|&package| (package, unpack(package, &target.join("package")))).collect()
+}
+
+fn unpack(package: &str, archives: &Path) -> PathBuf {
+    let directory = archives.join(format!("{package}-0.1.0"));
+    let _ = fs::remove_dir_all(&directory);
+    let archive = format!("{package}-0.1.0.crate");
+    let unpacked = Command::new("tar").arg("-xzf").arg(archive).current_dir(archives).status();
+    assert!(unpacked.expect("tar").success());
+    directory
+}
+
+/// Writes an app with the code of `examples/minimal.rs`, in a workspace by itself.
+fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
+    let patches: String = packages
+        .iter()
+        .map(|(name, path)| format!("{name} = {{ path = \"{}\" }}\n", path.display()))
+        .collect();
+    // The versions and features of the README's `cargo add`, without TLS.
+    let manifest = format!(
+        "[package]\nname = \"new-app\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+        actix-session = \"0.11\"\nactix-session-postgres = \"0.1.0\"\n\
+        actix-web = {{ version = \"4\", features = [\"secure-cookies\"] }}\n\
+        sqlx = {{ version = \"0.9\", default-features = false, features = [\"postgres\", \"runtime-tokio\", \"tls-none\"] }}\n\n\
+        [patch.crates-io]\n{patches}"
+    );
+    fs::write(app.join("Cargo.toml"), manifest).expect("written");
+    let example = packages[1].1.join("examples/minimal.rs");
+    let code = fs::read_to_string(example).expect("the example is in the package");
+    // A port that the kernel chooses, and a line that tells it.
+    let code = code.replace(
+        "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
+        "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
+         println!(\"{}\", server.addrs()[0]);\n        server.run().await?\n    }",
+    );
+    fs::write(app.join("src/main.rs"), code).expect("written");
+}
+
+/// Runs Cargo as in a shell without this project.
+fn cargo(directory: &Path, arguments: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(arguments).current_dir(directory).env_remove("DATABASE_URL").env("SQLX_OFFLINE", "false");
+    let output = cargo.output().expect("Cargo");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {}\n{messages}", arguments.join(" "));
+    // A package may leave out its tests.
+    let mut warnings =
+        messages.lines().filter(|line| line.contains("warning") && !line.contains("ignoring test"));
+    assert_eq!(warnings.next(), None, "cargo {}\n{messages}", arguments.join(" "));
+}
+
+/// The running app. It is killed when this is dropped.
+struct App {
+    process: Child,
+    address: String,
+}
+
+struct Response {
+    body: String,
+    /// The session cookie that the response sets, or nothing.
+    cookie: String,
+}
+
+impl App {
+    fn start(directory: &Path, database_url: &str) -> Self {
+        let program = directory.join("target/debug/new-app");
+        let mut program = Command::new(program);
+        program.env("DATABASE_URL", database_url).stdout(Stdio::piped());
+        let mut process = program.spawn().expect("the app starts");
+        let mut address = String::new();
+        let output = process.stdout.take().expect("piped");
+        BufReader::new(output).read_line(&mut address).expect("a line");
+        Self { process, address: address.trim().to_owned() }
+    }
+
+    fn get(&self, path: &str, cookie: &str) -> Response {
+        let start = Instant::now();
+        let url = format!("http://{}{path}", self.address);
+        let output = loop {
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--show-error", "--fail", "--include", "--header"]);
+            let output = curl.arg(format!("cookie: {cookie}")).arg(&url).output().expect("curl");
+            if output.status.success() {
+                break output.stdout;
+            }
+            let message = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(start.elapsed() < Duration::from_secs(20), "{message}");
+            sleep(Duration::from_millis(50));
+        };
+        let text = String::from_utf8(output).expect("text").replace("\r\n", "\n");
+        let (head, body) = text.split_once("\n\n").expect("a response");
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).unwrap_or_default();
+        Response { body: body.to_owned(), cookie: cookie.to_owned() }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,70 @@
+//! Invalid rows, and a database that fails.
+
+use actix_session::storage::{LoadError, SaveError, SessionStore, UpdateError};
+
+use crate::{HALF_AN_HOUR, Store, copy, state};
+
+#[actix_web::test]
+async fn an_unreadable_row_is_ignored_and_does_not_affect_others() {
+    let store = Store::new().await;
+    let saved = state(&[("n", "1")]);
+    let key = store.save(&saved).await;
+
+    for corrupt in ["3", "null", "\"text\"", "[]", "[1,2,3]", "[{},{\"a\":1}]", "[{}]"] {
+        sqlx::query("update sessions set state = $1::text::json")
+            .bind(corrupt)
+            .execute(&store.database.pool)
+            .await
+            .expect("set");
+        let other = store.save(&saved).await;
+
+        assert_eq!(store.load(&key).await, None, "{corrupt}");
+        assert_eq!(store.load(&other).await, Some(saved.clone()));
+    }
+}
+
+#[actix_web::test]
+async fn a_state_over_64_kib_is_an_error_and_the_row_stays_as_it_was() {
+    let store = Store::new().await;
+    let small = state(&[("n", "1")]);
+    let key = store.save(&small).await;
+    let large = state(&[("large", &format!("\"{}\"", "x".repeat(64 * 1024 - 10)))]);
+
+    let saved = store.store.save(large.clone(), &HALF_AN_HOUR).await;
+    let updated = store.store.update(copy(&key), large, &HALF_AN_HOUR).await;
+
+    assert!(matches!(saved, Err(SaveError::Serialization(_))), "{saved:?}");
+    assert!(matches!(updated, Err(UpdateError::Serialization(_))), "{updated:?}");
+    assert_eq!(store.load(&key).await, Some(small));
+    assert_eq!(store.database.number("select count(*) from sessions").await, 1);
+}
+
+#[actix_web::test]
+async fn the_table_also_rejects_a_state_over_64_kib() {
+    let store = Store::new().await;
+    store.save(&state(&[])).await;
+
+    let refused = sqlx::query("update sessions set state = to_json(repeat('x', 65536))")
+        .execute(&store.database.pool)
+        .await;
+
+    let error = refused.expect_err("too large").into_database_error().expect("a database error");
+    // In the message, because Citus adds the number of the shard to the name.
+    assert!(error.message().contains("sessions_state_size"), "{error}");
+}
+
+#[actix_web::test]
+async fn every_database_failure_is_an_error_and_never_an_empty_session() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[])).await;
+    store.database.execute("alter table sessions rename to elsewhere").await;
+
+    assert!(matches!(store.store.load(&key).await, Err(LoadError::Other(_))));
+    assert!(matches!(store.store.save(state(&[]), &HALF_AN_HOUR).await, Err(SaveError::Other(_))));
+    assert!(matches!(
+        store.store.update(copy(&key), state(&[]), &HALF_AN_HOUR).await,
+        Err(UpdateError::Other(_))
+    ));
+    assert!(store.store.update_ttl(&key, &HALF_AN_HOUR).await.is_err());
+    assert!(store.store.delete(&key).await.is_err());
+}

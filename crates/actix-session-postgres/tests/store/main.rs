@@ -1,0 +1,217 @@
+//! The contract of `PgSessionStore`, with a test for each guarantee. `suite` tests what any store could guarantee.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cost;
+mod failures;
+mod owner;
+mod races;
+mod state;
+mod suite;
+mod sweep;
+mod table;
+mod time;
+mod touches;
+
+use std::collections::HashMap;
+
+use actix_session::{
+    Session, SessionExt,
+    storage::{SessionKey, SessionStore},
+};
+use actix_session_postgres::{PgSession, PgSessionStore};
+use actix_web::{cookie::time::Duration, test::TestRequest};
+use sqlx::postgres::PgPoolOptions;
+use support::{TestDatabase, eventually};
+
+type SessionState = HashMap<String, String>;
+
+const HALF_AN_HOUR: Duration = Duration::minutes(30);
+
+struct Store {
+    store: PgSessionStore,
+    database: TestDatabase,
+}
+
+impl Store {
+    async fn new() -> Self {
+        let database = TestDatabase::new().await;
+        Self { store: PgSessionStore::new(database.pool.clone()), database }
+    }
+
+    async fn save(&self, state: &SessionState) -> SessionKey {
+        self.store.save(state.clone(), &HALF_AN_HOUR).await.expect("saved")
+    }
+
+    async fn load(&self, key: &SessionKey) -> Option<SessionState> {
+        self.store.load(key).await.expect("no error")
+    }
+
+    async fn update(&self, key: &SessionKey, state: &SessionState) -> SessionKey {
+        self.store.update(copy(key), state.clone(), &HALF_AN_HOUR).await.expect("no error")
+    }
+
+    /// Waits until the only session's idle timer is reset.
+    async fn touched(&self) {
+        eventually("the idle timer", async || (1795..=1800).contains(&self.seconds_left().await)).await;
+    }
+
+    /// Seconds until the only session expires.
+    async fn seconds_left(&self) -> i64 {
+        self.database.number("select extract(epoch from expires_at - now())::bigint from sessions").await
+    }
+}
+
+fn copy(key: &SessionKey) -> SessionKey {
+    key.as_ref().to_owned().try_into().expect("a key")
+}
+
+/// Returns the state that the store receives after `change` is called on a session with this `state`.
+fn changed(state: SessionState, change: impl FnOnce(&Session)) -> SessionState {
+    let session = TestRequest::default().to_http_request().get_session();
+    for (name, json) in state {
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        session.insert(name, value).expect("a value");
+    }
+    change(&session);
+    session.entries().clone()
+}
+
+fn state(values: &[(&str, &str)]) -> SessionState {
+    values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[actix_web::test]
+async fn every_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters() {
+    let store = Store::new().await;
+    let saved = state(&[("n", "1")]);
+
+    let (one, other) = (store.save(&saved).await, store.save(&saved).await);
+
+    assert_ne!(one, other);
+    for key in [&one, &other] {
+        assert_eq!(key.as_ref().len(), 64);
+        assert!(key.as_ref().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+    assert_eq!(store.database.number("select count(*) from sessions").await, 2);
+}
+
+#[actix_web::test]
+async fn concurrent_loads_each_return_their_own_session() {
+    let store = Store::new().await;
+    let (mut keys, mut states) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        states.push(Some(state(&[("n", &n.to_string())])));
+        keys.push(store.save(states[n].as_ref().expect("a state")).await);
+    }
+    let unknown = actix_session::storage::generate_session_key();
+
+    let asked: Vec<_> = (0..100).map(|n| keys.get(n % 21)).collect();
+    let loads = asked.iter().map(|key| store.load(key.unwrap_or(&unknown)));
+    let found = futures_util::future::join_all(loads).await;
+
+    let expected: Vec<_> = (0..100).map(|n| states.get(n % 21).cloned().flatten()).collect();
+    assert_eq!(found, expected);
+}
+
+#[actix_web::test]
+async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[("n", "1")])).await;
+    store.database.execute("update sessions set created_at = now() - interval '1 hour'").await;
+
+    let same = store.update(&key, &state(&[("n", "2")])).await;
+
+    assert_eq!(same, key);
+    assert_eq!(store.load(&key).await, Some(state(&[("n", "2")])));
+    let age = "select extract(epoch from now() - created_at)::bigint from sessions";
+    assert!((3600..3660).contains(&store.database.number(age).await));
+}
+
+#[actix_web::test]
+async fn an_update_after_delete_writes_nothing_and_revives_nothing() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[("n", "1")])).await;
+    store.store.delete(&key).await.expect("deleted");
+
+    let same = store.update(&key, &state(&[("n", "2")])).await;
+
+    assert_eq!(same, key);
+    assert_eq!(store.load(&key).await, None);
+    assert_eq!(store.database.number("select count(*) from sessions").await, 0);
+}
+
+#[actix_web::test]
+async fn delete_removes_the_row_and_is_idempotent() {
+    let store = Store::new().await;
+    let (key, other) = (store.save(&state(&[])).await, store.save(&state(&[])).await);
+
+    store.store.delete(&key).await.expect("deleted");
+    store.store.delete(&key).await.expect("idempotent");
+
+    assert_eq!(store.load(&key).await, None);
+    assert_eq!(store.load(&other).await, Some(HashMap::new()));
+    assert_eq!(store.database.number("select count(*) from sessions").await, 1);
+}
+
+#[actix_web::test]
+async fn the_database_never_sees_the_key() {
+    let store = Store::new().await;
+    let key = store.save(&state(&[("n", "1")])).await;
+    store.update(&key, &state(&[("n", "2")])).await;
+
+    let dump: String = sqlx::query_scalar("select string_agg(sessions::text, '') from sessions")
+        .fetch_one(&store.database.pool)
+        .await
+        .expect("rows");
+    let hex: String = key.as_ref().bytes().map(|byte| format!("{byte:02x}")).collect();
+
+    assert!(!dump.contains(key.as_ref()) && !dump.contains(&hex), "{dump}");
+    let hashed = "select id = sha256(convert_to($1, 'UTF8')) from sessions";
+    let is_hash: bool =
+        sqlx::query_scalar(hashed).bind(key.as_ref()).fetch_one(&store.database.pool).await.expect("a row");
+    assert!(is_hash);
+}
+
+#[actix_web::test]
+async fn creating_a_store_and_changing_its_settings_opens_no_connection() {
+    let database = TestDatabase::new().await;
+    let connections = "select count(*) from pg_stat_activity where application_name = 'the store'";
+    let options = database.options.clone().application_name("the store");
+
+    let store = PgSessionStore::new(PgPoolOptions::new().connect_lazy_with(options));
+    let store = store.max_age(std::time::Duration::from_secs(3600)).owner::<i64>().owner::<uuid::Uuid>();
+    let store = store.table("sessions").expect("a name").clone();
+    assert_eq!(database.number(connections).await, 0);
+    store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
+
+    assert_eq!(database.number(connections).await, 1, "one batcher is started, once");
+}
+
+#[actix_web::test]
+async fn a_rotation_changes_the_key_and_keeps_the_age() {
+    let store = Store::new().await;
+    let saved = state(&[("n", "1")]);
+    let key = store.save(&saved).await;
+    store.database.execute("update sessions set created_at = now() - interval '1 hour'").await;
+
+    let rotated = changed(saved.clone(), |session| session.rotate());
+    let new = store.update(&key, &rotated).await;
+
+    assert_ne!(new, key);
+    assert_eq!((store.load(&key).await, store.load(&new).await), (None, Some(saved)));
+    let age = "select extract(epoch from now() - created_at)::bigint from sessions";
+    assert!((3600..3660).contains(&store.database.number(age).await));
+}
+
+#[actix_web::test]
+async fn the_request_for_a_new_key_is_never_stored() {
+    let store = Store::new().await;
+    let rotated = changed(state(&[("n", "1")]), |session| session.rotate());
+
+    let key = store.save(&rotated).await;
+    let new = store.update(&key, &rotated).await;
+
+    assert_eq!(store.load(&new).await, Some(state(&[("n", "1")])));
+}

@@ -1,0 +1,109 @@
+//! The table's name, its creation, and its plans.
+
+use actix_session::storage::SessionStore;
+use actix_session_postgres::{MIGRATION, PgSession, PgSessionStore, SessionId};
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use crate::{HALF_AN_HOUR, changed, copy, state, support::TestDatabase};
+
+#[actix_web::test]
+async fn several_replicas_can_migrate_at_the_same_time_and_again() {
+    let database = TestDatabase::without_table().await;
+    let replicas: Vec<_> = (0..8).map(|_| PgSessionStore::new(database.pool.clone())).collect();
+
+    for migrated in join_all(replicas.iter().map(PgSessionStore::migrate)).await {
+        migrated.expect("no error");
+    }
+    replicas[0].save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
+    replicas[1].migrate().await.expect("no error");
+
+    assert_eq!(database.number("select count(*) from sessions").await, 1);
+}
+
+#[actix_web::test]
+async fn the_migration_can_be_copied() {
+    let database = TestDatabase::without_table().await;
+
+    sqlx::raw_sql(MIGRATION).execute(&database.pool).await.expect("migrated");
+
+    let store = PgSessionStore::new(database.pool.clone());
+    let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
+    assert!(store.load(&key).await.expect("no error").is_some());
+    store.migrate().await.expect("the table exists");
+}
+
+#[actix_web::test]
+async fn a_name_that_is_not_a_plain_identifier_is_refused() {
+    let database = TestDatabase::without_table().await;
+    for name in [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a.b.c",
+        "1st",
+        "Sessions",
+        "sessions; drop table sessions",
+        "sessions\"",
+        "sessions--",
+        "a b",
+        "é",
+        "sessions\0",
+        &"a".repeat(47),
+    ] {
+        let refused = PgSessionStore::new(database.pool.clone()).table(name);
+        assert!(refused.is_err_and(|error| error.to_string().contains("lowercase")), "{name:?}");
+    }
+}
+
+/// Uses everything on a table with this name.
+async fn use_table(database: &TestDatabase, name: &str) {
+    let store = PgSessionStore::new(database.pool.clone()).table(name).expect("a name");
+    store.migrate().await.expect("migrated");
+    store.migrate().await.expect("migrated again");
+
+    let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
+    let login = changed(state(&[]), |session| drop(session.log_in(Uuid::nil())));
+    let key = store.update(key, login, &HALF_AN_HOUR).await.expect("logged in");
+    let rotation = changed(state(&[]), |session| session.rotate());
+    let key = store.update(key, rotation, &HALF_AN_HOUR).await.expect("rotated");
+    store.update(copy(&key), state(&[("n", "1")]), &HALF_AN_HOUR).await.expect("updated");
+    store.update_ttl(&key, &HALF_AN_HOUR).await.expect("extended");
+    assert!(store.load(&key).await.expect("no error").is_some());
+    assert_eq!(store.sweep(10).await.expect("swept"), 0);
+    let sessions = store.sessions_of(&Uuid::nil()).await.expect("sessions");
+    assert_eq!(sessions[0].id, SessionId::of(key.as_ref()).expect("an id"));
+    assert_eq!(store.end_all_of(&Uuid::nil(), None).await.expect("ended"), 1);
+    store.delete(&key).await.expect("deleted");
+}
+
+#[actix_web::test]
+async fn every_call_works_on_a_table_with_another_name_or_schema() {
+    let database = TestDatabase::without_table().await;
+    database.execute("create schema web").await;
+    database.execute("create schema \"order\"").await;
+
+    for name in ["logins", "web.sessions", "web.logins", "user", "order.select", &"a".repeat(46)] {
+        use_table(&database, name).await;
+    }
+
+    assert_eq!(database.number("select count(*) from pg_class where relname = 'sessions'").await, 1);
+    assert_eq!(database.number("select count(*) from pg_indexes where schemaname = 'web'").await, 6);
+    let longest = "select count(*) from pg_indexes where tablename = repeat('a', 46)";
+    assert_eq!(database.number(longest).await, 3);
+}
+
+#[actix_web::test]
+async fn load_sql_is_the_statement_that_finds_a_session() {
+    let database = TestDatabase::new().await;
+    let store = PgSessionStore::new(database.pool.clone());
+    let key = store.save(state(&[("n", "1")]), &HALF_AN_HOUR).await.expect("saved");
+
+    let sql = sqlx::AssertSqlSafe(store.load_sql());
+    let found = sqlx::query(sql).bind(SessionId::of(key.as_ref())).fetch_all(&database.pool).await;
+
+    assert_eq!(found.expect("rows").len(), 1);
+    assert!(store.load_sql().starts_with("select id, "), "{}", store.load_sql());
+    assert!(store.load_sql().contains("from sessions\nwhere id = $1"), "{}", store.load_sql());
+}

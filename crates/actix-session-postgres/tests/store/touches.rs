@@ -1,0 +1,66 @@
+//! Idle timers are reset in the background, and wait for nothing.
+
+use actix_session::storage::SessionStore;
+use actix_session_postgres::PgSessionStore;
+use futures_util::future::join_all;
+use sqlx::Connection;
+
+use crate::{Store, races::lock, state, support::eventually};
+
+#[actix_web::test]
+async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
+    let store = Store::new().await;
+    let held = store.save(&state(&[("n", "1")])).await;
+    let nothing = state(&[]);
+    let free = join_all((0..20).map(|_| store.save(&nothing))).await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
+    let mut holder = store.database.pool.acquire().await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    lock(&mut transaction, &held).await;
+
+    // They share one call of the batcher, and each is sent once.
+    join_all(free.iter().chain([&held]).map(|key| store.load(key))).await;
+
+    let reset = "select count(*) from sessions where expires_at > now() + interval '29 minutes'";
+    eventually("the free rows", async || store.database.number(reset).await == 20).await;
+    transaction.rollback().await.expect("released");
+    store.load(&held).await.expect("alive");
+    eventually("all rows", async || store.database.number(reset).await == 21).await;
+}
+
+#[actix_web::test]
+async fn concurrent_loads_reset_the_idle_timer_once() {
+    let store = Store::new().await;
+    if store.database.has_citus().await {
+        eprintln!("skipped: Citus has no triggers on distributed tables, and this test counts with one");
+        return;
+    }
+    let key = store.save(&state(&[("n", "1")])).await;
+    store.database.execute("create table resets (at timestamptz)").await;
+    store.database.execute("create function log_reset() returns trigger language plpgsql as $$ begin insert into resets values (now()); return new; end $$").await;
+    store
+        .database
+        .execute(
+            "create trigger log_reset after update on sessions for each row execute function log_reset()",
+        )
+        .await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
+
+    let replicas: Vec<_> = (0..4).map(|_| PgSessionStore::new(store.database.pool.clone())).collect();
+    join_all((0..40).map(|n| replicas[n % 4].load(&key))).await;
+    store.touched().await;
+    // All resets have been sent once another session's is done.
+    let other = store.save(&state(&[("other", "1")])).await;
+    store
+        .database
+        .execute(
+            "update sessions set expires_at = now() + interval '1 minute' where state->>'other' is not null",
+        )
+        .await;
+    join_all(replicas.iter().map(|replica| replica.load(&other))).await;
+    let waiting = "select count(*) from sessions where expires_at < now() + interval '29 minutes'";
+    eventually("the other session's timer", async || store.database.number(waiting).await == 0).await;
+
+    // Two were written by the test itself.
+    assert_eq!(store.database.number("select count(*) from resets").await, 4);
+}

@@ -1,0 +1,106 @@
+use std::{str::FromStr, thread};
+
+use actix_session_postgres::PgSessionStore;
+use dev::{Postgres, TestServer, test_database_server};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// A database for one test. It is dropped together with this struct, even if the test panics.
+pub struct TestDatabase {
+    pub pool: PgPool,
+    pub options: PgConnectOptions,
+    place: Place,
+}
+
+enum Place {
+    Shared { name: String, server: &'static TestServer },
+    Own { _server: Postgres },
+}
+
+impl TestDatabase {
+    /// Creates a database with the table `sessions`.
+    pub async fn new() -> Self {
+        Self::without_table().await.migrated().await
+    }
+
+    pub async fn without_table() -> Self {
+        let server = test_database_server();
+        let name = server.new_database_name();
+        admin(server, format!("create database {name}")).await;
+        Self::at(&server.url(&name), Place::Shared { name, server })
+    }
+
+    /// Creates a database on its own server, where no other test's transactions keep PostgreSQL from reusing space.
+    pub async fn on_own_server() -> Self {
+        let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        Self::at(&server.url("postgres"), Place::Own { _server: server }).migrated().await
+    }
+
+    fn at(url: &str, place: Place) -> Self {
+        let options = PgConnectOptions::from_str(url).expect("a URL");
+        let pool = PgPoolOptions::new().max_connections(20).connect_lazy_with(options.clone());
+        Self { pool, options, place }
+    }
+
+    async fn migrated(self) -> Self {
+        PgSessionStore::new(self.pool.clone()).migrate().await.expect("migrated");
+        self.distribute().await;
+        self
+    }
+
+    /// Distributes the table if `DATABASE_URL` is a server with Citus, so that all tests show that the statements run there.
+    async fn distribute(&self) {
+        let libraries: String = sqlx::query_scalar("show shared_preload_libraries")
+            .fetch_one(&self.pool)
+            .await
+            .expect("a setting");
+        if !libraries.contains("citus") {
+            return;
+        }
+        for sql in [
+            "create extension citus",
+            "select citus_set_coordinator_host('127.0.0.1', current_setting('port')::int)",
+            "select citus_set_node_property('127.0.0.1', current_setting('port')::int, 'shouldhaveshards', true)",
+            "select create_distributed_table('sessions', 'id', shard_count => 4)",
+        ] {
+            self.execute(sql).await;
+        }
+    }
+
+    pub async fn has_citus(&self) -> bool {
+        let libraries = sqlx::query_scalar::<_, String>("show shared_preload_libraries");
+        libraries.fetch_one(&self.pool).await.expect("a setting").contains("citus")
+    }
+
+    /// Returns a number from the database, such as a count of rows.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    pub async fn execute(&self, sql: &'static str) {
+        self.pool.execute(sql).await.expect(sql);
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Place::Shared { name, server } = &self.place else { return };
+        let (server, name) = (*server, name.clone());
+        // In a separate runtime, because the test's runtime may be stopping.
+        let dropped = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
+        });
+        let dropped = dropped.join();
+        assert!(dropped.is_ok() || thread::panicking(), "the test's database can't be dropped");
+    }
+}
+
+async fn admin(server: &TestServer, sql: String) {
+    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
+    connection.close().await.expect("close");
+}

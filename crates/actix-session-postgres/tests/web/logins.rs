@@ -1,0 +1,69 @@
+//! Logins, rotations and `renew` through the middleware.
+
+use crate::site::{ALICE, Site};
+
+const COUNT: &str = "select count(*) from sessions";
+
+#[actix_web::test]
+async fn a_login_replaces_the_anonymous_session() {
+    let site = Site::new().await;
+    let anonymous = site.start().await;
+
+    let login = site.get("/log-in", Some(&anonymous)).await;
+
+    let cookie = login.session().expect("a new key");
+    assert_eq!(site.get("/show", Some(&cookie)).await.body, "", "its contents are dropped");
+    assert_eq!(site.store.sessions_of(&ALICE).await.expect("sessions").len(), 1);
+    assert_eq!(site.database.number(COUNT).await, 1);
+}
+
+#[actix_web::test]
+async fn a_login_without_values_can_be_rotated() {
+    let site = Site::new().await;
+    let login = site.get("/log-in", None).await.session().expect("a cookie");
+    let before = site.store.sessions_of(&ALICE).await.expect("sessions");
+
+    let rotated = site.get("/rotate", Some(&login)).await.session().expect("a new key");
+
+    assert_ne!(rotated, login);
+    let after = site.store.sessions_of(&ALICE).await.expect("sessions");
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_ne!(before[0].id, after[0].id);
+    assert_eq!(before[0].created_at, after[0].created_at);
+}
+
+#[actix_web::test]
+async fn a_rotation_without_a_session_stores_and_sends_nothing() {
+    let site = Site::new().await;
+
+    let rotated = site.get("/rotate", None).await;
+
+    assert_eq!(rotated.cookies, Vec::<String>::new());
+    assert_eq!(site.database.number(COUNT).await, 0);
+}
+
+#[actix_web::test]
+async fn renew_ends_the_session_and_starts_an_anonymous_one_with_the_same_values() {
+    let site = Site::new().await;
+    let login = site.get("/remember", None).await.session().expect("a cookie");
+    site.get("/write", Some(&login)).await;
+
+    let renewed = site.get("/renew", Some(&login)).await.session().expect("a new key");
+
+    assert_eq!(site.get("/show", Some(&login)).await.body, "");
+    assert_eq!(site.get("/show", Some(&renewed)).await.body, "written");
+    assert_eq!(site.database.number(COUNT).await, 1);
+    let usual =
+        "select count(*) from sessions where owner is null and not remembered and idle_seconds = 86400";
+    assert_eq!(site.database.number(usual).await, 1, "the owner and the other lifetime are lost");
+}
+
+#[actix_web::test]
+async fn renew_brings_back_a_session_that_another_request_has_ended() {
+    let site = Site::new().await;
+    let cookie = site.start().await;
+
+    let (renewed, _) = site.get_held("/held/renew", &cookie, site.get("/end", Some(&cookie))).await;
+
+    assert_eq!(site.get("/show", renewed.session().as_deref()).await.body, "written");
+}

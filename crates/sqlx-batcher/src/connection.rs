@@ -1,0 +1,54 @@
+//! The connection of a batcher. It is opened when it is needed, checked when it was idle, and replaced when it is old.
+
+use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
+
+use sqlx::{Connection as _, PgConnection, Row, postgres::PgConnectOptions, raw_sql};
+use tokio::time::{Instant, timeout};
+
+use crate::{CHECK_AFTER, CHECK_TIMEOUT};
+
+/// How long a connection is used, so that a host name that now leads to another server is followed. A random part of a
+/// minute is added, so that not all connections are replaced at the same time.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+pub(crate) struct Connection {
+    pub inner: PgConnection,
+    pub last_used: Instant,
+    expires: Instant,
+}
+
+impl Connection {
+    /// Connects to a server that takes writes. A name may lead to a standby, or to a server that was demoted.
+    pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
+        let mut inner = PgConnection::connect_with(options).await?;
+        if !takes_writes(&mut inner).await? {
+            return Err(sqlx::Error::Protocol(
+                "the server is read-only (transaction_read_only is on)".into(),
+            ));
+        }
+        let now = Instant::now();
+        let jitter = Duration::from_secs(RandomState::new().hash_one(()) % 60);
+        Ok(Self { inner, last_used: now, expires: now + LIFETIME + jitter })
+    }
+
+    /// Returns whether a statement can be sent on this connection.
+    pub async fn is_usable(&mut self) -> bool {
+        let now = Instant::now();
+        now < self.expires && (now - self.last_used < CHECK_AFTER || is_alive(&mut self.inner).await)
+    }
+}
+
+/// Returns whether the server answers on this connection and takes writes. A standby and a server that was demoted
+/// don't.
+///
+/// Call it in the hooks `after_connect`, `before_acquire` and `after_release` of a pool, in place of sqlx's own check,
+/// which has no time limit.
+pub async fn is_alive(connection: &mut PgConnection) -> bool {
+    matches!(timeout(CHECK_TIMEOUT, takes_writes(connection)).await, Ok(Ok(true)))
+}
+
+async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    // One round trip. A prepared statement would take two.
+    let row = raw_sql("show transaction_read_only").fetch_one(connection).await?;
+    Ok(row.try_get::<&str, _>(0)? == "off")
+}

@@ -1,0 +1,36 @@
+//! Whether a failure is the database's, so that a later attempt may succeed.
+
+use crate::Error;
+
+/// Returns whether the database is unavailable: it can't be reached, didn't answer in time, or has no resources left.
+/// Everything else is most likely a bug.
+///
+/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), a lock that can't be had (55), an
+/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. See [PostgreSQL's error
+/// codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "58")) || code == "25006"
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+impl Error {
+    /// Returns whether the database is unavailable, so that a later call may succeed ([`is_unavailable`]).
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Database(error) => is_unavailable(error),
+            Self::TimedOut | Self::Overloaded => true,
+            Self::Panicked => false,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Which connections a batcher uses.
+
+mod support;
+
+use sqlx::{Connection, Executor, PgConnection};
+use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, is_alive};
+use support::{TestDatabase, advance};
+
+const READ_ONLY: &str = "set default_transaction_read_only = on";
+
+/// Runs the SQL of its items, and returns the process ID of the server's backend.
+struct Run;
+
+impl Statement for Run {
+    type Item = &'static str;
+    type Output = i32;
+
+    async fn run(&self, connection: &mut PgConnection, items: &[&'static str]) -> sqlx::Result<Vec<i32>> {
+        for sql in items {
+            connection.execute(*sql).await?;
+        }
+        let backend = sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await?;
+        Ok(vec![backend; items.len()])
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_minutes_and_then_replaced() {
+    let database = TestDatabase::new().await;
+    let batcher = Batcher::new(&database.options, Run);
+    let first = batcher.call("select 1").await.expect("a backend");
+
+    advance(60 * CHECK_AFTER).await;
+    assert_eq!(batcher.call("select 1").await.expect("a backend"), first);
+
+    advance(10 * 60 * CHECK_AFTER).await;
+    assert_ne!(batcher.call("select 1").await.expect("a backend"), first);
+}
+
+#[tokio::test]
+async fn a_read_only_server_is_an_error_even_if_the_statement_only_reads() {
+    let database = TestDatabase::new().await;
+    database.set_read_only("on").await;
+    let batcher = Batcher::new(&database.options, Run);
+
+    let result = batcher.call("select 1").await;
+    assert!(
+        matches!(&result, Err(Error::Database(error)) if error.to_string().contains("read-only")),
+        "{result:?}"
+    );
+
+    database.set_read_only("off").await;
+    batcher.call("select 1").await.expect("a backend");
+}
+
+#[tokio::test]
+async fn a_connection_is_dropped_if_the_server_refuses_a_write() {
+    let database = TestDatabase::new().await;
+    let batcher = Batcher::new(&database.options, Run);
+    batcher.call(READ_ONLY).await.expect("set");
+
+    let result = batcher.call("create table refused ()").await;
+    assert!(matches!(result, Err(Error::Database(_))), "{result:?}");
+
+    batcher.call("create table accepted ()").await.expect("another connection");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_has_become_read_only_is_replaced_before_use() {
+    let database = TestDatabase::new().await;
+    let batcher = Batcher::new(&database.options, Run);
+    batcher.call(READ_ONLY).await.expect("set");
+
+    advance(2 * CHECK_AFTER).await;
+
+    batcher.call("create table accepted ()").await.expect("another connection");
+}
+
+#[tokio::test]
+async fn a_connection_is_alive_while_its_server_answers_and_takes_writes() {
+    let database = TestDatabase::new().await;
+    let mut connection = PgConnection::connect_with(&database.options).await.expect("a connection");
+
+    assert!(is_alive(&mut connection).await);
+    connection.execute(READ_ONLY).await.expect("set");
+    assert!(!is_alive(&mut connection).await, "read-only");
+    connection.execute("set default_transaction_read_only = off").await.expect("set");
+    assert!(is_alive(&mut connection).await);
+    let _ = connection.execute("select pg_terminate_backend(pg_backend_pid())").await;
+    assert!(!is_alive(&mut connection).await, "terminated");
+}

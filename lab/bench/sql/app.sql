@@ -1,0 +1,19 @@
+-- Adds :n sessions that nobody uses, for the app. Builds without a table `visitors` can be compared too.
+select exists (
+    select from information_schema.columns where table_name = 'sessions' and column_name = 'ends_at'
+) as has_ends \gset
+\if :has_ends
+alter table sessions alter idle_seconds set default 28800, alter ends_at set default now() + interval '8 hours';
+\endif
+insert into sessions (id, state, expires_at)
+select
+    sha256(int4send(n)),
+    json_build_object('visitor_id', lpad(to_hex(n), 32, '0')::uuid),
+    now() + interval '8 hours'
+from generate_series(1, :n) as n;
+select to_regclass('visitors') is not null as has_visitors \gset
+\if :has_visitors
+insert into visitors (id, visits)
+select lpad(to_hex(n), 32, '0')::uuid, 2
+from generate_series(1, :n) as n;
+\endif

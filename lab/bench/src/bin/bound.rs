@@ -1,0 +1,60 @@
+//! The two statements of a visit and the answer: the app's store and its counter behind plain Actix. The session's key is
+//! the cookie. There is no session middleware, no encryption and no other layer, and the page is as short as the peers'.
+
+use std::{collections::HashMap, env};
+
+use actix_session::storage::{SessionKey, SessionStore};
+use actix_session_postgres::PgSessionStore;
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    cookie::{Cookie, time::Duration},
+    error::{ErrorServiceUnavailable, Result},
+    http::header::ContentType,
+    web::{self, Data},
+};
+use app::{database::MIGRATIONS, visitors::VisitCounter};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[actix_web::main]
+async fn main() -> anyhow::Result<()> {
+    let pool = sqlx::PgPool::connect(&env::var("DATABASE_URL")?).await?;
+    MIGRATIONS.run(&pool).await?;
+    let (store, counter) =
+        (Data::new(PgSessionStore::new(pool.clone())), Data::new(VisitCounter::new(&pool)));
+    let app =
+        move || App::new().app_data(store.clone()).app_data(counter.clone()).route("/", web::get().to(visit));
+    // As many workers as the app has.
+    let workers = std::thread::available_parallelism()?.get().div_ceil(2);
+    HttpServer::new(app).workers(workers).bind(env::var("BIND_ADDRESS")?)?.run().await?;
+    Ok(())
+}
+
+async fn visit(
+    request: HttpRequest,
+    store: Data<PgSessionStore>,
+    counter: Data<VisitCounter>,
+) -> Result<HttpResponse> {
+    let mut response = HttpResponse::Ok();
+    let visits = match user(&request, &store).await? {
+        Some(user) => counter.count(user).await.map_err(ErrorServiceUnavailable)?,
+        None => {
+            let state = HashMap::from([("visitor_id".into(), format!("\"{}\"", Uuid::now_v7()))]);
+            let key = store.save(state, &Duration::minutes(30)).await.map_err(ErrorServiceUnavailable)?;
+            response.cookie(Cookie::new("id", String::from(key)));
+            1
+        }
+    };
+    Ok(response.content_type(ContentType::html()).body(format!(
+        "<!doctype html><title>Visits</title><p>You have been here <b id=\"visits\">{visits}</b> times."
+    )))
+}
+
+async fn user(request: &HttpRequest, store: &PgSessionStore) -> Result<Option<Uuid>> {
+    let key = request.cookie("id").and_then(|cookie| SessionKey::try_from(cookie.value().to_owned()).ok());
+    let Some(key) = key else { return Ok(None) };
+    let state = store.load(&key).await.map_err(ErrorServiceUnavailable)?;
+    Ok(state.and_then(|state| state.get("visitor_id")?.trim_matches('"').parse().ok()))
+}

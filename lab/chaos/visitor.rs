@@ -1,0 +1,295 @@
+//! Visitors who do everything that the app offers, and notice every lost visit and every revived session.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use crate::client::{self, Answer};
+
+/// The longest time for an answer.
+const LONGEST: Duration = Duration::from_millis(2_500);
+
+/// What a visitor knows of a user.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub visits: u64,
+    /// Visits after the last acknowledged one whose outcome isn't known.
+    pub unknown: u64,
+}
+
+/// What all visitors share.
+pub struct Load {
+    replicas: Vec<SocketAddr>,
+    stopping: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    problem: Option<String>,
+    fault: &'static str,
+    /// Replicas that are dead or suspended, and since when they aren't anymore.
+    away: Vec<(SocketAddr, Option<Instant>)>,
+    /// The end of the last fault, and the replicas that have served a visit since.
+    end: Option<Instant>,
+    served: Vec<SocketAddr>,
+    visits: u64,
+    failures: u64,
+    replays: u64,
+    slowest: Duration,
+}
+
+impl Load {
+    pub fn new(replicas: Vec<SocketAddr>) -> Self {
+        Self { replicas, stopping: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn problem(&self) -> Option<String> {
+        self.state().problem.clone()
+    }
+
+    pub fn violate(&self, problem: &str) {
+        let mut state = self.state();
+        let text = format!("{problem} (the last fault: {})", state.fault);
+        state.problem.get_or_insert(text);
+    }
+
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a fault begins.
+    pub fn begin(&self, fault: &'static str) {
+        self.state().fault = fault;
+    }
+
+    /// Notes that this replica can't answer until [`Load::returns`].
+    pub fn leaves(&self, replica: SocketAddr) {
+        self.state().away.push((replica, None));
+    }
+
+    pub fn returns(&self, replica: SocketAddr) {
+        let mut state = self.state();
+        state.away.iter_mut().filter(|(away, _)| *away == replica).for_each(|(_, until)| {
+            until.get_or_insert(Instant::now());
+        });
+    }
+
+    /// Whether this replica was away at any time since `begin`.
+    fn was_away(&self, replica: SocketAddr, begin: Instant) -> bool {
+        // A process that was suspended needs a moment to catch up.
+        let recent = |until: Instant| until + Duration::from_millis(500) > begin;
+        self.state().away.iter().any(|(away, until)| *away == replica && until.is_none_or(recent))
+    }
+
+    /// Waits until each replica has served a visit that began after now. Returns how long that took.
+    pub fn recovery(&self, limit: Duration) -> Option<Duration> {
+        let end = Instant::now();
+        {
+            let mut state = self.state();
+            (state.end, state.served) = (Some(end), Vec::new());
+        }
+        while self.state().served.len() < self.replicas.len() {
+            if end.elapsed() > limit {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(end.elapsed())
+    }
+
+    /// The replicas that have not served since the fault.
+    pub fn unrecovered(&self) -> String {
+        let state = self.state();
+        format!("{:?}", self.replicas.iter().filter(|one| !state.served.contains(one)).collect::<Vec<_>>())
+    }
+
+    fn served(&self, replica: SocketAddr, begin: Instant) {
+        let mut state = self.state();
+        state.visits += 1;
+        if state.end.is_some_and(|end| begin > end) && !state.served.contains(&replica) {
+            state.served.push(replica);
+        }
+    }
+
+    pub fn summary(&self) -> String {
+        let state = self.state();
+        format!(
+            "{} visits acknowledged, {} requests failed, {} ended sessions replayed, the slowest answer after {:.1?}",
+            state.visits, state.failures, state.replays, state.slowest
+        )
+    }
+}
+
+pub struct Visitor<'a> {
+    load: &'a Load,
+    random: StdRng,
+    cookie: Option<String>,
+    user: Option<String>,
+    seen: Seen,
+    /// Whether a failed request may have ended the session or changed its key.
+    may_have_ended: bool,
+    ended: Vec<String>,
+    former: Vec<(String, Seen)>,
+}
+
+impl<'a> Visitor<'a> {
+    pub fn new(load: &'a Load, seed: u64) -> Self {
+        let random = StdRng::seed_from_u64(seed);
+        let (cookie, user, seen) = (None, None, Seen::default());
+        Self {
+            load,
+            random,
+            cookie,
+            user,
+            seen,
+            may_have_ended: false,
+            ended: Vec::new(),
+            former: Vec::new(),
+        }
+    }
+
+    /// Acts until the load stops. Returns all users that it has been.
+    pub fn run(mut self) -> Vec<(String, Seen)> {
+        while !self.load.stopping.load(Ordering::Relaxed) {
+            match self.random.random_range(0..100) {
+                0..75 => self.visit(),
+                75..82 => self.change_key("/rotate"),
+                82..86 => self.change_key("/log-in"),
+                86..90 => self.log_out(),
+                _ => self.replay(),
+            }
+        }
+        self.leave();
+        self.former
+    }
+
+    /// Sends a request to one of the replicas. Returns `None` if the outcome isn't known.
+    fn ask(&mut self, path: &str, cookie: Option<String>) -> Option<(Answer, SocketAddr, Instant)> {
+        self.ask_with(path, "", cookie)
+    }
+
+    fn ask_with(
+        &mut self,
+        path: &str,
+        headers: &str,
+        cookie: Option<String>,
+    ) -> Option<(Answer, SocketAddr, Instant)> {
+        let replica = self.load.replicas[self.random.random_range(0..self.load.replicas.len())];
+        let begin = Instant::now();
+        let mut browser = client::Visitor { cookie, ..client::Visitor::new(replica) };
+        let outcome = browser.try_get_with(path, headers);
+        let (took, was_away) = (begin.elapsed(), self.load.was_away(replica, begin));
+        if !was_away {
+            let mut state = self.load.state();
+            state.slowest = state.slowest.max(took);
+        }
+        let problem = match &outcome {
+            _ if was_away => None,
+            Err(error) => Some(format!("{path}: no answer ({error})")),
+            Ok(_) if took > LONGEST => Some(format!("{path}: an answer after {took:?}")),
+            Ok(answer) if ![200, 303, 503].contains(&answer.status) => Some(format!("{path}: {answer:#?}")),
+            Ok(_) => None,
+        };
+        if let Some(problem) = problem {
+            self.load.violate(&problem);
+        }
+        let answer = outcome.ok().filter(|answer| answer.status != 503);
+        if answer.is_none() {
+            self.load.state().failures += 1;
+            thread::sleep(Duration::from_millis(50));
+        }
+        Some((answer?, replica, begin))
+    }
+
+    fn visit(&mut self) {
+        let Some((answer, replica, begin)) = self.ask("/", self.cookie.clone()) else {
+            self.seen.unknown += 1;
+            return;
+        };
+        let (user, visits) = (answer.visitor().to_owned(), answer.visits());
+        if self.user.as_ref().is_some_and(|known| *known != user) {
+            if !self.may_have_ended {
+                self.load.violate(&format!("the session of {:?} with {:?} is lost", self.user, self.seen));
+            }
+            self.leave();
+        }
+        let Seen { visits: before, unknown } = self.seen;
+        // Without a known user, the unknown visits belong to sessions whose cookie never arrived.
+        let expected = if self.user.is_some() { before + 1..=before + 1 + unknown } else { 1..=1 + unknown };
+        if !expected.contains(&visits) {
+            self.load.violate(&format!("{user} has {visits} visits, and not {expected:?}"));
+        }
+        self.load.served(replica, begin);
+        self.cookie = cookie_of(&answer).or(self.cookie.take());
+        (self.user, self.seen, self.may_have_ended) = (Some(user), Seen { visits, unknown: 0 }, false);
+    }
+
+    /// Rotates the session, or logs in. Afterwards, the old key must be invalid.
+    fn change_key(&mut self, path: &str) {
+        let Some(old) = self.cookie.clone() else { return };
+        match self.ask(path, Some(old.clone())) {
+            None => self.may_have_ended = true,
+            Some((answer, ..)) => {
+                if let Some(new) = cookie_of(&answer).filter(|new| *new != old) {
+                    self.ended.push(old);
+                    // A login drops what the anonymous session held. Its next visit is another user's first.
+                    if path.ends_with("/log-in") {
+                        self.leave();
+                    }
+                    self.cookie = Some(new);
+                } else {
+                    self.may_have_ended = true;
+                }
+            }
+        }
+    }
+
+    fn log_out(&mut self) {
+        let Some(cookie) = self.cookie.clone() else { return };
+        match self.ask("/logout", Some(cookie.clone())) {
+            None => self.may_have_ended = true,
+            Some(_) => {
+                self.ended.push(cookie);
+                self.leave();
+            }
+        }
+    }
+
+    /// Uses a cookie whose session has ended. A prefetch starts no session.
+    fn replay(&mut self) {
+        let Some(last) = self.ended.len().checked_sub(1) else { return };
+        let cookie = self.ended[self.random.random_range(0..=last)].clone();
+        if let Some((answer, ..)) = self.ask_with("/", "Sec-Purpose: prefetch\r\n", Some(cookie)) {
+            self.load.state().replays += 1;
+            if answer.body.contains("id=\"visitor\"") {
+                self.load.violate(&format!("an ended session is valid: {answer:#?}"));
+            }
+        }
+    }
+
+    /// Becomes somebody else.
+    fn leave(&mut self) {
+        if let Some(user) = self.user.take() {
+            self.former.push((user, std::mem::take(&mut self.seen)));
+        }
+        (self.cookie, self.seen, self.may_have_ended) = (None, Seen::default(), false);
+    }
+}
+
+fn cookie_of(answer: &Answer) -> Option<String> {
+    let set = answer.header("set-cookie")?.split(';').next()?;
+    set.strip_prefix("id=").filter(|value| !value.is_empty()).map(|_| set.to_owned())
+}

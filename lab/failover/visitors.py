@@ -1,0 +1,137 @@
+"""Visitors of several replicas of the app, who notice every lost visit and every revived session."""
+
+import asyncio
+import re
+import time
+
+USER = re.compile(rb'id="visitor">([0-9a-f-]{36})<')
+VISITS = re.compile(rb'id="visits">(\d+)<')
+# An answer must come within two seconds, even during a failover. The rest is for a busy machine.
+DEADLINE = 2.5
+
+
+class Load:
+    """What all visitors have seen together."""
+
+    def __init__(self, ports):
+        self.ports = ports
+        self.acknowledged = 0
+        self.lost = 0
+        self.ended = []  # the cookies of all sessions whose logout was acknowledged
+        self.problems = []
+        self.stopping = False
+        self.reset()
+
+    def reset(self):
+        """Begins a new count of failures."""
+        self.failed = 0
+        self.slowest_failure = 0.0
+        self.longest_outage = 0.0
+        self.last_success = time.monotonic()
+
+    def succeeded(self):
+        now = time.monotonic()
+        self.longest_outage = max(self.longest_outage, now - self.last_success)
+        self.last_success = now
+        self.acknowledged += 1
+
+    def problem(self, text):
+        if len(self.problems) < 20:
+            self.problems.append(text)
+
+
+class Visitor:
+    def __init__(self, load, number):
+        self.load = load
+        self.replica = number
+        self.connections = {}
+        self.leave()
+
+    def leave(self):
+        """Becomes a new visitor."""
+        self.cookie = self.user = None
+        self.visits = 0
+        self.unknown = 0  # requests since the last acknowledged visit whose outcome isn't known
+
+    async def send(self, method, path, cookie, headers=""):
+        """Sends a request to the next replica. Returns the status, the new cookie and the body."""
+        self.replica = (self.replica + 1) % len(self.load.ports)
+        port = self.load.ports[self.replica]
+        if port not in self.connections:
+            self.connections[port] = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = self.connections[port]
+        cookie = f"Cookie: {cookie}\r\n" if cookie else ""
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}{cookie}\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)\ncontent-length: (\d+)", head)
+        body = await reader.readexactly(int(length[1])) if length else b""
+        if re.search(rb"(?i)\nconnection: close", head):
+            writer.close()
+            del self.connections[port]
+        new = re.search(rb"(?i)\nset-cookie: (id=[^;\r]*)", head)
+        return int(head[9:12]), new and new[1].decode(), body
+
+    async def ask(self, *request):
+        """Sends a request. Returns None if the answer is a 503, and notes every other failure as a problem."""
+        begin = time.monotonic()
+        try:
+            status, cookie, body = await asyncio.wait_for(self.send(*request), 10)
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
+            self.load.problem(f"{request[:2]}: no answer ({error!r})")
+            self.connections.clear()
+            return None
+        took = time.monotonic() - begin
+        if status in (200, 303):
+            return cookie, body
+        self.load.failed += 1
+        self.load.slowest_failure = max(self.load.slowest_failure, took)
+        if status != 503 or took > DEADLINE:
+            self.load.problem(f"{request[:2]}: {status} after {took:.2f} s")
+        # As a person would, who sees an error page.
+        await asyncio.sleep(0.1)
+        return None
+
+    async def visit(self):
+        answer = await self.ask("GET", "/", self.cookie)
+        if answer is None:
+            self.unknown += 1
+            return
+        cookie, body = answer
+        user, visits = USER.search(body)[1].decode(), int(VISITS.search(body)[1])
+        if self.user and user != self.user:
+            # The session is lost, and all its visits with it.
+            self.load.lost += self.visits
+        elif self.user and visits <= self.visits:
+            self.load.lost += self.visits + 1 - visits
+        elif visits > self.visits + 1 + self.unknown:
+            self.load.problem(f"{visits} visits after {self.visits} and {self.unknown} failures")
+        self.load.succeeded()
+        self.cookie, self.user, self.visits, self.unknown = cookie or self.cookie, user, visits, 0
+
+    async def log_out(self):
+        headers = "Sec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n"
+        if await self.ask("POST", "/logout", self.cookie, headers):
+            self.load.ended.append(self.cookie)
+            self.leave()
+
+    async def is_revived(self, cookie):
+        """Returns whether a session that has ended can still be used. A prefetch starts no session."""
+        for _ in range(100):
+            answer = await self.ask("GET", "/", cookie, "Sec-Purpose: prefetch\r\n")
+            if answer is not None:
+                return USER.search(answer[1]) is not None
+        self.load.problem("an ended session could not be checked")
+        return False
+
+    async def run(self):
+        while not self.load.stopping:
+            if self.visits < 40:
+                await self.visit()
+            else:
+                await self.log_out()
+
+
+async def revived(load):
+    """Replays the cookies of all sessions that were logged out. Returns how many are valid again."""
+    checks = Visitor(load, 0)
+    return sum([await checks.is_revived(cookie) for cookie in load.ended])

@@ -1,0 +1,191 @@
+//! The database runs, but nothing arrives from it: the network loses packets, or the machine hangs.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use dev::process;
+
+use crate::{
+    client::Visitor,
+    program::{App, eventually, signal},
+    stage::Stage,
+};
+
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+const FIVE_SECONDS: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_network_that_loses_packets_is_a_503_page_and_its_connections_are_replaced() {
+    let stage = Stage::new();
+    let network = Network::to(stage.postgres.port());
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
+    app.wait_until_ready(FIVE_SECONDS);
+    let mut visitor = app.visitor();
+    let user = visitor.get("/").visitor().to_owned();
+    fill_the_pool(&app);
+
+    network.lose_everything();
+    assert_pages_are_503(&app, &mut visitor);
+    network.work_for_new_connections();
+
+    app.assert_recovers_within(FIVE_SECONDS);
+    let page = eventually("visits are answered", FIVE_SECONDS, || {
+        Some(visitor.get("/")).filter(|page| page.status == 200)
+    });
+    assert_eq!(page.visitor(), user);
+}
+
+#[test]
+fn connections_that_a_firewall_dropped_are_replaced_without_an_error() {
+    let stage = Stage::new();
+    let network = Network::to(stage.postgres.port());
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
+    app.wait_until_ready(FIVE_SECONDS);
+    let mut visitor = app.visitor();
+    visitor.get("/");
+    let count = visitor.get("/").visits();
+    fill_the_pool(&app);
+
+    network.lose_everything();
+    network.work_for_new_connections();
+    // A firewall drops silent connections. The app checks a connection only if it was idle for a second.
+    thread::sleep(Duration::from_millis(1_100));
+
+    for visits in count + 1..=count + 20 {
+        let (first, returning) = (app.get("/"), visitor.get("/"));
+        assert_eq!(first.status, 200, "{first:#?}");
+        assert_eq!((returning.status, returning.visits()), (200, visits), "{returning:#?}");
+        assert!(app.is_ready());
+    }
+}
+
+#[test]
+fn a_database_that_hangs_is_a_503_page() {
+    let stage = Stage::new();
+    let app = stage.app();
+    let mut visitor = app.visitor();
+    let user = visitor.get("/").visitor().to_owned();
+    fill_the_pool(&app);
+
+    let server = stage.postgres.pid();
+    let processes = std::iter::once(server).chain(process::children(server)).collect::<Vec<_>>();
+    signal("STOP", &processes);
+    assert_pages_are_503(&app, &mut visitor);
+    signal("CONT", &processes);
+
+    app.assert_recovers_within(FIVE_SECONDS);
+    assert_eq!(visitor.get("/").visitor(), user);
+}
+
+#[test]
+fn the_app_waits_for_a_database_that_does_not_answer_at_the_start() {
+    let stage = Stage::new();
+    let network = Network::to(stage.postgres.port());
+    network.lose_everything();
+
+    let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
+    app.get("/").assert_is_503_page();
+    app.assert_alive();
+    network.work_for_new_connections();
+
+    app.wait_until_ready(FIVE_SECONDS);
+    assert_eq!(app.get("/").status, 200);
+}
+
+/// Sends enough requests at once to make the app open all its connections.
+fn fill_the_pool(app: &App) {
+    thread::scope(|scope| {
+        for path in ["/", "/health/ready"].repeat(16) {
+            scope.spawn(move || app.get(path));
+        }
+    });
+}
+
+/// Sends more requests than there are connections to lose.
+fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let answer = app.get("/");
+                answer.assert_is_503_page();
+                assert!(answer.took < TWO_SECONDS, "{answer:#?}");
+            });
+            scope.spawn(|| {
+                let ready = app.get("/health/ready");
+                assert!(ready.status == 503 && ready.took < Duration::from_secs(1), "{ready:#?}");
+            });
+        }
+    });
+    let answer = visitor.get("/");
+    answer.assert_is_503_page();
+    assert!(answer.took < TWO_SECONDS, "{answer:#?}");
+    app.assert_alive();
+}
+
+/// Forwards connections between the app and its database.
+struct Network {
+    address: SocketAddr,
+    /// Each loss begins a new age. Connections of an older age stay silent forever.
+    age: Arc<AtomicUsize>,
+}
+
+const LOST: usize = 1;
+
+impl Network {
+    fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let age = Arc::new(AtomicUsize::new(0));
+        let shared = age.clone();
+        // It ends with the test's process.
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let born = shared.load(Ordering::SeqCst);
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to) = (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
+                    let age = shared.clone();
+                    thread::spawn(move || forward(from, to, born, &age));
+                }
+            }
+        });
+        Self { address, age }
+    }
+
+    /// The URL of the stage's database, through this network.
+    fn url(&self, stage: &Stage) -> String {
+        let (port, own) = (stage.postgres.port(), self.address.port());
+        stage.url().replace(&format!(":{port}/"), &format!(":{own}/"))
+    }
+
+    /// Loses all packets from now on, without closing a connection.
+    fn lose_everything(&self) {
+        self.age.store(LOST, Ordering::SeqCst);
+    }
+
+    /// New connections work, and the old ones stay silent.
+    fn work_for_new_connections(&self) {
+        self.age.store(LOST + 1, Ordering::SeqCst);
+    }
+}
+
+fn forward(mut from: TcpStream, mut to: TcpStream, born: usize, age: &AtomicUsize) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let now = age.load(Ordering::SeqCst);
+        if now == born && now != LOST && to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    if age.load(Ordering::SeqCst) == born {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}

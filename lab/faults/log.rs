@@ -1,0 +1,124 @@
+//! Nobody reads the log, or it can't be written.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, PipeReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::{
+    client::Visitor,
+    process::program,
+    program::{NO_DATABASE, eventually, signal},
+};
+
+/// Each request writes at least one line of more than a hundred bytes, and a pipe keeps 64 KiB of them.
+const MORE_THAN_A_PIPE_HOLDS: usize = 1_000;
+
+/// Further lines than these also don't fit into the program's own queue.
+const MORE_THAN_THE_QUEUE_HOLDS: usize = 25_000;
+
+/// The program with this as its standard output and standard error.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    fn start(output: impl Into<Stdio>, error: impl Into<Stdio>) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let child = Command::new(program())
+            .env_clear()
+            .env("DATABASE_URL", NO_DATABASE)
+            .env("SESSION_SECRET", "a secret of the tests and of nothing else")
+            .env("BIND_ADDRESS", address.to_string())
+            .env("LOG_FORMAT", "json")
+            .env("RUST_LOG", "debug")
+            .current_dir(std::env::temp_dir())
+            .stdout(output)
+            .stderr(error)
+            .spawn()
+            .expect("the program");
+        let program = Self { child, address };
+        let listens = || Visitor::new(address).try_get("/health/live").ok();
+        eventually("it listens", Duration::from_secs(10), listens);
+        program
+    }
+
+    /// Sends requests, some to a page that fails and logs an error. Each gets a response within a second.
+    fn assert_serves(&self, requests: usize) {
+        let mut visitor = Visitor::new(self.address);
+        for n in 0..requests {
+            let (path, status) = if n % 100 == 0 { ("/", 503) } else { ("/health/live", 200) };
+            let answer = visitor.get(path);
+            assert_eq!(answer.status, status, "request {n}: {answer:#?}");
+            assert!(answer.took < Duration::from_secs(1), "request {n}: {answer:#?}");
+        }
+    }
+
+    fn assert_stops(mut self) {
+        signal("TERM", &[self.child.id()]);
+        let status =
+            eventually("it stops", Duration::from_secs(10), || self.child.try_wait().expect("a child"));
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns a pipe and its two writing ends, for standard output and standard error.
+fn pipe() -> (PipeReader, io::PipeWriter, io::PipeWriter) {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let output = writer.try_clone().expect("a file descriptor");
+    (reader, output, writer)
+}
+
+#[test]
+fn requests_and_shutdown_do_not_wait_for_a_log_that_nobody_reads() {
+    let (_reader, output, error) = pipe();
+    let program = Program::start(output, error);
+
+    program.assert_serves(MORE_THAN_A_PIPE_HOLDS);
+
+    program.assert_stops();
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_log_with_a_full_queue() {
+    let (_reader, output, error) = pipe();
+    let program = Program::start(output, error);
+
+    program.assert_serves(MORE_THAN_THE_QUEUE_HOLDS);
+
+    program.assert_stops();
+}
+
+#[test]
+fn a_log_whose_reader_has_ended_fails_no_request() {
+    let (reader, output, error) = pipe();
+    let program = Program::start(output, error);
+    drop(reader);
+
+    program.assert_serves(MORE_THAN_A_PIPE_HOLDS);
+
+    program.assert_stops();
+}
+
+#[test]
+fn a_log_on_a_full_disk_fails_no_request() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has this device");
+    let program = Program::start(full(), full());
+
+    program.assert_serves(MORE_THAN_A_PIPE_HOLDS);
+
+    program.assert_stops();
+}

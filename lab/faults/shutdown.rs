@@ -1,0 +1,169 @@
+//! The program receives a signal to stop.
+
+use std::{
+    io::BufReader,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    client::connect,
+    program::{App, NO_DATABASE, eventually},
+    stage::Stage,
+};
+
+const CLIENTS: usize = 32;
+
+/// There are 32 clients that keep their connections, behind a load balancer that sends nothing more some time after
+/// readiness has failed.
+#[test]
+fn sigterm_under_load_fails_no_request() {
+    let stage = Stage::new();
+    let mut app = stage.app();
+    let balancer_sends = AtomicBool::new(true);
+    let answered = AtomicUsize::new(0);
+
+    let late = thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| keep_visiting(&app, &balancer_sends, &answered))).collect();
+        let stop = Stop(&balancer_sends);
+        eventually("there is load", Duration::from_secs(10), || {
+            (answered.load(Ordering::Relaxed) > 500).then_some(())
+        });
+        app.signal("TERM");
+        eventually("readiness fails", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
+        let late = app.get("/");
+        // A load balancer checks readiness every now and then, and sends requests until then.
+        thread::sleep(Duration::from_millis(1_000));
+        drop(stop);
+        for client in clients {
+            client.join().expect("every request is answered 200");
+        }
+        late
+    });
+
+    assert_eq!(late.status, 200, "{late:#?}");
+    assert!(late.closes_connection(), "{late:#?}");
+    let ended = app.ends_within(Duration::from_secs(10));
+    assert_eq!(ended.code(), Some(0), "{}", app.log());
+    assert!(app.log().contains("stopped") && !app.log().contains("did not close in time"), "{}", app.log());
+}
+
+/// Stops the clients when it is dropped, also if the test panics.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize) {
+    let mut visitor = app.visitor();
+    while balancer_sends.load(Ordering::Relaxed) {
+        let answer =
+            visitor.try_get("/").unwrap_or_else(|error| panic!("a request without a response: {error}"));
+        assert_eq!(answer.status, 200, "{answer:#?}");
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Clients that open a connection for each request, without a load balancer. The kernel may reset those that it accepts in
+/// the instant in which the app closes its socket, and SECURITY.md says so.
+#[test]
+fn sigterm_leaves_hardly_any_new_connection_unanswered() {
+    let mut app = App::start(&[("DATABASE_URL", NO_DATABASE.to_owned())]);
+    let (answered, unanswered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while let Ok(connection) = connect(app.address) {
+                    let mut visitor = app.visitor();
+                    visitor.connection = Some(BufReader::new(connection));
+                    match visitor.try_get_with("/health/live", "Connection: close\r\n") {
+                        Ok(answer) => {
+                            assert_eq!(answer.status, 200, "{answer:#?}");
+                            answered.fetch_add(1, Ordering::Relaxed)
+                        }
+                        Err(_) => unanswered.fetch_add(1, Ordering::Relaxed),
+                    };
+                }
+            });
+        }
+        eventually("there is load", Duration::from_secs(10), || {
+            (answered.load(Ordering::Relaxed) > 500).then_some(())
+        });
+        app.signal("TERM");
+    });
+
+    let (answered, unanswered) = (answered.into_inner(), unanswered.into_inner());
+    println!("{unanswered} of {} connections were reset", answered + unanswered);
+    assert!(unanswered <= CLIENTS, "{unanswered} of {}: one for each client at most", answered + unanswered);
+    assert_eq!(app.ends_within(Duration::from_secs(10)).code(), Some(0), "{}", app.log());
+}
+
+#[test]
+fn sigint_stops_listening_at_once_and_lets_running_requests_finish() {
+    let stage = Stage::new();
+    let mut app = stage.app();
+    let lock = stage.holding("begin; lock table sessions");
+
+    let begin = Instant::now();
+    let answer = thread::scope(|scope| {
+        let request = scope.spawn(|| app.get("/"));
+        eventually("the request waits for the lock", Duration::from_secs(1), || {
+            (stage.sql("select count(*) from pg_locks where not granted") == "1").then_some(())
+        });
+        app.signal("INT");
+        eventually("no other request is accepted", Duration::from_secs(1), || {
+            app.visitor().try_get("/health/live").err()
+        });
+        drop(lock);
+        request.join().expect("a response")
+    });
+
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    assert!(answer.closes_connection(), "{answer:#?}");
+    assert_eq!(app.ends_within(Duration::from_secs(3)).code(), Some(0), "{}", app.log());
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_the_app_at_once() {
+    let stage = Stage::new();
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT")] {
+        let mut app = stage.app();
+
+        app.signal(first);
+        eventually("it stops", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
+        app.signal(second);
+
+        assert_eq!(app.ends_within(Duration::from_millis(500)).code(), Some(130), "{}", app.log());
+    }
+}
+
+#[test]
+fn a_dead_database_does_not_keep_the_app_from_stopping() {
+    let mut stage = Stage::new();
+    let mut app = stage.app();
+    app.get("/");
+    stage.postgres.kill9().expect("kill");
+
+    app.signal("TERM");
+
+    assert_eq!(app.ends_within(Duration::from_secs(10)).code(), Some(0), "{}", app.log());
+}
+
+#[test]
+fn the_app_stops_while_it_waits_for_its_database() {
+    let mut stage = Stage::new();
+    stage.postgres.stop().expect("stop");
+    let mut app = stage.start(&[]);
+    app.assert_alive();
+
+    app.signal("INT");
+
+    assert_eq!(app.ends_within(Duration::from_secs(3)).code(), Some(0), "{}", app.log());
+}

@@ -1,0 +1,182 @@
+//! The program starts, or says in one message why it doesn't.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    process::program,
+    program::{App, NO_DATABASE, eventually},
+    stage::Stage,
+};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// What the program's last message begins with.
+const MESSAGE: &str = "actix-postgres-sessions: ";
+
+#[test]
+fn two_instances_that_start_at_once_migrate_once_and_both_serve() {
+    let stage = Stage::new();
+
+    let apps = [stage.start(&[]), stage.start(&[])];
+    for app in &apps {
+        app.wait_until_ready(SOON);
+        assert_eq!(app.get("/").status, 200);
+    }
+
+    let migrations = fs::read_dir("../migrations").expect("the migrations").count().to_string();
+    let applied = stage.sql("select count(*) from _sqlx_migrations where success");
+    assert_eq!(applied, migrations);
+    assert!(apps.iter().all(|app| !app.log().contains("ERROR")), "{}{}", apps[0].log(), apps[1].log());
+}
+
+#[test]
+fn a_migration_that_fails_is_tried_again_and_fails_no_visit_of_other_instances() {
+    let stage = Stage::new();
+    let old = stage.app();
+    let mut visitor = old.visitor();
+    visitor.get("/");
+    let lock = stage.holding("begin; lock table _sqlx_migrations");
+
+    let new = stage.start(&[]);
+    let mut visits = 1;
+    eventually("it has tried twice", Duration::from_secs(10), || {
+        visits += 1;
+        let page = visitor.get("/");
+        assert_eq!((page.status, page.visits()), (200, visits), "{page:#?}");
+        (new.log().matches("could not migrate the database").count() >= 2).then_some(())
+    });
+    assert!(!new.is_ready());
+    new.get("/").assert_is_503_page();
+    drop(lock);
+
+    new.wait_until_ready(SOON);
+    visitor.moves_to(new.address);
+    assert_eq!(visitor.get("/").visits(), visits + 1);
+}
+
+#[test]
+fn a_schema_that_does_not_match_is_one_message_and_the_program_ends() {
+    let stage = Stage::new();
+    drop(stage.app());
+
+    for (change, cause) in [
+        (r"update _sqlx_migrations set checksum = '\x00' where version = 1", "migration 1"),
+        ("update _sqlx_migrations set version = 20200101 where version = 1", "migration 20200101"),
+        ("delete from _sqlx_migrations", "already exists"),
+        ("drop table _sqlx_migrations", "already exists"),
+    ] {
+        stage.sql(change);
+
+        let mut app = stage.start(&[]);
+
+        assert_eq!(app.ends_within(SOON).code(), Some(1), "{change}: {}", app.log());
+        let log = app.log();
+        let messages = log.lines().filter(|line| line.starts_with(MESSAGE)).collect::<Vec<_>>();
+        assert_eq!(messages.len(), 1, "{change}: {log}");
+        assert!(messages[0].contains("schema") && messages[0].contains(cause), "{change}: {log}");
+        assert!(!dev::process::is_running(app.pid));
+    }
+    let connections =
+        "select count(*) from pg_stat_activity where application_name = 'actix-postgres-sessions'";
+    eventually("its connections are closed", SOON, || (stage.sql(connections) == "0").then_some(()));
+}
+
+#[test]
+fn an_invalid_configuration_is_one_message_that_names_every_invalid_variable() {
+    let invalid = [
+        ("DATABASE_URL", "mysql://localhost/"),
+        ("DATABASE_MAX_CONNECTIONS", "0"),
+        ("WORKERS", "0"),
+        ("BIND_ADDRESS", "localhost"),
+        ("SESSION_SECRET", "canary"),
+        ("SESSION_IDLE_TIMEOUT", "30"),
+        ("SESSION_MAX_AGE", "500d"),
+        ("COOKIE_SECURE", "maybe"),
+        ("NEW_SESSIONS_PER_MINUTE", "-1"),
+        ("TRUSTED_PROXIES", "everyone"),
+        ("LOG_FORMAT", "xml"),
+    ];
+
+    let mut app = App::spawn(&invalid.map(|(name, value)| (name, value.to_owned())));
+
+    assert_eq!(app.ends_within(SOON).code(), Some(1), "{}", app.log());
+    let log = app.log();
+    for (name, _) in invalid {
+        assert_eq!(log.matches(&format!("\n  {name}: must be ")).count(), 1, "{name} in {log}");
+    }
+    assert_eq!(log.matches(MESSAGE).count(), 1, "{log}");
+    assert!(!log.contains("canary"), "{log}");
+    assert!(!log.contains("starting"), "{log}");
+}
+
+#[test]
+fn a_taken_port_is_one_clear_message() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+
+    let mut app = App::spawn(&[("DATABASE_URL", NO_DATABASE.to_owned()), ("BIND_ADDRESS", address.clone())]);
+
+    assert_eq!(app.ends_within(SOON).code(), Some(1), "{}", app.log());
+    let log = app.log();
+    let message = log.lines().last().unwrap_or_default();
+    assert!(message.starts_with(&format!("{MESSAGE}BIND_ADDRESS: ")) && message.contains(&address), "{log}");
+    assert_eq!(log.matches("BIND_ADDRESS").count(), 1, "{log}");
+}
+
+#[test]
+fn healthcheck_succeeds_only_if_the_app_is_ready() {
+    let mut stage = Stage::new();
+    let app = stage.app();
+
+    assert_eq!(healthcheck(app.address), Some(0));
+
+    stage.postgres.stop().expect("stop");
+    assert_eq!(healthcheck(app.address), Some(1), "not ready");
+    let address = app.address;
+    drop(app);
+    assert_eq!(healthcheck(address), Some(1), "nothing listens");
+}
+
+/// The exit code of a check of the app at this address.
+fn healthcheck(address: SocketAddr) -> Option<i32> {
+    let mut program = Command::new(program());
+    program.arg("healthcheck").current_dir(env!("CARGO_TARGET_TMPDIR"));
+    program.env("DATABASE_URL", NO_DATABASE).env("BIND_ADDRESS", address.to_string());
+    program.env("SESSION_SECRET", "a secret of the tests and of nothing else");
+    let mut check = program.stderr(Stdio::null()).spawn().expect("the program");
+    let mut ended = None;
+    let start = Instant::now();
+    while ended.is_none() && start.elapsed() < SOON {
+        ended = check.try_wait().expect("a child process");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = check.kill();
+    let _ = check.wait();
+    ended.expect("it ends soon").code()
+}
+
+#[test]
+fn sessions_and_counts_survive_a_restart_of_the_app_and_its_database() {
+    let mut stage = Stage::new();
+    let mut app = stage.app();
+    let mut visitors = [app.visitor(), app.visitor(), app.visitor()];
+    let users = visitors.each_mut().map(|visitor| visitor.get("/").visitor().to_owned());
+    visitors[0].get("/");
+
+    app.signal("TERM");
+    assert_eq!(app.ends_within(Duration::from_secs(10)).code(), Some(0), "{}", app.log());
+    stage.postgres.restart().expect("restart");
+    let app = stage.app();
+
+    for ((visitor, user), visits) in visitors.iter_mut().zip(&users).zip([3, 2, 2]) {
+        visitor.moves_to(app.address);
+        let page = visitor.get("/");
+        assert_eq!((page.visitor(), page.visits()), (user.as_str(), visits), "{page:#?}");
+    }
+}

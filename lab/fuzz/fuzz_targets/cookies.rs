@@ -1,0 +1,75 @@
+//! `Cookie` headers with arbitrary contents: a valid cookie is found among them, and nothing else is taken for one.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use actix_web::{
+    cookie::{Cookie, CookieJar},
+    http::header::{COOKIE, HeaderMap, HeaderValue},
+    test::TestRequest,
+};
+use app::{Config, session::SessionCookie};
+use libfuzzer_sys::fuzz_target;
+
+const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
+
+/// The cookie, and a valid `name=value` of it.
+static VALID: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
+    let config = Config::from_lookup(|name| match name {
+        "DATABASE_URL" => Some("postgres://localhost/never".to_owned()),
+        "SESSION_SECRET" => Some("a secret of the fuzz targets and of nothing else".to_owned()),
+        "COOKIE_SECURE" => Some("false".to_owned()),
+        _ => None,
+    });
+    let cookie = SessionCookie::new(&config.expect("valid settings"));
+    let mut jar = CookieJar::new();
+    jar.private_mut(cookie.keys.current()).add(Cookie::new("id", KEY));
+    let pair = jar.get("id").expect("it was just added").encoded().to_string();
+    (cookie, pair)
+});
+
+fuzz_target!(|data: &[u8]| {
+    let (cookie, pair) = &*VALID;
+    let [place, data @ ..] = data else { return };
+    let mut headers = headers(data);
+    let lines = headers.len();
+    // The valid cookie is on a line of its own, at the start or the end of another line, or missing.
+    let is_there = match place % 4 {
+        0 => false,
+        1 => insert(&mut headers, lines, pair.as_bytes().to_vec()),
+        2 => replace(&mut headers, |line| [pair.as_bytes(), b";", line].concat()),
+        _ => replace(&mut headers, |line| [line, b"; ", pair.as_bytes()].concat()),
+    };
+
+    let mut map = HeaderMap::new();
+    headers.into_iter().for_each(|line| map.append(COOKIE, line));
+    let found = cookie.choose(&mut map);
+
+    assert_eq!(found.map(|(_, key)| key).as_deref(), Some(KEY).filter(|_| is_there));
+    assert!(map.get_all(COOKIE).count() <= 1);
+    let mut request = TestRequest::default();
+    for line in map.get_all(COOKIE) {
+        request = request.append_header((COOKIE, line.clone()));
+    }
+    let request = request.to_http_request();
+    let cookies = request.cookies().expect("text");
+    let named = cookies.iter().filter(|cookie| cookie.name() == "id").count();
+    assert_eq!(named, usize::from(is_there), "no other cookie of this name is left");
+});
+
+/// Returns a header for each line of the input that is valid as one.
+fn headers(data: &[u8]) -> Vec<HeaderValue> {
+    data.split(|&byte| byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).collect()
+}
+
+fn insert(headers: &mut Vec<HeaderValue>, at: usize, line: Vec<u8>) -> bool {
+    headers.insert(at, HeaderValue::from_bytes(&line).expect("ASCII"));
+    true
+}
+
+fn replace(headers: &mut [HeaderValue], with: impl Fn(&[u8]) -> Vec<u8>) -> bool {
+    let Some(line) = headers.first_mut() else { return false };
+    *line = HeaderValue::from_bytes(&with(line.as_bytes())).expect("a valid line with a valid pair");
+    true
+}

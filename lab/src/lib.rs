@@ -1,0 +1,9 @@
+//! Servers that only the lab uses: Redis and PgBouncer, private like the PostgreSQL of `cargo dev`.
+
+#![forbid(unsafe_code)]
+
+mod pgbouncer;
+mod redis;
+
+pub use pgbouncer::PgBouncer;
+pub use redis::Redis;

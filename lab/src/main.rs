@@ -1,0 +1,101 @@
+//! `cargo dev lab`: the long and demanding tests, each with one command.
+
+#![forbid(unsafe_code)]
+
+use std::process::{Command, ExitCode};
+use std::{env, fs, io, io::Write};
+
+use anyhow::{Context, Result, bail, ensure};
+use dev::{cargo, command, project};
+
+/// The parts: their names, their minutes on two cores after the build, and what they prove.
+const PARTS: [(&str, &str, &str); 10] = [
+    ("faults", "3", "the program survives outages of PostgreSQL, full disks, panics and hostile clients"),
+    ("chaos", "3", "nothing is lost in a random order of faults under load"),
+    ("failover", "4", "nothing is lost when Patroni fails PostgreSQL over"),
+    ("pooler", "1", "everything holds behind PgBouncer in transaction mode"),
+    ("partitions", "1", "everything holds on hash partitions"),
+    ("proxies", "1", "the files in deploy/ are valid, and nginx, HAProxy and Caddy protect the app"),
+    ("stores", "1", "what docs/stores.md says about memory, Redis, cookies and PostgreSQL"),
+    (
+        "fuzz",
+        "10",
+        "no request, cookie or stored state causes a panic; `fuzz TARGET [-max_total_time=SECONDS]`",
+    ),
+    ("bench", "8", "the speed, compared with other apps or another build; see `bench --help`"),
+    ("compose", "1", "`docker compose up` works, also behind Caddy"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    let Some((&name, arguments)) = words.split_first() else { return list() };
+    env::set_current_dir(project()?)?;
+    match name {
+        "faults" => {
+            succeed(cargo().arg("build"))?;
+            test(&["--test", "faults"], arguments)
+        }
+        "chaos" => test(&["--test", "chaos"], arguments),
+        "stores" => test(
+            &["--lib", "--test", "stores"],
+            &[&["--skip", "pooler::", "--skip", "partitions::"], arguments].concat(),
+        ),
+        "pooler" => test(&["--test", "stores"], &[&["pooler::"], arguments].concat()),
+        "partitions" => test(&["--test", "stores"], &[&["partitions::"], arguments].concat()),
+        "failover" => succeed(command("lab/failover/failover.sh").args(arguments)),
+        "proxies" => succeed(command("lab/proxies/proxies.sh").args(arguments)),
+        "compose" => succeed(command("lab/compose.sh").args(arguments)),
+        "bench" => {
+            succeed(cargo().args(["run", "--quiet", "--release", "--package", "bench", "--"]).args(arguments))
+        }
+        "fuzz" => fuzz(arguments),
+        _ => bail!("there is no {name}; `cargo dev lab` lists all parts"),
+    }
+}
+
+fn list() -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "cargo dev lab NAME [arguments]; the minutes are for two cores, after the build\n")?;
+    for (name, minutes, what) in PARTS {
+        writeln!(out, "  {name:10} {minutes:>2} min   {what}")?;
+    }
+    Ok(())
+}
+
+/// Runs tests of this package. The arguments are theirs, such as `--ignored` or a part of a name.
+fn test(targets: &[&str], arguments: &[&str]) -> Result<()> {
+    succeed(cargo().args(["test", "--package", "lab"]).args(targets).arg("--").args(arguments))
+}
+
+/// Runs cargo-fuzz, which needs the nightly compiler. The arguments are a target and the options of libFuzzer.
+fn fuzz(arguments: &[&str]) -> Result<()> {
+    let Some((&target, options)) = arguments.split_first() else {
+        bail!("name a target: request, cookies or state");
+    };
+    let corpus = format!("fuzz/corpus/{target}");
+    fs::create_dir_all(format!("lab/{corpus}")).context("can't keep the corpus")?;
+    // Not this program's cargo, because only rustup's knows `+nightly`.
+    let mut fuzz = command("cargo");
+    fuzz.current_dir("lab").args(["+nightly", "fuzz", "run", target, &corpus]);
+    let seeds = format!("fuzz/seeds/{target}");
+    if fs::exists(format!("lab/{seeds}"))? {
+        fuzz.arg(seeds);
+    }
+    succeed(fuzz.args(["--", "-dict=fuzz/http.dict"]).args(options))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("can't run {:?}", command.get_program()))?;
+    ensure!(status.success(), "{:?} failed with {status}", command.get_program());
+    Ok(())
+}

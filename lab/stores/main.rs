@@ -1,0 +1,35 @@
+//! Every kind of session, side by side: the acceptance suite on four stores, the example `stores`, and `docs/stores.md`.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+#[path = "../../examples/stores/kind.rs"]
+mod kind;
+#[path = "../../examples/stores/pages.rs"]
+mod pages;
+
+mod document;
+mod example;
+mod measure;
+mod partitions;
+mod pooler;
+mod subjects;
+
+use std::io::Write;
+
+use lab::Redis;
+
+/// Returns whether Redis is installed.
+fn has_redis(what: &str) -> bool {
+    is_tested(Redis::is_installed(), "redis-server", what)
+}
+
+/// Returns whether a program is installed. If it isn't, says so, and in CI fails.
+fn is_tested(is_installed: bool, program: &str, what: &str) -> bool {
+    if !is_installed {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must install {program}");
+        // Not with `eprintln!`, whose output `cargo test` hides.
+        writeln!(std::io::stderr(), "{program} isn't installed: {what} is not tested").expect("written");
+    }
+    is_installed
+}

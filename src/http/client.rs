@@ -1,0 +1,42 @@
+//! Finds the client behind trusted proxies.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web::Data,
+};
+
+use crate::Config;
+
+/// The address of the client, in the extensions of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Returns the address of the client that sent `request`.
+    pub fn of(request: &HttpRequest) -> Self {
+        let found = request.extensions().get().copied();
+        found.unwrap_or_else(|| Self(address(request.peer_addr())))
+    }
+}
+
+/// Finds the client. Afterwards, `connection_info` can be trusted, because forged headers are gone.
+pub async fn client(
+    config: Data<Config>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let peer = address(request.peer_addr());
+    let client = config.trusted_proxies.find_client(request.headers_mut(), peer);
+    request.extensions_mut().insert(ClientAddress(client));
+    next.call(request).await
+}
+
+/// A connection without an address, such as a Unix socket, counts as one client.
+fn address(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical())
+}

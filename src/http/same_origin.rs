@@ -1,0 +1,43 @@
+//! Refuses requests that another site's page made the browser send (cross-site request forgery).
+//!
+//! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
+//! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderValue},
+    middleware::Next,
+};
+
+use super::client::ClientAddress;
+
+/// Returns 403 for an unsafe request from another site's page.
+pub async fn same_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method().is_safe() || is_same_origin(request.request()) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    tracing::warn!(client = %ClientAddress::of(request.request()).0, "refused a cross-origin request");
+    Ok(request.into_response(HttpResponse::Forbidden().finish()))
+}
+
+/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
+/// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
+pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
+    request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
+}
+
+/// A client that sends neither header is refused. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
+fn is_same_origin(request: &HttpRequest) -> bool {
+    if let Some(site) = fetch_site(request) {
+        return site == b"same-origin";
+    }
+    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    // Compares only host and port: behind a proxy that terminates TLS, the app doesn't see the visitor's scheme.
+    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
+}

@@ -1,0 +1,69 @@
+//! Every limit of the app in seconds, bytes and connections. The compiler checks their order.
+//!
+//! Raise [`MAX_BODY_BYTES`] for uploads. The other limits suit most apps.
+
+use std::time::Duration;
+
+/// Maximum length of path and query, in bytes. RFC 9110 recommends at least 8,000.
+pub const MAX_URI_BYTES: usize = 8 * 1024;
+
+/// Maximum number of headers. A browser behind two proxies sends about thirty.
+pub const MAX_HEADERS: usize = 64;
+
+/// Maximum total length of header names and values, in bytes. Browsers accept cookies of up to 4 KiB each.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// Maximum length of a body, in bytes: a form, JSON or anything else.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Time limit for the head of a request.
+pub const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Time limit for the body of a request, counted from the end of its head.
+pub const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// Time limit for an ordinary page, including its session.
+pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
+
+/// Time limit for a connection from the pool, and for each statement. PostgreSQL itself ends a slow statement before the
+/// page gives up.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// Time limit for the readiness check. Many load balancers wait for only one second.
+pub const READY_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 seconds.
+/// Otherwise, they might send a request just as the app closes the connection.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long the app still accepts connections after SIGTERM. Meanwhile, load balancers see that `/health/ready` fails,
+/// and every response closes its connection.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Time limit for requests that are still running after that, in whole seconds.
+pub const GRACE: Duration = Duration::from_secs(7);
+
+/// Maximum number of open connections. Further clients wait.
+pub const MAX_CONNECTIONS: usize = 2_048;
+
+/// How much the kernel receives on a connection before the app reads it, in bytes. The kernel doubles it. For large uploads
+/// over slow lines without a proxy, raise it.
+pub const RECEIVE_BUFFER: usize = 16 * 1024;
+
+/// The most memory that one connection takes while its client sends a head and a body within the limits: actix-http's
+/// buffer for the head (128 KiB), its buffer for the body (32 KiB), the body itself, and a page of 24 KiB.
+pub const CONNECTION_BYTES: usize = (128 + 32 + 24) * 1024 + MAX_BODY_BYTES;
+
+/// The memory of the app without connections. `cargo dev lab faults` measures about 30 MiB.
+pub const BASE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The memory limit in `docker-compose.yml`, `deploy/app.service` and `deploy/kubernetes.yaml`.
+const MEMORY_BYTES: usize = 512 * 1024 * 1024;
+
+const _: () = {
+    assert!(STATEMENT_TIMEOUT.as_millis() < PAGE_DEADLINE.as_millis());
+    assert!(sqlx_batcher::DEADLINE.as_millis() < PAGE_DEADLINE.as_millis());
+    // A request that arrived just before the end of the linger time is still answered.
+    assert!(BODY_TIME.as_millis() + PAGE_DEADLINE.as_millis() < GRACE.as_millis());
+    assert!(BASE_BYTES + MAX_CONNECTIONS * CONNECTION_BYTES <= MEMORY_BYTES);
+};

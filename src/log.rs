@@ -1,0 +1,45 @@
+//! The log: where it goes and what it looks like. [`crate::http::request_log`] writes the lines of requests.
+
+use std::{
+    io::{self, IsTerminal},
+    panic,
+    sync::OnceLock,
+};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Maximum number of lines that wait to be written. They take about 5 MiB of memory. Further lines are lost.
+const MAX_WAITING_LINES: usize = 16_384;
+
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Sends the log to standard error in the configured format. Requests never wait for it, even if nobody reads standard
+/// error. The last lines are written when the returned value is dropped.
+pub fn init(config: &Config) -> WorkerGuard {
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES);
+    let (writer, guard) = builder.finish(io::stderr());
+    let _ = LOST.set(writer.error_counter());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&config.log_filter))
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(writer);
+    match config.log_format {
+        LogFormat::Pretty => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).init(),
+    }
+    log_panics();
+    guard
+}
+
+/// Logs panics instead of printing them. A panic in a request is logged with the request's ID.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
+}
+
+/// Returns the number of lines that were lost because too many were waiting.
+pub fn lost_lines() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
+}

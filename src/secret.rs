@@ -1,0 +1,93 @@
+//! The secrets that encrypt the session cookie.
+
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    str::FromStr,
+};
+
+use actix_web::cookie::Key;
+use sha2::{Digest, Sha512};
+
+/// Minimum length of a secret, in characters. 32 characters of `openssl rand -hex 16` are 128 bits.
+const MIN_SECRET_LENGTH: usize = 32;
+
+/// The keys for the cookie. The first one encrypts, and all of them decrypt. `Debug` only prints their number.
+///
+/// The default has no key. Only an invalid configuration contains it.
+#[derive(Clone, Default)]
+pub struct SecretKeys(Vec<Key>);
+
+impl SecretKeys {
+    /// Returns the key for new cookies.
+    pub fn current(&self) -> &Key {
+        &self.0[0]
+    }
+
+    /// Returns all keys, the current one first.
+    pub fn all(&self) -> &[Key] {
+        &self.0
+    }
+
+    /// Reads the file, or creates it with a random secret if it is missing.
+    ///
+    /// # Errors
+    /// Returns a message that says what the file must be, and why it can't be used.
+    pub fn from_file(path: &Path) -> Result<Self, String> {
+        let read = || {
+            if !path.try_exists()? {
+                create(path)?;
+            }
+            fs::read_to_string(path)
+        };
+        let secrets = read().map_err(|error| format!("a file that can be read or created ({error})"))?;
+        secrets.trim().parse().map_err(|accepts| format!("a file with {accepts}"))
+    }
+}
+
+impl FromStr for SecretKeys {
+    type Err = String;
+
+    fn from_str(secrets: &str) -> Result<Self, String> {
+        let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
+        // A line break would mean that two secrets are mistaken for one.
+        let bad =
+            |secret: &&str| secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control);
+        if secrets.iter().any(bad) {
+            return Err(format!(
+                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas, such as the output of `openssl rand -hex 32`"
+            ));
+        }
+        Ok(Self(secrets.into_iter().map(derive).collect()))
+    }
+}
+
+impl fmt::Debug for SecretKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKeys({})", self.0.len())
+    }
+}
+
+/// Derives the 64 bytes of a [`Key`]. Unlike a password, a secret is random, so hashing it once is enough.
+fn derive(secret: &str) -> Key {
+    let hash = Sha512::new().chain_update("session cookie key, version 1\0").chain_update(secret);
+    Key::from(&hash.finalize())
+}
+
+/// Creates the file. Two processes that start at the same time agree on one secret: each writes a file of its own and
+/// tries to link it into place, and only the first one succeeds.
+fn create(path: &Path) -> io::Result<()> {
+    let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let secret: String = Key::generate().signing().iter().map(|byte| format!("{byte:02x}")).collect();
+    let linked =
+        writeln!(file, "{secret}").and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Ok(()),
+    }
+}

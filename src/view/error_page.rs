@@ -1,0 +1,69 @@
+//! The error page: what happened, what to do, and the request ID, which is also in the log.
+
+use actix_web::http::StatusCode;
+use askama::Template;
+use tracing_actix_web::RequestId;
+
+use super::Layout;
+
+/// An explanation of an error for the visitor.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    layout: Layout,
+    status: u16,
+    title: String,
+    what: &'static str,
+    advice: &'static str,
+    request_id: String,
+}
+
+impl ErrorPage {
+    /// Creates the page for `status`.
+    pub fn new(status: StatusCode, request_id: Option<RequestId>) -> Self {
+        let (what, advice) = explain(status);
+        Self {
+            // The page may be for a request whose session was never read.
+            layout: Layout::default(),
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            what,
+            advice,
+            request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// Renders the page. If that fails, returns the status as text.
+    pub fn to_html(&self) -> String {
+        self.render().unwrap_or_else(|error| {
+            tracing::error!(%error, "the error page can't be rendered");
+            format!("{} {}", self.status, self.title)
+        })
+    }
+}
+
+fn explain(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        403 => (
+            "This request didn't come from one of our pages, so nothing was changed.",
+            "If you meant to do this, use the button on our page.",
+        ),
+        404 => ("There is no page at this address.", "Check the address, or start at the welcome page."),
+        405 => ("This page doesn't support this kind of request.", "Open it from the welcome page."),
+        408 => ("The request took too long to arrive.", "Check your connection and try again."),
+        413 | 414 | 431 => ("The request is too large.", "Shorten it and try again."),
+        429 => (
+            "Your network has started too many new sessions.",
+            "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each visit starts a new session.",
+        ),
+        503 => (
+            "The server can't answer at the moment.",
+            "Wait a few seconds and try again. The last action may or may not have been carried out.",
+        ),
+        400..=499 => ("The request is invalid.", "Check what you entered, or start at the welcome page."),
+        _ => (
+            "Something went wrong on our side.",
+            "Try again. If it happens again, send us the request ID below.",
+        ),
+    }
+}

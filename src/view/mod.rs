@@ -1,0 +1,86 @@
+//! What all pages need: the layout, messages, static files, error pages, and functions that the templates call.
+
+pub mod assets;
+pub mod error_page;
+pub mod flash;
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use askama::Template;
+use uuid::Uuid;
+
+use crate::Error;
+use flash::Flash;
+
+/// The content type of pages.
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// What `base.html` needs. Every template struct has a field `layout`.
+#[derive(Default)]
+pub struct Layout {
+    /// The path of the page, without the query.
+    pub path: String,
+    /// Whether the visitor has a session, so that the page has a link to log out.
+    pub has_session: bool,
+    /// A message that the page shows once.
+    pub flash: Option<&'static Flash>,
+}
+
+impl Layout {
+    /// Creates the layout for the page at the path of `request`.
+    pub fn new(request: &HttpRequest, has_session: bool) -> Self {
+        Self { path: request.path().to_owned(), has_session, flash: Flash::of(request) }
+    }
+}
+
+/// Renders a page.
+///
+/// Pages are not compressed. That would save two kilobytes and cost as much time as a visit, and each new page could be
+/// vulnerable to [BREACH](https://www.breachattack.com/).
+pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpResponse, Error> {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+    if Flash::of(request).is_some() {
+        response.cookie(Flash::forget(request));
+    }
+    Ok(response.body(template.render()?))
+}
+
+/// Redirects the browser to another page with GET (303), after a form was processed.
+pub fn redirect(path: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::SeeOther();
+    response.insert_header((header::LOCATION, path));
+    response
+}
+
+/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
+pub fn short(id: Uuid) -> String {
+    id.as_simple().to_string().split_off(24)
+}
+
+/// Formats a short time, such as `0.42 ms`.
+pub fn milliseconds(time: &Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+/// Returns whether a person sees the response. HEAD shows nothing, and a [prefetch][purpose] may never be shown.
+///
+/// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
+pub fn is_seen(request: &HttpRequest) -> bool {
+    // `Purpose` and `X-Moz` are the names in older browsers.
+    const PURPOSE: [HeaderName; 3] = [
+        HeaderName::from_static("sec-purpose"),
+        HeaderName::from_static("purpose"),
+        HeaderName::from_static("x-moz"),
+    ];
+    let mut purposes = PURPOSE.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
+    request.method() == Method::GET
+        && !purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
+}

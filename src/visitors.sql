@@ -1,0 +1,8 @@
+insert into visitors (id, visits, last_visit_at)
+select id, 1 + added, now()
+from unnest($1::uuid[], $2::bigint[]) as visit (id, added)
+where (select set_config('lock_timeout', '100ms', true)) is not null
+on conflict (id) do update
+set visits = visitors.visits + excluded.visits - 1,
+    last_visit_at = excluded.last_visit_at
+returning id, visits

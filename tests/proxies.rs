@@ -1,0 +1,165 @@
+//! Trusted proxies: which address counts as the client, which headers `connection_info` sees, and which trace ID a request
+//! has.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    test::TestRequest,
+};
+use app::proxies::TrustedProxies;
+
+fn contains(list: &str, address: &str) -> bool {
+    let proxies: TrustedProxies = list.parse().expect(list);
+    proxies.contains(address.parse().expect(address))
+}
+
+fn client_of(peer: &str, forwarded_for: &[&str]) -> String {
+    let proxies: TrustedProxies = "10.0.0.0/8,fd00::/8".parse().expect("networks");
+    let mut headers = HeaderMap::new();
+    for line in forwarded_for {
+        headers.append(header::X_FORWARDED_FOR, HeaderValue::from_str(line).expect("a header value"));
+    }
+    proxies.find_client(&mut headers, peer.parse().expect("an address")).to_string()
+}
+
+#[test]
+fn the_list_matches_its_addresses_and_networks_and_no_others() {
+    let list = "10.0.0.7, 172.16.0.0/12,fd00::/8,2001:db8::1";
+    for inside in ["10.0.0.7", "::ffff:10.0.0.7", "172.31.255.255", "fd12::3", "2001:db8::1"] {
+        assert!(contains(list, inside), "{inside}");
+    }
+    for outside in ["10.0.0.8", "172.32.0.0", "fe80::1", "2001:db8::2", "127.0.0.1"] {
+        assert!(!contains(list, outside), "{outside}");
+    }
+    assert!(!contains("", "127.0.0.1"), "an empty list trusts nobody");
+}
+
+#[test]
+fn a_list_with_anything_but_addresses_and_networks_is_rejected() {
+    for invalid in ["localhost", "10.0.0.0/33", "10.0.0.1:80", "*", "10.0.0.1;10.0.0.2"] {
+        assert!(invalid.parse::<TrustedProxies>().is_err(), "{invalid}");
+    }
+}
+
+#[test]
+fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
+    for (peer, forwarded_for, client) in [
+        ("10.0.0.1", &["203.0.113.9"][..], "203.0.113.9"),
+        ("10.0.0.1", &["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", &["198.51.100.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+        ("10.0.0.1", &["198.51.100.1", "203.0.113.9,fd00::2"], "203.0.113.9"),
+        ("10.0.0.1", &["203.0.113.9:4711"], "203.0.113.9"),
+        ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+        ("10.0.0.1", &["[2001:db8::1]:443"], "2001:db8::1"),
+        ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
+        ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+    ] {
+        assert_eq!(client_of(peer, forwarded_for), client, "{peer} {forwarded_for:?}");
+    }
+}
+
+#[test]
+fn a_header_from_an_untrusted_client_is_ignored() {
+    assert_eq!(client_of("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+    assert_eq!(client_of("203.0.113.9", &["10.0.0.1"]), "203.0.113.9");
+}
+
+#[test]
+fn a_proxy_without_a_valid_header_counts_as_the_client() {
+    for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", "203.0.113.9, "] {
+        assert_eq!(client_of("10.0.0.1", &[invalid]), "10.0.0.1", "{invalid}");
+    }
+}
+
+const HEADERS: [(&str, &str); 4] = [
+    ("forwarded", "for=198.51.100.1;host=evil.example;proto=https"),
+    ("x-forwarded-for", "198.51.100.1, 203.0.113.9"),
+    ("x-forwarded-host", "evil.example, shop.example"),
+    ("x-forwarded-proto", "http, https"),
+];
+
+/// Returns the request as `connection_info` sees it after [`TrustedProxies::find_client`].
+fn request_from(peer: &str) -> HttpRequest {
+    let proxies: TrustedProxies = "10.0.0.0/8".parse().expect("a network");
+    let mut request = TestRequest::default().insert_header(("host", "app.example"));
+    request = HEADERS.into_iter().fold(request, TestRequest::append_header);
+    let mut request = request.to_srv_request();
+    proxies.find_client(request.headers_mut(), peer.parse().expect("an address"));
+    request.into_parts().0
+}
+
+fn values(headers: &HeaderMap) -> Vec<Vec<&str>> {
+    let names = HEADERS.map(|(name, _)| header::HeaderName::from_static(name));
+    names
+        .iter()
+        .map(|name| headers.get_all(name).map(|value| value.to_str().expect("text")).collect())
+        .collect()
+}
+
+#[test]
+fn an_untrusted_clients_headers_are_removed() {
+    let request = request_from("203.0.113.9");
+
+    assert_eq!(values(request.headers()), [[""; 0]; 4]);
+    assert_eq!(request.connection_info().host(), "app.example");
+    assert_eq!(request.connection_info().scheme(), "http");
+}
+
+#[test]
+fn only_the_last_value_of_a_trusted_proxys_headers_is_left() {
+    let request = request_from("10.0.0.1");
+
+    assert_eq!(values(request.headers()), [&[][..], &["203.0.113.9"], &["shop.example"], &["https"]]);
+    let info = request.connection_info();
+    let client = info.realip_remote_addr();
+    assert_eq!((client, info.host(), info.scheme()), (Some("203.0.113.9"), "shop.example", "https"));
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn trace_of(lines: &[&str]) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let value = HeaderValue::from_str(line).expect("a header value");
+        headers.append(HeaderName::from_static("traceparent"), value);
+    }
+    let proxies: TrustedProxies = "10.0.0.0/8".parse().expect("a network");
+    assert_eq!(proxies.trace_id(&headers, Some(([192, 0, 2, 1], 80).into())), None, "not from a proxy");
+    assert_eq!(proxies.trace_id(&headers, None), None, "from nowhere");
+    proxies.trace_id(&headers, Some(([10, 0, 0, 1], 80).into())).map(str::to_owned)
+}
+
+#[test]
+fn a_valid_header_has_a_trace_id() {
+    for version in ["00", "01", "cc"] {
+        let header = format!("{version}-{TRACE}-00f067aa0ba902b7-01");
+        assert_eq!(trace_of(&[&header]).as_deref(), Some(TRACE), "{header}");
+    }
+    let later = format!("01-{TRACE}-00f067aa0ba902b7-01-more");
+    assert_eq!(trace_of(&[&later]).as_deref(), Some(TRACE), "{later}");
+}
+
+#[test]
+fn an_invalid_header_has_none() {
+    let valid = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let zeros = "0".repeat(32);
+    for invalid in [
+        "",
+        "00",
+        TRACE,
+        &format!("ff-{TRACE}-00f067aa0ba902b7-01"),
+        &format!("00-{TRACE}-00f067aa0ba902b7-01-more"),
+        &format!("00-{TRACE}-00f067aa0ba902b7"),
+        &format!("00-{TRACE}-0000000000000000-01"),
+        &format!("00-{zeros}-00f067aa0ba902b7-01"),
+        &valid.to_uppercase(),
+        &valid.replace('4', "g"),
+        &format!("00-{TRACE}0-00f067aa0ba902b7-01"),
+    ] {
+        assert_eq!(trace_of(&[invalid]), None, "{invalid}");
+    }
+    assert_eq!(trace_of(&[]), None);
+    assert_eq!(trace_of(&[&valid, &valid]), None, "two headers");
+}

@@ -1,0 +1,84 @@
+//! The order of the modules in `src/`: a module only uses modules that are above it in this list.
+
+use std::{fs, path::Path};
+
+const ORDER: [&str; 18] = [
+    "limits",
+    "secret",
+    "proxies",
+    "config",
+    "error",
+    "log",
+    "database",
+    "readiness",
+    "visitors",
+    "session",
+    "view",
+    "http",
+    "session_limit",
+    "pages",
+    "sweep",
+    "metrics",
+    "app",
+    "server",
+];
+
+/// Modules under other names: the crate's root exports these.
+const EXPORTED: [(&str, &str); 4] =
+    [("Config", "config"), ("Error", "error"), ("Dependencies", "app"), ("Pages", "app")];
+
+fn place(module: &str) -> usize {
+    let exported = EXPORTED.iter().find(|(name, _)| *name == module).map_or(module, |(_, module)| *module);
+    let place = ORDER.iter().position(|known| *known == exported);
+    place.unwrap_or_else(|| panic!("{exported} is not in the list of this test: add it where it belongs"))
+}
+
+/// Returns the modules that a file names after `crate::` outside comments, alone or in a list.
+fn used(text: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    let text: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    for rest in text.split("crate::").skip(1) {
+        let mut depth = 0;
+        let list = rest.strip_prefix('{').and_then(|list| list.split_once("};").map(|(list, _)| list));
+        let names = list
+            .unwrap_or_else(|| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""));
+        for part in names.split_inclusive(['{', '}', ',']) {
+            let name = part.trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
+            if depth == 0 && !name.is_empty() {
+                used.push(name.split("::").next().unwrap_or(name).to_owned());
+            }
+            depth += part.matches('{').count();
+            depth -= part.matches('}').count().min(depth);
+        }
+    }
+    used
+}
+
+fn files(path: &Path) -> Vec<std::path::PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    fs::read_dir(path).expect("a folder").flat_map(|entry| files(&entry.expect("an entry").path())).collect()
+}
+
+#[test]
+fn a_module_only_uses_modules_that_are_above_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in files(&src).iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")) {
+        let path = file.strip_prefix(&src).expect("below src/").with_extension("");
+        let module = path.iter().next().expect("a name").to_str().expect("text").to_owned();
+        if module == "main" || module == "lib" {
+            continue;
+        }
+        for other in used(&fs::read_to_string(file).expect("text")) {
+            assert!(other == module || place(&other) < place(&module), "{} uses {other}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_modules_in_a_list_are_found() {
+    let text = "use crate::{\n    Config, Error,\n    http::{client::client, deadline},\n    view::page,\n};\ncrate::error::x()";
+
+    assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
+}
