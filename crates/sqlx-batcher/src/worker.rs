@@ -79,7 +79,7 @@ impl<S: Statement> Worker<S> {
                 if let Some(rest) = retry.split_off(MAX_BATCH) {
                     self.conflicts.push_front(rest);
                 }
-                self.answer(retry).await;
+                self.answer(Batch::new(retry.into_jobs())).await;
                 self.retry_at = Instant::now() + OTHERS * start.elapsed();
             }
         }
@@ -110,17 +110,16 @@ impl<S: Statement> Worker<S> {
         #[cfg(feature = "metrics")]
         crate::measure::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
-        let mut batch = Batch::new([]);
-        for job in jobs {
-            let known = self.conflicts.iter_mut().find(|conflict| conflict.items[0] == job.item);
-            known.unwrap_or(&mut batch).push(job);
+        for conflict in &mut self.conflicts {
+            let joining: Vec<_> = jobs.extract_if(.., |job| job.item == conflict.items[0]).collect();
+            joining.into_iter().for_each(|job| conflict.push(job));
         }
-        Some(batch)
+        Some(Batch::new(jobs))
     }
 
     /// Answers all calls of a batch, or keeps them among the conflicts.
     async fn answer(&mut self, batch: Batch<S>) {
-        let mut parts = VecDeque::from([batch.without_dropped_calls()]);
+        let mut parts = VecDeque::from([batch]);
         // If time runs out or the statement panics, the connection is dropped with the future.
         let answers = AssertUnwindSafe(self.answer_parts(&mut parts)).catch_unwind();
         if timeout(DEADLINE, answers).await.is_err() {
@@ -151,7 +150,7 @@ impl<S: Statement> Worker<S> {
                 Err(error) => {
                     let error = Error::Database(Arc::new(error));
                     // Equal items share a refusal. They stay next to each other.
-                    if let Some(rest) = parts.pop_front_if(|next| next.items[0] == part.items[0]) {
+                    if let Some(rest) = parts.pop_front_if(|next| next.items.first() == part.items.first()) {
                         rest.fail(&error);
                     }
                     part.fail(&error);
