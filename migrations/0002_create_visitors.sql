@@ -6,7 +6,7 @@
 --
 -- A visitor is not an account. The sweep deletes each row once no session can refer to it anymore.
 create table visitors (
-    -- UUID version 7. The session's state holds it as user_id.
+    -- UUID version 7. The session's state holds it as visitor_id.
     id uuid not null,
     visits bigint not null,
     created_at timestamptz not null default now(),
@@ -22,6 +22,6 @@ with (fillfactor = 70);
 create index visitors_created_at_idx on visitors (created_at);
 
 comment on table visitors is 'Visit counts of anonymous visitors; rows are deleted when no session can refer to them';
-comment on column visitors.id is 'UUID version 7; the session holds it as user_id';
+comment on column visitors.id is 'UUID version 7; the session holds it as visitor_id';
 comment on column visitors.visits is 'Number of visits to the welcome page';
 comment on column visitors.created_at is 'Time of the second visit';

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_session_postgres::PgSessionStore;
 use actix_web::{
-    App, Error, FromRequest, Handler, Resource, Responder,
+    App, Error, Resource,
     body::MessageBody,
     dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::{Condition, from_fn},
@@ -13,10 +13,10 @@ use actix_web::{
 use sqlx::PgPool;
 
 use crate::{
-    Config,
+    Config, accounts,
     http::{
         client::client, deadline::deadline, error_pages::error_pages, request_limits::request_limits,
-        request_log::request_log, same_origin::same_origin, security_headers::security_headers,
+        request_log::request_log, route::get, same_origin::same_origin, security_headers::security_headers,
         session_cookie::session_cookie,
     },
     limits::{MAX_BODY_BYTES, PAGE_DEADLINE},
@@ -41,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
         .service(get("/health/live", pages::health::live))
         .service(get("/health/ready", pages::health::ready))
         .configure(assets::routes);
+    accounts::routes(&mut |page| _ = config.service(pages.slow_page(page, accounts::DEADLINE)));
     if pages.dependencies.config.experiments {
         config.service(pages.page(get("/experiments", pages::experiments::get))).service(
             pages.page(web::resource("/experiments/{name}").route(web::post().to(pages::experiments::post))),
@@ -74,9 +75,12 @@ pub fn build(
         .app_data(dependencies.readiness.clone())
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.session_limit.clone())
+        .app_data(dependencies.accounts.clone())
         .app_data(Data::new(VisitCounter::new(&dependencies.pool)))
         .app_data(Data::new(store.clone()))
-        .configure(|config| routes(config, &Pages { dependencies, store }))
+        .configure(|services| {
+            routes(services, &Pages { dependencies, store });
+        })
         // A request passes through these from the last to the first.
         .wrap(from_fn(client))
         // Before any work is done for a request that is too large or too slow.
@@ -106,8 +110,10 @@ impl Pages<'_> {
     pub fn slow_page(&self, route: Resource, limit: Duration) -> impl HttpServiceFactory + use<> {
         // A request passes through these from the last to the first.
         route
+            .wrap(from_fn(accounts::audit::note_member))
             // Loads the session, and saves it when the handler is done.
             .wrap(self.dependencies.cookie.middleware(self.store.clone()))
+            .wrap(from_fn(accounts::audit::log_sessions))
             // Before actix-session, which takes the first cookie with its name.
             .wrap(from_fn(session_cookie))
             // Outside the session, which waits for the database.
@@ -116,26 +122,18 @@ impl Pages<'_> {
     }
 }
 
-/// Returns a route for GET and HEAD.
-pub fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args, Output: Responder + 'static>,
-    Args: FromRequest + 'static,
-{
-    web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
-}
-
 /// What the app needs to run. All workers share it, and it is cheap to clone.
 #[derive(Clone)]
 pub struct Dependencies {
     /// The settings.
     pub config: Data<Config>,
-    /// The connections for statements that no batcher sends.
+    /// The connections for statements that aren't batched.
     pub pool: Data<PgPool>,
     /// Whether the app can serve pages.
     pub readiness: Data<Readiness>,
     cookie: Data<SessionCookie>,
     session_limit: Data<SessionLimit>,
+    accounts: Data<accounts::Accounts>,
 }
 
 impl Dependencies {
@@ -143,6 +141,7 @@ impl Dependencies {
     pub fn new(config: Config, pool: PgPool) -> Self {
         Self {
             cookie: Data::new(SessionCookie::new(&config)),
+            accounts: Data::default(),
             session_limit: Data::new(SessionLimit::new(config.new_sessions_per_minute)),
             readiness: Data::default(),
             pool: Data::new(pool),

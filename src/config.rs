@@ -41,11 +41,15 @@ pub struct Config {
     pub session_idle_timeout: Duration,
     /// `SESSION_MAX_AGE` (`8h`): maximum lifetime of a session, regardless of activity. At most `400d`.
     pub session_max_age: Duration,
+    /// `REMEMBER_IDLE_TIMEOUT` (`30d`): like `SESSION_IDLE_TIMEOUT`, for a login with "Keep me logged in".
+    pub remember_idle_timeout: Duration,
+    /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, for a login with "Keep me logged in".
+    pub remember_max_age: Duration,
     /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id`, and browsers send it over HTTPS only. With `false`, it is `id`
     /// and also works over plain HTTP. Use `false` for localhost only.
     pub cookie_secure: bool,
-    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start in a minute.
-    /// `0` sets no limit. Visitors with a session are never refused.
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start per
+    /// minute. `0` sets no limit. Visitors with a session are never refused.
     pub new_sessions_per_minute: Option<NonZeroU32>,
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
     /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
@@ -94,14 +98,8 @@ impl Config {
     /// # Errors
     /// Returns one error that names every invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
-        match dotenvy::dotenv() {
-            Ok(_) => {}
-            Err(error) if error.not_found() => {}
-            Err(dotenvy::Error::Io(error)) => return Err(ConfigError(vec![format!(".env: {error}")])),
-            // dotenvy's own message quotes the line, which may contain a password.
-            Err(_) => return Err(ConfigError(vec![".env: a line is not in the form NAME=value".into()])),
-        }
-        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        read_dotenv()?;
+        Self::from_lookup(variable)
     }
 
     /// Reads the variables through `lookup`. An empty value counts as not set.
@@ -115,10 +113,12 @@ impl Config {
             migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url)),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
             workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
-            bind_address: read.parse("BIND_ADDRESS", "127.0.0.1:8080", address),
+            bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, address),
             session_secret: SecretKeys::default(),
             session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
             session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
+            remember_idle_timeout: read.parse("REMEMBER_IDLE_TIMEOUT", "30d", duration),
+            remember_max_age: read.parse("REMEMBER_MAX_AGE", "180d", duration),
             cookie_secure: read.parse("COOKIE_SECURE", "true", boolean),
             new_sessions_per_minute: NonZeroU32::new(read.parse(
                 "NEW_SESSIONS_PER_MINUTE",
@@ -131,15 +131,40 @@ impl Config {
             log_format: read.parse("LOG_FORMAT", "pretty", log_format),
             log_filter: read.parse("RUST_LOG", LOG_FILTER, log_filter),
         };
-        if config.session_idle_timeout > config.session_max_age {
-            read.problems.push("SESSION_IDLE_TIMEOUT: must not be longer than SESSION_MAX_AGE".into());
-        }
+        read.check_order("SESSION", config.session_idle_timeout, config.session_max_age);
+        read.check_order("REMEMBER", config.remember_idle_timeout, config.remember_max_age);
         // Read last, because this may create a file.
         config.session_secret = read.session_secret();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
     }
 }
 
+/// Reads `BIND_ADDRESS` alone, so that a health check needs no other setting.
+///
+/// # Errors
+/// Returns an error if the variable is invalid.
+pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
+    read_dotenv()?;
+    let mut read = Reader { lookup: variable, problems: Vec::new() };
+    let address = read.parse("BIND_ADDRESS", BIND_ADDRESS, address);
+    if read.problems.is_empty() { Ok(address) } else { Err(ConfigError(read.problems)) }
+}
+
+fn read_dotenv() -> Result<(), ConfigError> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(ConfigError(vec![format!(".env: {error}")])),
+        // dotenvy's own message quotes the line, which may contain a password.
+        Err(_) => Err(ConfigError(vec![".env: a line is not in the form NAME=value".into()])),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+const BIND_ADDRESS: &str = "127.0.0.1:8080";
 const EXAMPLE_URL: &str = "postgres://user:password@localhost:5432/name";
 const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn";
 
@@ -153,7 +178,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Parses the variable `name`, or `default`. The error of `parse` says what the variable accepts. The message
+    /// Parses the variable `name`, or `default`. The error from `parse` says what the variable accepts. The message
     /// doesn't show an invalid value, because it may be a secret in the wrong place.
     fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         match self.get(name).map(|value| parse(&value)) {
@@ -170,6 +195,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             self.problems.push(format!("{name}: must be set, for example to {example}"));
         }
         self.parse(name, example, parse)
+    }
+
+    /// Checks that an idle timeout isn't longer than the maximum age that it belongs to.
+    fn check_order(&mut self, name: &str, idle: Duration, max_age: Duration) {
+        if idle > max_age {
+            self.problems.push(format!("{name}_IDLE_TIMEOUT: must not be longer than {name}_MAX_AGE"));
+        }
     }
 
     /// Reads `SESSION_SECRET` or the file. Creates a missing file, but only if everything else is valid.
@@ -189,7 +221,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// Makes a setting optional: an empty value is none.
+/// Makes a setting optional: an empty value means `None`.
 fn optional<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {
     move |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) }
 }

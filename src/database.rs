@@ -34,13 +34,13 @@ pub fn pool(config: &Config) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// Brings the schema up to date. It uses a connection of its own without the statement timeout, because a second
-/// instance that starts at the same time waits for the first.
+/// Brings the schema up to date. It uses a separate connection without the statement timeout, because an instance that
+/// starts at the same time waits for the first one.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
-    // A migration that waits for a table would make all visits wait behind it, so it gives up soon and is tried again.
+    // A migration that waits for a table blocks all visits behind it, so it gives up soon, and the app tries again.
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
     let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
     let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
@@ -62,7 +62,8 @@ pub fn is_temporary(error: &MigrateError) -> bool {
     code.is_none_or(|code| !code.starts_with("42"))
 }
 
-fn options(url: &DatabaseUrl) -> PgConnectOptions {
+/// Returns how to connect to this database.
+pub(crate) fn options(url: &DatabaseUrl) -> PgConnectOptions {
     // PgBouncer refuses connections that set `extra_float_digits`, which sqlx does by default.
     url.0.clone().application_name(env!("CARGO_PKG_NAME")).extra_float_digits(None)
 }

@@ -66,7 +66,7 @@ impl From<askama::Error> for Error {
     }
 }
 
-/// Turns the violation of a named constraint into an answer for the visitor.
+/// Turns the violation of a named constraint into an [`Error`] for the visitor.
 pub trait OnConstraint<T> {
     /// Returns `answer` if PostgreSQL refused the statement because of this constraint.
     ///

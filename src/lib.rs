@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod accounts;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod database;
 pub mod error;
@@ -31,6 +33,7 @@ pub mod sweep;
 pub mod view;
 pub mod visitors;
 
-pub use app::{Dependencies, Pages, build, get, routes};
+pub use app::{Dependencies, Pages, build, routes};
 pub use config::Config;
 pub use error::Error;
+pub use http::route::get;

@@ -16,7 +16,7 @@ const MAX_WAITING_LINES: usize = 16_384;
 
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Sends the log to standard error in the configured format. Requests never wait for it, even if nobody reads standard
+/// Sends the log to standard error in the configured format. Requests never wait for it, even if nothing reads standard
 /// error. The last lines are written when the returned value is dropped.
 pub fn init(config: &Config) -> WorkerGuard {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES);

@@ -25,13 +25,13 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// Upper bounds of all other histograms.
 const NUMBERS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 4096.0];
 
-/// Counters that start at 0, so that the first event is an increase.
+/// Counters that start at 0, so that Prometheus sees the first event as an increase.
 const COUNTERS: [(&str, &str); 7] = [
     ("sessions_started_total", "Sessions that were started"),
-    ("sessions_ended_total", "Sessions that were ended by a logout"),
-    ("sessions_refused_total", "Sessions that were not started, because the client had started too many"),
+    ("sessions_ended_total", "Sessions that were ended before they expired, except by another login"),
+    ("sessions_refused_total", "Sessions that were not started because the client had started too many"),
     ("sessions_swept_total", "Expired sessions that were deleted"),
-    ("visitors_swept_total", "Visitors that were deleted, because their sessions have expired"),
+    ("visitors_swept_total", "Visitors that were deleted because their sessions had expired"),
     ("session_store_errors_total", "Sessions that could not be loaded, saved or deleted"),
     ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];
@@ -75,9 +75,12 @@ pub async fn measure(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let begin = Instant::now();
-    let response = next.call(request).await?;
-    let route = response.request().match_pattern().unwrap_or_else(|| "none".into());
-    let status = response.status().as_str().to_owned();
+    let outcome = next.call(request).await;
+    let (route, status) = match &outcome {
+        Ok(response) => (response.request().match_pattern(), response.status()),
+        Err(error) => (None, error.as_response_error().status_code()),
+    };
+    let (route, status) = (route.unwrap_or_else(|| "none".into()), status.as_str().to_owned());
     histogram!("http_request_duration_seconds", "route" => route, "status" => status).record(begin.elapsed());
-    Ok(response)
+    outcome
 }

@@ -19,7 +19,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
-    /// Returns the address of the client of a request that came from `peer`.
+    /// Returns the address of the client whose request came from `peer`.
     ///
     /// Keeps at most one value in each `X-Forwarded-*` header, and only if a trusted proxy wrote it. Removes
     /// `Forwarded`. Afterwards, `connection_info` can be trusted.

@@ -59,8 +59,8 @@ impl Readiness {
     }
 }
 
-/// Fails if a table is missing or locked, if this role may not write to it, on a standby server, and if statements have
-/// no time limit, because a pooler dropped the setting.
+/// Fails if a table is missing or locked, if this role may not write to it, or if the server is a standby. Also fails
+/// if statements have no time limit, because a pooler drops that setting.
 async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
     let check = sqlx::query!(
         r#"

@@ -52,7 +52,7 @@ impl FromStr for SecretKeys {
 
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
-        // A line break would mean that two secrets are mistaken for one.
+        // With a line break, two secrets could be mistaken for one.
         let bad =
             |secret: &&str| secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control);
         if secrets.iter().any(bad) {
@@ -76,7 +76,7 @@ fn derive(secret: &str) -> Key {
     Key::from(&hash.finalize())
 }
 
-/// Creates the file. Two processes that start at the same time agree on one secret: each writes a file of its own and
+/// Creates the file. Two processes that start at the same time agree on one secret: each writes its own file and
 /// tries to link it into place, and only the first one succeeds.
 fn create(path: &Path) -> io::Result<()> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());

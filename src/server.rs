@@ -25,7 +25,7 @@ use crate::{
     sweep,
 };
 
-/// Starts to listen. The server serves while it is awaited, and stops gracefully when `stop` completes.
+/// Starts listening. The server runs while it is awaited, and stops gracefully when `stop` completes.
 ///
 /// # Errors
 /// Returns an error if the address can't be used.
@@ -48,8 +48,8 @@ pub fn start(
     Ok((server.run(), address))
 }
 
-/// Listens with a small receive buffer, which every connection inherits. actix-http keeps requests in memory that a client
-/// sends without reading the responses, and with the kernel's own buffers, that is 14 MiB for each connection.
+/// Listens with a small receive buffer, which every connection inherits. If a client sends requests and reads no
+/// responses, actix-http keeps the requests in memory. With the kernel's own buffers, that is 14 MiB per connection.
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -59,7 +59,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process at once.
+/// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process immediately.
 ///
 /// # Errors
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
@@ -91,7 +91,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Completes [`LINGER`] after SIGTERM, or as soon as SIGINT arrives. Until then, the app still serves, but it isn't ready.
+/// Completes [`LINGER`] after SIGTERM, or as soon as SIGINT arrives. During that time, the app still serves, but it
+/// isn't ready.
 fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
     // Registered before the first await, because an unhandled signal would kill the process.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
@@ -108,15 +109,15 @@ fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            // What shells report for a program that Ctrl-C ended.
+            // The status that shells report for a program stopped by Ctrl-C.
             std::process::exit(130);
         });
         tokio::time::sleep(linger).await;
     }
 }
 
-/// Waits for the database, and then deletes expired rows in the background. Until the schema is up to date, pages fail
-/// with 503. Returns only if the schema doesn't match.
+/// Migrates the database once it can be reached, and then deletes expired rows in the background. Until the schema is
+/// up to date, pages fail with 503. Returns only if the schema doesn't match.
 async fn migrate_then_sweep(dependencies: &Dependencies) -> anyhow::Error {
     let mut attempts = 0_u64;
     while let Err(error) = database::migrate(&dependencies.config).await {

@@ -1,4 +1,4 @@
-//! What the sessions of this app contain, and their cookie. No other file knows the names of a session's values.
+//! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
 
 use actix_session::{
     SessionMiddleware,
@@ -52,8 +52,8 @@ impl SessionCookie {
 
     /// Returns the layer that loads the session, and saves it when the handler is done.
     ///
-    /// The cookie has no `Max-Age`. The database decides when a session ends, and the browser deletes the cookie when the
-    /// browser is closed.
+    /// The cookie has no `Max-Age`, except for a remembered login. The database decides when a session ends, and the
+    /// browser deletes the cookie when it is closed.
     pub fn middleware(&self, store: PgSessionStore) -> Guard {
         let middleware = SessionMiddleware::builder(store, self.keys.current().clone())
             .cookie_name(self.name.to_owned())

@@ -23,7 +23,7 @@ pub struct SessionLimit {
 }
 
 impl SessionLimit {
-    /// Allows this many new sessions a minute for each client, or any number for `None`.
+    /// Allows this many new sessions per minute for each client, or any number for `None`.
     pub fn new(per_minute: Option<NonZeroU32>) -> Self {
         let limiter = per_minute.map(|n| RateLimiter::keyed(Quota::per_minute(n)));
         Self { limiter, seed: RandomState::new() }

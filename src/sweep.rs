@@ -25,8 +25,8 @@ pub struct Swept {
     pub visitors: u64,
 }
 
-/// Deletes all sessions that expired before the current hour, and all visitors older than `max_age`, the maximum lifetime of
-/// a session.
+/// Deletes all sessions that expired before the current hour. Also deletes all visitors whose sessions must have ended,
+/// because a session lasts at most `max_age`.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
@@ -63,7 +63,6 @@ pub async fn run(pool: &PgPool, max_age: Duration, interval: Range<Duration>) ->
         match sweep(pool, max_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("nothing to sweep"),
             Ok(Swept { sessions, visitors }) => {
-                counter!("sessions_swept_total").increment(sessions);
                 counter!("visitors_swept_total").increment(visitors);
                 tracing::info!(sessions, visitors, "swept expired rows");
             }

@@ -1,8 +1,8 @@
 //! The table `visitors`: how often each visitor has visited the welcome page. The session's row records the first
 //! visit, and the second visit creates the row in `visitors`.
 //!
-//! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at once,
-//! one would overwrite the other's visit. Here, one statement adds 1.
+//! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at the
+//! same time, one would overwrite the other's visit. Here, one statement adds 1.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -76,7 +76,7 @@ pub async fn visits(pool: &PgPool, visitor: Uuid) -> sqlx::Result<i64> {
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// Deletes up to `limit` visitors whose rows are so old that their sessions must have ended, because a session lasts at
-/// most `max_age`. Returns how many. While another replica is deleting, deletes none.
+/// most `max_age`. Returns how many. Deletes none while another replica is deleting.
 pub(crate) async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64) -> sqlx::Result<u64> {
     let age = PgInterval::try_from(max_age + MARGIN).map_err(sqlx::Error::Encode)?;
     let mut transaction = pool.begin().await?;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const ORDER: [&str; 18] = [
+const ORDER: &[&str] = &[
     "limits",
     "secret",
     "proxies",
@@ -19,13 +19,15 @@ const ORDER: [&str; 18] = [
     "pages",
     "sweep",
     "metrics",
+    "accounts",
     "app",
     "server",
+    "cli",
 ];
 
 /// Modules under other names: the crate's root exports these.
-const EXPORTED: [(&str, &str); 4] =
-    [("Config", "config"), ("Error", "error"), ("Dependencies", "app"), ("Pages", "app")];
+const EXPORTED: [(&str, &str); 5] =
+    [("Config", "config"), ("Error", "error"), ("Dependencies", "app"), ("Pages", "app"), ("get", "http")];
 
 fn place(module: &str) -> usize {
     let exported = EXPORTED.iter().find(|(name, _)| *name == module).map_or(module, |(_, module)| *module);

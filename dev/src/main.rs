@@ -16,6 +16,7 @@ cargo dev browser [arguments]   run the browser tests, like `cargo test` with th
 cargo dev screenshots           take the README's screenshots
 cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them
 cargo dev rename NAME [TEXT]    give the app a name, and perhaps a description, of its own
+cargo dev without accounts      take the accounts out of the app
 cargo dev help                  show this
 ";
 
@@ -45,6 +46,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["lab", ref arguments @ ..] => cli::lab::run(arguments)?,
         ["rename", name] => cli::rename::rename(name, None)?,
         ["rename", name, description] => cli::rename::rename(name, Some(description))?,
+        ["without", "accounts"] => cli::without::accounts()?,
         ["help" | "--help" | "-h"] => print!("{USAGE}"),
         _ => {
             eprint!("unknown command: cargo dev {}\n\n{USAGE}", words.join(" "));

@@ -1,5 +1,6 @@
 """Two PostgreSQL servers under Patroni, with etcd, behind HAProxy, from the files in deploy/."""
 
+import base64
 import json
 import os
 import re
@@ -38,11 +39,13 @@ def eventually(what, seconds, ask):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def http(url, method="GET", body=None):
+def http(url, method="GET", body=None, login=None):
     """Returns the status and the text of the answer, or a status of 0 if there is none."""
     data = json.dumps(body).encode() if body is not None else None
+    headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=30) as answer:
+        request = urllib.request.Request(url, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -175,7 +178,11 @@ class Cluster:
         leader = self.leader()
         other = next(node for node in NODES if node != leader)
         url = f"http://127.0.0.1:{self.patroni[leader]}/switchover"
-        status, text = http(url, "POST", {"leader": leader, "candidate": other})
+        body = {"leader": leader, "candidate": other}
+        status, text = http(url, "POST", body)
+        assert status == 401, f"a switchover without a password: {status} {text}"
+        login = re.search(r"username: (patroni)\n\s+password: (\S+)", (DEPLOY / "patroni.yml").read_text())
+        status, text = http(url, "POST", body, ":".join(login.groups()))
         assert status == 200, text
         return leader
 

@@ -86,6 +86,10 @@ fn an_outage_is_in_the_metrics() {
 
     app.get("/").assert_is_503_page();
 
+    let failed = |series: &&String| {
+        series.starts_with("http_request_duration_seconds_count") && series.contains("503")
+    };
+    assert!(metrics(&app).keys().any(|series| failed(&series)), "a failed request is counted");
     eventually_ready(&app, 0.0);
     let during = metrics(&app);
     assert_eq!(during["session_store_errors_total"], 1.0, "{during:#?}");

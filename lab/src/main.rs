@@ -8,24 +8,6 @@ use std::{env, fs, io, io::Write};
 use anyhow::{Context, Result, bail, ensure};
 use dev::{cargo, command, project};
 
-/// The parts: their names, their minutes on two cores after the build, and what they prove.
-const PARTS: [(&str, &str, &str); 10] = [
-    ("faults", "3", "the program survives outages of PostgreSQL, full disks, panics and hostile clients"),
-    ("chaos", "3", "nothing is lost in a random order of faults under load"),
-    ("failover", "4", "nothing is lost when Patroni fails PostgreSQL over"),
-    ("pooler", "1", "everything holds behind PgBouncer in transaction mode"),
-    ("partitions", "1", "everything holds on hash partitions"),
-    ("proxies", "1", "the files in deploy/ are valid, and nginx, HAProxy and Caddy protect the app"),
-    ("stores", "1", "what docs/stores.md says about memory, Redis, cookies and PostgreSQL"),
-    (
-        "fuzz",
-        "10",
-        "no request, cookie or stored state causes a panic; `fuzz TARGET [-max_total_time=SECONDS]`",
-    ),
-    ("bench", "8", "the speed, compared with other apps or another build; see `bench --help`"),
-    ("compose", "1", "`docker compose up` works, also behind Caddy"),
-];
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
@@ -63,12 +45,15 @@ fn run(words: &[&str]) -> Result<()> {
     }
 }
 
+/// Prints the README's table, without what each part needs.
 fn list() -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "cargo dev lab NAME [arguments]; the minutes are for two cores, after the build\n")?;
-    for (name, minutes, what) in PARTS {
-        writeln!(out, "  {name:10} {minutes:>2} min   {what}")?;
+    writeln!(out, "cargo dev lab NAME [arguments]\n")?;
+    for line in include_str!("../README.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        writeln!(out, "  {:10} {:>2} min   {}", cells[1].trim_matches('`'), cells[3], cells[2])?;
     }
+    writeln!(out, "\nlab/README.md says what each needs, and which arguments it takes.")?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../../deploy/pgbouncer.ini");
 
-/// What docs/deploy.md says to set for the role.
+/// What docs/scaling.md says to set for the role.
 const TIME_LIMIT: &str = "alter role postgres set statement_timeout = '1500ms'";
 
 /// The settings for tests with many connections. Without optimizations, a client takes a long time to prove that it knows

@@ -49,7 +49,8 @@ pub async fn error_pages(
     Err(error)
 }
 
-/// actix-web's extractors answer invalid forms, queries and JSON with plain text.
+/// Returns whether a response needs an error page. For invalid forms, queries and JSON, actix-web's extractors only
+/// return plain text.
 fn needs_page(response: &HttpResponse) -> bool {
     let is_failure = response.status().is_client_error() || response.status().is_server_error();
     let is_empty = matches!(response.body().size(), BodySize::None | BodySize::Sized(0));
@@ -62,7 +63,7 @@ fn with_page(mut response: HttpResponse, request_id: Option<RequestId>) -> HttpR
     response.set_body(BoxBody::new(page.to_html()))
 }
 
-/// Logs a failure once, with its cause. The span adds the request's id.
+/// Logs a failure once, with its cause. The span adds the request's ID.
 fn log(status: StatusCode, error: &Error) {
     // Not `Debug`, because PostgreSQL's details quote the row.
     if status.is_server_error() {

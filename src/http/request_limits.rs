@@ -101,7 +101,7 @@ fn close(response: &mut HttpResponse) {
 /// Returns whether the `Host` header is valid. If it isn't, RFC 9112, section 3.2, requires a 400. actix-http refuses
 /// requests without this header and requests with several.
 ///
-/// A target such as `http://example.com/` also names a host. Proxies may decide by either, so both must be the same.
+/// A target such as `http://example.com/` also names a host. Proxies may use either one, so both must be the same.
 fn has_valid_host(request: &RequestHead) -> bool {
     let Some(host) = request.headers.get(header::HOST) else { return true };
     let target = request.uri.authority();

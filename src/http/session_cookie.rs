@@ -1,4 +1,4 @@
-//! Chooses the session cookie among all the cookies that a browser sends.
+//! Chooses the session cookie from all the cookies that a browser sends.
 //!
 //! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send several cookies
 //! with that name, bytes that aren't text, and a cookie that was encrypted with an old secret.
@@ -62,8 +62,10 @@ pub async fn session_cookie(
 
 impl SessionCookie {
     /// Rewrites the `Cookie` header, with the first valid session cookie in front of all cookies with other names.
-    /// Returns the valid cookie's value and the session's key in it. If it was encrypted with an old secret, the header
-    /// contains it encrypted with the current one. The browser's cookie stays as it is.
+    /// Returns the valid cookie's value and the session's key in it.
+    ///
+    /// If the cookie was encrypted with an old secret, the header gets it encrypted with the current one. The browser's
+    /// cookie doesn't change.
     pub fn choose(&self, headers: &mut HeaderMap) -> Option<(String, String)> {
         let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
         let mut found = None;

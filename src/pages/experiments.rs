@@ -25,7 +25,7 @@ use crate::{
     visitors::VisitCounter,
 };
 
-/// Number of visits that are counted at once.
+/// Number of visits that are counted at the same time.
 const VISITS: usize = 20;
 
 const STORE_FAILED: &str = "the session store failed";
@@ -100,8 +100,8 @@ pub async fn post(
     page(&request, &Experiments { layout: Layout::new(&request, true), outcome: Some(outcome) })
 }
 
-/// Counts visits in a session of their own, as many tutorials do: reads it, adds 1, and writes it back. Returns the count,
-/// or `None` if the store fails, which logs the cause.
+/// Counts visits in a separate session, as many tutorials do: reads it, adds 1, and writes it back. Returns the count,
+/// or `None` if the store fails. The store logs the cause.
 async fn count_in_session(store: &PgSessionStore) -> Option<i64> {
     let ttl = Duration::minutes(1);
     let state = |count: i64| HashMap::from([("count".to_owned(), count.to_string())]);

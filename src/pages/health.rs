@@ -16,7 +16,7 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::plaintext()).body("live\n")
 }
 
-/// Returns 200 if the app can serve a visit, or else 503. The log says why, each time the reason changes.
+/// Returns 200 if the app can serve a visit, and 503 otherwise. The log says why, each time the reason changes.
 pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpResponse {
     let is_ready = readiness.check(&pool).await;
     let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };

@@ -20,8 +20,9 @@ struct Logout {
     session: Option<(Uuid, SessionId)>,
 }
 
-/// Logs out if the visitor followed a link on this site or typed the address, or if the client doesn't say (an old
-/// browser, a script). A link on another site, an image or a prefetch only shows the page, and so does `?confirm`.
+/// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say, such as an old
+/// browser or a script, is logged out, too. A link on another site, an image or a prefetch only shows the page, and so
+/// does `?confirm`.
 pub async fn get(
     request: HttpRequest,
     session: Session,

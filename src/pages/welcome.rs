@@ -46,15 +46,14 @@ pub async fn get(
             let visits = if is_seen { counter.count(id).await? } else { visitors::visits(&pool, id).await? };
             Some(Visitor { id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
         }
-        None if is_seen => {
-            if session.is_empty() {
-                limit.check(&request)?;
-            }
+        None if is_seen && session.is_empty() => {
+            limit.check(&request)?;
             let id = Uuid::now_v7();
             // The session's row, which is saved before the response is sent, records the first visit.
             session.update(|data| data.visitor_id = Some(id));
             Some(Visitor { id, visits: 1, times: None })
         }
+        // A session with other contents, such as a login, has no visitor, so its visits aren't counted.
         None => None,
     };
     if let Some(Visitor { id, visits, .. }) = visitor
@@ -64,5 +63,5 @@ pub async fn get(
             tracing::info!(visitor_id = %id, visits, "User {id} has visited the page {visits} times");
         });
     }
-    page(&request, &Welcome { layout: Layout::new(&request, visitor.is_some()), visitor })
+    page(&request, &Welcome { layout: Layout::new(&request, !session.is_empty()), visitor })
 }

@@ -1,7 +1,7 @@
 //! `GET /static/…`: the files in `static/`, compiled into the program.
 //!
 //! Pages add a hash to each address (`/static/app.css?v=…`), so that browsers can keep a file for a year and still fetch a
-//! new version at once. Without the hash, browsers revalidate a file with its ETag.
+//! new version immediately. Without the hash, browsers revalidate a file with its ETag.
 
 use std::sync::LazyLock;
 
@@ -29,9 +29,10 @@ struct File {
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
-    [
+static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+    vec![
         File::new("/static/app.css", CSS, include_bytes!("../../static/app.css")),
+        File::new("/static/accounts.js", SCRIPT, include_bytes!("../../static/accounts.js")),
         File::new("/static/visits.css", CSS, include_bytes!("../../static/visits.css")),
         File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),

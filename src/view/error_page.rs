@@ -57,7 +57,7 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
             "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each visit starts a new session.",
         ),
         503 => (
-            "The server can't answer at the moment.",
+            "The server can't respond at the moment.",
             "Wait a few seconds and try again. The last action may or may not have been carried out.",
         ),
         400..=499 => ("The request is invalid.", "Check what you entered, or start at the welcome page."),

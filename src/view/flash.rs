@@ -14,7 +14,8 @@ use crate::session::SessionCookie;
 /// A message. To add one, add a static and list it in `ALL`.
 #[derive(Debug)]
 pub struct Flash {
-    name: &'static str,
+    /// What its cookie contains.
+    pub name: &'static str,
     /// What happened.
     pub message: &'static str,
     /// What it means.
@@ -45,7 +46,7 @@ impl Flash {
     }
 
     /// Returns the cookie that replaces the message. It expires after a second. Removing it would be simpler, but curl
-    /// 7.88 ignores it if the response sets another cookie after it.
+    /// 7.88 ignores a removal if the response sets another cookie after it.
     pub fn forget(request: &HttpRequest) -> Cookie<'static> {
         let mut cookie = cookie(request, "");
         cookie.set_max_age(Duration::SECOND);

@@ -42,8 +42,8 @@ impl Layout {
 
 /// Renders a page.
 ///
-/// Pages are not compressed. That would save two kilobytes and cost as much time as a visit, and each new page could be
-/// vulnerable to [BREACH](https://www.breachattack.com/).
+/// Pages are not compressed. Compression would save two kilobytes, but take as much time as a visit. It could also make
+/// new pages vulnerable to [BREACH](https://www.breachattack.com/).
 pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpResponse, Error> {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
@@ -53,7 +53,7 @@ pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpRespo
     Ok(response.body(template.render()?))
 }
 
-/// Redirects the browser to another page with GET (303), after a form was processed.
+/// Redirects the browser to another page with GET (303), after a form has been processed.
 pub fn redirect(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));

@@ -45,7 +45,7 @@ fn install() -> Result<String, String> {
 }
 
 /// Returns the violations that axe finds on the page, including those of best practices.
-async fn violations(browser: &Browser) -> Vec<Value> {
+pub async fn violations(browser: &Browser) -> Vec<Value> {
     let script = format!(
         "const done = arguments[0]; {};
          axe.run().then(found => done(found.violations.map(({{ id, help, nodes }}) =>

@@ -59,8 +59,9 @@ fn the_secret_file_in_env_example_is_the_default() {
     let (_, file) = example().into_iter().find(|(name, _)| name == "SESSION_SECRET_FILE").expect("a file");
     fs::write(directory.file(".env"), "").expect("a file");
 
-    // A health check reads the same configuration, and ends because nothing listens at this address.
-    let (_, log) = run(&directory.0, &["healthcheck"], &[DATABASE_URL, ("BIND_ADDRESS", "127.0.0.1:9")]);
+    // This command reads the same configuration, and ends because there is no such database.
+    let database = ("DATABASE_URL", "postgres://visitor@127.0.0.1:9/demo");
+    let (_, log) = run(&directory.0, &["sweep"], &[database]);
 
     assert!(directory.file(&file).exists(), "{log}");
 }

@@ -3,7 +3,7 @@
 use super::{DATABASE_URL, SECRET, config, problems, shown};
 
 /// Invalid values for each variable. Those that contain a canary must not be shown.
-const INVALID: [(&str, &[&str]); 15] = [
+const INVALID: &[(&str, &[&str])] = &[
     (
         "DATABASE_URL",
         &[
@@ -22,6 +22,8 @@ const INVALID: [(&str, &[&str]); 15] = [
     ("SESSION_SECRET", &["too-short-canary", "0123456789abcdef0123456789abcdef,canary"]),
     ("SESSION_IDLE_TIMEOUT", &["canary", "59s", "0", "-5m", "30", "90s 1ns", "60500ms", "401d"]),
     ("SESSION_MAX_AGE", &["canary", "59s", "0", "-5m", "30", "90s 1ns", "60500ms", "401d"]),
+    ("REMEMBER_IDLE_TIMEOUT", &["canary", "59s", "401d"]),
+    ("REMEMBER_MAX_AGE", &["canary", "59s", "401d"]),
     ("COOKIE_SECURE", &["canary", "yes", "1", "TRUE"]),
     ("NEW_SESSIONS_PER_MINUTE", &["canary", "-1", "1000001", "1.5"]),
     ("TRUSTED_PROXIES", &["10.0.0.1,canary", "everyone", "10.0.0.0/33"]),
@@ -47,7 +49,7 @@ fn one_message_names_all_invalid_values_and_what_each_variable_accepts() {
 #[test]
 fn a_value_that_is_too_low_too_high_or_invalid_is_named() {
     for (name, values) in INVALID {
-        for value in values {
+        for value in *values {
             let message = problems(&[(name, value), DATABASE_URL]);
 
             assert!(message.contains(&format!("\n  {name}: must be ")), "{name}={value}: {message}");

@@ -35,6 +35,15 @@ impl TestApp {
     }
 
     pub async fn on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::with_routes(database, settings, |_, _| {}).await
+    }
+
+    /// Starts the app with more routes.
+    pub async fn with_routes(
+        database: TestDatabase,
+        settings: &[(&str, &str)],
+        more: fn(&mut ServiceConfig, &Pages),
+    ) -> Self {
         let config = Self::config(settings);
         let config = Config { database_url: DatabaseUrl(database.options.clone()), ..config };
         let dependencies = Dependencies::new(config.clone(), database::pool(&config));
@@ -44,6 +53,7 @@ impl TestApp {
         let routes = move |config: &mut ServiceConfig, pages: &Pages| {
             app::routes(config, pages);
             probe::routes(&shared, config, pages);
+            more(config, pages);
         };
         let never = std::future::pending();
         let (server, address) = server::start(&dependencies, routes, never).expect("a free port");

@@ -11,12 +11,17 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Starts capturing the log. Each test app does this.
 pub fn capture() {
+    capture_at("debug,hyper=off,sqlx=info,actix_session=error");
+}
+
+/// Like [`capture`], with another filter. The first call decides.
+pub fn capture_at(filter: &str) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
-            .with_env_filter("debug,hyper=off,sqlx=info,actix_session=error")
+            .with_env_filter(filter)
             .with_writer(|| Capture)
             .init();
     });

@@ -1,4 +1,4 @@
-//! What actix-session's middleware calls. Each call is one statement.
+//! The methods that actix-session's middleware calls. Each call runs one statement.
 
 use std::{collections::HashMap, convert::identity};
 

@@ -58,7 +58,7 @@ impl Change {
     }
 }
 
-/// Whether this is the name of a requested change, which is no part of the session's contents.
+/// Returns whether this is the name of a requested change, which isn't part of the session's contents.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name == *NAME
 }

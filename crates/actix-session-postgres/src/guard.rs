@@ -1,9 +1,9 @@
 //! Holds back session cookies that a browser must not get, and gives the others the right `Max-Age`.
 //!
-//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If another request
-//! has rotated the key meanwhile, and its response arrived first, this would overwrite the browser's valid key with an
-//! invalid one. A store can't prevent that: it has to return a key. So the store notes in a task-local value what it did,
-//! and [`Guard`] reads it.
+//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If another
+//! request has rotated the key in the meantime, and its response arrived first, this would overwrite the browser's
+//! valid key with an invalid one. A store can't prevent that, because it has to return a key. So the store records what
+//! it did in a task-local value, and [`Guard`] reads it.
 
 use std::cell::Cell;
 
@@ -49,7 +49,7 @@ impl Outcome {
     }
 }
 
-/// Notes what the store did in this request, for its [`Guard`], if it has one.
+/// Records what the store did in this request, for its [`Guard`], if it has one.
 pub(crate) fn note(outcome: Outcome) {
     let _ = REQUEST.try_with(|request| request.outcome.set(Some(outcome)));
 }
@@ -58,7 +58,7 @@ pub(crate) fn note(outcome: Outcome) {
 ///
 /// - A response only sets the session cookie if the session's key is new.
 /// - The cookie of a [remembered](crate::LogIn::remember) session, and of a `PersistentSession`, has a `Max-Age` that
-///   lasts until the session ends at the latest. So the cookie never has to be sent again.
+///   ends with the maximum lifetime of the session. So the cookie never has to be sent again.
 /// - If the store fails, the request fails with a [`StoreFailure`].
 ///
 /// It decrypts nothing, and adds no statement.
@@ -110,7 +110,10 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let response = self.service.call(request);
         Box::pin(async {
-            let response = response.await?;
+            let response = response.await;
+            // What the handler did with the store by itself has nothing to do with this session's cookie.
+            let _ = REQUEST.try_with(|request| request.outcome.set(None));
+            let response = response?;
             let cookies = response.headers().get_all(SET_COOKIE).count();
             let _ = REQUEST.try_with(|request| request.cookies.set(cookies));
             Ok(response)
@@ -153,7 +156,7 @@ where
     }
 }
 
-/// Mends the cookie that comes after the first `before` ones, if there is one.
+/// Corrects the cookie that was added after the first `before` ones, if there is one.
 fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
     let mut cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
     if cookies.len() <= before {

@@ -1,4 +1,4 @@
-//! Who owns a session, and all sessions of one owner: for "where you are logged in" and "log out everywhere else".
+//! The owners of sessions, for pages such as "where you are logged in" and "log out everywhere else".
 
 use std::{collections::HashMap, time::Duration};
 
@@ -49,7 +49,7 @@ impl<T> Owner for T where
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OwnedSession {
-    /// Which session it is.
+    /// The id of its row.
     pub id: SessionId,
     /// Time of the login.
     pub created_at: OffsetDateTime,
@@ -60,7 +60,7 @@ pub struct OwnedSession {
     /// How long it lasts without requests. Subtracted from `expires_at`, it gives the last use to the minute, except
     /// shortly before `ends_at`.
     pub idle: Duration,
-    /// Whether the login asked to be remembered ([`LogIn::remember`](crate::LogIn::remember)).
+    /// Whether the login is remembered ([`LogIn::remember`](crate::LogIn::remember)).
     pub remembered: bool,
     /// Its values as JSON, by name. Empty if the row is unreadable.
     pub state: HashMap<String, String>,
@@ -88,7 +88,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(sessions.into_iter().map(OwnedSession::from).collect())
     }
 
-    /// Ends all sessions of `owner` except `but`, and returns how many. They are invalid at once.
+    /// Ends all sessions of `owner` except `but`, and returns how many. They are invalid immediately.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.

@@ -10,13 +10,14 @@ use crate::{
     store::seconds,
 };
 
-/// What a session in PostgreSQL can do besides actix-session's own methods.
+/// What a session in PostgreSQL can do in addition to actix-session's own methods.
 ///
 /// The store makes these changes when the response is ready, with whatever else changed in the session. Until then, the
 /// session's `entries()` contain the request for the change, under a random name. It is never stored.
 pub trait PgSession {
     /// Gives the session a new key. By the time the response is sent, the old key is invalid, and requests that still
-    /// use it continue without a session. A session that another request has ended stays ended.
+    /// use it continue without a session. If another request has ended the session, this
+    /// doesn't bring it back.
     ///
     /// Call it after every privilege change, such as a new role, as [OWASP recommends][owasp]. For a login, use
     /// [`PgSession::log_in`] instead.
@@ -36,19 +37,19 @@ pub trait PgSession {
 
     /// Ends the session. The row is deleted before the response is sent, and the response removes the cookie.
     ///
-    /// The same as actix-session's `purge`. After it, the session ignores changes for the rest of the request.
+    /// The same as actix-session's `purge`. The session then ignores changes for the rest of the request.
     fn end(&self);
 }
 
-/// A requested login, for settings that differ from the usual ones.
+/// A requested login, for settings that differ from the defaults.
 pub struct LogIn<'a> {
     session: &'a Session,
     login: Login,
 }
 
 impl LogIn<'_> {
-    /// Keeps this session when the browser is closed ("keep me logged in"), and gives it another lifetime: it expires
-    /// after the time `idle` without requests, and after `max_age` at the latest.
+    /// Keeps this session when the browser is closed ("keep me logged in"), and gives it a different lifetime. It
+    /// expires after `idle` without requests, and after `max_age` at the latest.
     ///
     /// With [`guard`](crate::guard()), the cookie gets a `Max-Age` that lasts as long as the session can.
     pub fn remember(mut self, idle: Duration, max_age: Duration) {

@@ -1,9 +1,9 @@
 //! The text of every statement. PostgreSQL's clock is the only clock, and no statement takes a setting of the app: how
 //! long a session may idle, and when it ends, are columns of its row.
 //!
-//! The forms also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a new key
-//! is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz + interval` depends
-//! on the time zone, and Citus refuses such an operator on a column.
+//! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
+//! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +
+//! interval` depends on the time zone, and Citus refuses such an operator on a column.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
@@ -103,7 +103,7 @@ select
 from old
 returning remembered, extract(epoch from ends_at - now())::bigint",
 
-    // The count is one row, whether or not there was a session to end.
+    // The count returns one row, whether or not there was a session to end.
     log_in: "
 with old as (
     delete from {table}

@@ -36,7 +36,7 @@ impl Statement for Load {
         connection: &mut PgConnection,
         ids: &[SessionId],
     ) -> sqlx::Result<Vec<Option<LiveSession>>> {
-        // Avoids the array statement, which PostgreSQL plans at each call. That takes 21 of its 25 µs.
+        // Avoids the array statement, which PostgreSQL plans for each call. Planning takes 21 of its 25 µs.
         if let [id] = ids {
             let session = sqlx::query_as(replanned(&self.0.load)).bind(id);
             return Ok(vec![session.fetch_optional(connection).await?]);
@@ -59,7 +59,7 @@ impl Statement for Touch {
 
     /// Runs a statement for each session. Each commits by itself, so repeating them is harmless, and none can deadlock.
     ///
-    /// One connection does more than 2,000 of them per second (PostgreSQL 15 on two busy cores, without waiting for the
+    /// One connection runs more than 2,000 of them per second (PostgreSQL 15 on two busy cores, without waiting for the
     /// disk). A session needs one per minute.
     async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {
         let sql = replanned(&self.0.touch).0;

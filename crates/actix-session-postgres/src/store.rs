@@ -22,7 +22,8 @@ const DEADLINE: Duration = Duration::from_millis(1_600);
 
 /// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
 ///
-/// Create one store and clone it into the workers. Clones share their connections. `O` is what identifies an account.
+/// Create one store and clone it into the workers. Clones share their connections. `O` is the type that identifies an
+/// account.
 ///
 /// | call of the middleware | guarantee |
 /// | --- | --- |
@@ -45,7 +46,8 @@ pub struct PgSessionStore<O: Owner = Uuid> {
 
 impl PgSessionStore {
     /// Creates a store for the table `sessions`, with a maximum lifetime of eight hours. It opens no connection. Once
-    /// used, it has up to three connections besides the pool's, for the statements that concurrent requests share.
+    /// used, it has up to three connections in addition to the pool's, for the statements that concurrent requests
+    /// share.
     ///
     /// A session expires after an idle time, too. That is the time to live that [`SessionMiddleware`] is configured
     /// with: a day, unless you set its `session_lifecycle`.

@@ -55,8 +55,8 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(deleted)
     }
 
-    /// Deletes these sessions. If another transaction holds one of the rows, tries each half, and leaves that row for a later
-    /// sweep. (`for update skip locked` would do the same, but Citus refuses it.)
+    /// Deletes these sessions. If another transaction locks one of the rows, tries each half, and leaves that row for a
+    /// later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
     async fn delete_expired(&self, transaction: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<u64> {
         let mut attempt = transaction.begin().await?;
         sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;
@@ -76,7 +76,7 @@ impl<O: Owner> PgSessionStore<O> {
         }
     }
 
-    /// Sweeps in the background, about once in each `interval`, until the returned value is dropped.
+    /// Sweeps in the background, about once per `interval`, until the returned value is dropped.
     ///
     /// The pause before each sweep is random, from half to one and a half times the interval. Any number of replicas can
     /// do this.

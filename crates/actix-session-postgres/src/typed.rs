@@ -29,10 +29,10 @@ pub struct Typed<T> {
 type Fields = BTreeMap<String, Box<RawValue>>;
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
-    /// Returns the contents of the session. What is missing has the value that `T::default()` has.
+    /// Returns the contents of the session. A missing value has its default from `T::default()`.
     ///
-    /// So has a value that is unreadable as this field's type, for example after an update of the app. It stays in the
-    /// session, and one line for each request goes to the log, without the value.
+    /// The same applies to a value that can't be read as its field's type, for example after an update of the app. It
+    /// stays in the session. Each request logs one line about such values, without their contents.
     ///
     /// # Panics
     /// Panics if `T` isn't written as a JSON object with field names.
@@ -42,7 +42,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
         if let Ok(data) = from_fields(&fields) {
             return data;
         }
-        // Some value doesn't fit. Tries each one alone, among those of the default.
+        // Some value doesn't fit. Tries each one alone, with defaults for all others.
         let default = to_fields(&T::default());
         let default: BTreeMap<&str, &RawValue> =
             default.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
@@ -63,7 +63,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Changes the contents of the session. Only fields whose value changed are written.
     ///
     /// The session is saved as a whole when the response is ready, so if two requests change it at the same time, one
-    /// change is lost. Keep counters and other shared facts in a table of their own.
+    /// change is lost. Keep counters and other shared facts in a separate table.
     ///
     /// # Panics
     /// Panics if `T` isn't written as a JSON object with field names.

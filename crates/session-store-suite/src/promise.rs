@@ -12,7 +12,7 @@ use crate::{
 pub enum Promise {
     /// `save` and `update` store any text, JSON or not, and `load` returns the same bytes.
     RoundTrip,
-    /// Every `save` creates a session of its own, also among 50 concurrent ones.
+    /// Every `save` creates a separate session, even if 50 run concurrently.
     NoOverwriting,
     /// `load` returns `None` or [`LoadError::Deserialization`](actix_session::storage::LoadError).
     InvalidKeys,
@@ -32,17 +32,17 @@ pub enum Promise {
     IdleTimeout,
     /// A session ends at [`Subject::max_age`], even if it is used every 20 minutes.
     MaxAge,
-    /// Neither `update_ttl` nor `update` revives an expired session.
+    /// Neither `update_ttl` nor `update` brings an expired session back.
     ExpiredStaysExpired,
     /// `update_ttl` sets the time to live of a live session.
     Touch,
-    /// A shorter time to live than the present one changes nothing.
+    /// A time to live that is shorter than the current one changes nothing.
     TouchOnlyExtends,
     /// The store's server decides when a session expires, and the app's clock doesn't matter.
     ServerClock,
     /// Every call fails within 3 seconds while the server is down.
     OutageIsAnError,
-    /// The same instance of the store works within 3 seconds, without a restart of the app.
+    /// The same instance of the store works again within 3 seconds after an outage.
     Recovery,
     /// 20 sessions survive [`Subject::restart`] right after they were saved.
     Durability,

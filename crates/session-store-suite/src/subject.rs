@@ -15,8 +15,8 @@ pub trait Subject {
     /// The store.
     type Store: SessionStore;
 
-    /// Returns another instance of the store, as another worker of the same app would use it. All instances share
-    /// their sessions. Their time to live is up to 30 minutes.
+    /// Returns a new instance of the store, as another worker of the same app would use it. All instances share
+    /// their sessions. The suite's sessions have a time to live of up to 30 minutes.
     fn store(&self) -> impl Future<Output = Self::Store>;
 
     /// Makes a session older, as if `by` had passed for it. It also gets closer to its expiry.
@@ -30,7 +30,7 @@ pub trait Subject {
         &[]
     }
 
-    /// The maximum lifetime of a session, regardless of activity. By default 8 hours.
+    /// The maximum lifetime of a session, regardless of activity. The default is 8 hours.
     fn max_age(&self) -> Duration {
         Duration::hours(8)
     }
@@ -50,12 +50,12 @@ pub trait Subject {
         &Promise::ABOUT_A_SERVER
     }
 
-    /// Kills the server, and returns once it doesn't run any more.
+    /// Kills the server, and returns once it no longer runs.
     fn stop_server(&self) -> impl Future<Output = ()> {
         async {}
     }
 
-    /// Starts the server again, with what it has on its disk. Returns once it accepts connections.
+    /// Starts the server again, with the data on its disk. Returns once it accepts connections.
     fn start_server(&self) -> impl Future<Output = ()> {
         async {}
     }

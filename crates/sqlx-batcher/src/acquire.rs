@@ -19,7 +19,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// # Errors
 /// Returns the error of [`PgPool::acquire`].
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    // In a box, because it takes 14 KB, and every future that may need a connection contains this one.
+    // Boxed, because it takes 14 KB, and every future that may need a connection contains it.
     let mut acquiring = Box::pin(pool.acquire());
     loop {
         if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {

@@ -22,8 +22,10 @@ pub(crate) struct Batch<S: Statement> {
 }
 
 impl<S: Statement> Batch<S> {
+    /// Leaves out the calls whose futures have been dropped.
     pub fn new(jobs: impl IntoIterator<Item = Job<S>>) -> Self {
-        let (items, callers) = jobs.into_iter().map(|job| (job.item, job.caller)).unzip();
+        let waiting = jobs.into_iter().filter(|job| !job.caller.reply.is_closed());
+        let (items, callers) = waiting.map(|job| (job.item, job.caller)).unzip();
         Self { items, callers }
     }
 
@@ -38,11 +40,6 @@ impl<S: Statement> Batch<S> {
         }
         self.items.push(job.item);
         self.callers.push(job.caller);
-    }
-
-    /// Leaves out the calls whose futures have been dropped.
-    pub fn without_dropped_calls(self) -> Self {
-        Self::new(self.into_jobs().filter(|job| !job.caller.reply.is_closed()))
     }
 
     pub fn answer(self, outputs: Vec<S::Output>) {

@@ -1,4 +1,4 @@
-//! The connection of a batcher. It is opened when it is needed, checked when it was idle, and replaced when it is old.
+//! The connection of a batcher. It is opened when needed, checked after it was idle, and replaced when it is old.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 
-/// How long a connection is used, so that a host name that now leads to another server is followed. A random part of a
+/// How long a connection is used. A new one follows a host name that now leads to another server. A random part of a
 /// minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
@@ -18,7 +18,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to a server that takes writes. A name may lead to a standby, or to a server that was demoted.
+    /// Connects to a server that accepts writes. A name may lead to a standby, or to a server that was demoted.
     pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
         let mut inner = PgConnection::connect_with(options).await?;
         if !takes_writes(&mut inner).await? {
@@ -38,7 +38,7 @@ impl Connection {
     }
 }
 
-/// Returns whether the server answers on this connection and takes writes. A standby and a server that was demoted
+/// Returns whether the server responds on this connection and accepts writes. A standby and a server that was demoted
 /// don't.
 ///
 /// Call it in the hooks `after_connect`, `before_acquire` and `after_release` of a pool, in place of sqlx's own check,

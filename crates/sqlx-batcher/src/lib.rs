@@ -35,7 +35,7 @@ pub use connection::is_alive;
 pub use unavailable::is_unavailable;
 use worker::{Config, Worker};
 
-/// Maximum number of callers that can wait for one batcher. Further calls fail at once with [`Error::Overloaded`].
+/// Maximum number of callers that can wait for one batcher. Further calls fail immediately with [`Error::Overloaded`].
 pub const QUEUE_SIZE: usize = 4096;
 
 /// Maximum number of items in one statement. The other callers wait for the next one.
@@ -88,7 +88,7 @@ pub enum Error {
     /// There was no answer within [`DEADLINE`], or an earlier batch got none and the database still doesn't respond.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// [`Statement::run`] panicked, or the runtime that ran it has ended.
+    /// [`Statement::run`] panicked, or the runtime that ran it has stopped.
     #[error("the statement panicked")]
     Panicked,
     /// [`QUEUE_SIZE`] callers are waiting already.
@@ -99,7 +99,7 @@ pub enum Error {
 /// Runs a [`Statement`] for many callers. Clones share one queue and one connection.
 ///
 /// The first call starts a task on its Tokio runtime, and the task connects. When the last clone is dropped, the task closes
-/// the connection and ends.
+/// the connection and stops.
 pub struct Batcher<S: Statement>(Arc<Shared<S>>);
 
 struct Shared<S: Statement> {

@@ -1,4 +1,4 @@
-//! Which errors mean that PostgreSQL rolled a statement back, so that it can be sent again. See
+//! Recognizes errors after which PostgreSQL has rolled a statement back, so that it can be sent again. See
 //! [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 
 /// Returns whether PostgreSQL refused the statement, perhaps because of a single item. The SQLSTATE classes are bad data

@@ -1,11 +1,11 @@
-//! Whether a failure is the database's, so that a later attempt may succeed.
+//! Whether the database is unavailable, so that a later attempt may succeed.
 
 use crate::Error;
 
 /// Returns whether the database is unavailable: it can't be reached, didn't answer in time, or has no resources left.
 /// Everything else is most likely a bug.
 ///
-/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), a lock that can't be had (55), an
+/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), an
 /// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. See [PostgreSQL's error
 /// codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 pub fn is_unavailable(error: &sqlx::Error) -> bool {

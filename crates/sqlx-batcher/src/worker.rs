@@ -28,13 +28,13 @@ use crate::{
 /// PostgreSQL works on one half while the callers process the results of the other.
 const UNDIVIDED: usize = 32;
 
-/// How long a call is tried again after a conflict. The rest of [`DEADLINE`] is for the last attempt.
+/// How long a call is retried after a conflict. The rest of [`DEADLINE`] is for the last attempt.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
 /// Pause before another attempt if no other calls arrive.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// If other calls arrive, they get this many times as long as the last attempt took. It may have waited for a lock.
+/// Other calls get this many times as long as the last attempt took, because it may have waited for a lock.
 const OTHERS: u32 = 4;
 
 /// How many items with a conflict are remembered after their calls have failed.
@@ -79,7 +79,7 @@ impl<S: Statement> Worker<S> {
                 if let Some(rest) = retry.split_off(MAX_BATCH) {
                     self.conflicts.push_front(rest);
                 }
-                self.answer(retry).await;
+                self.answer(Batch::new(retry.into_jobs())).await;
                 self.retry_at = Instant::now() + OTHERS * start.elapsed();
             }
         }
@@ -110,22 +110,21 @@ impl<S: Statement> Worker<S> {
         #[cfg(feature = "metrics")]
         crate::measure::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
-        let mut batch = Batch::new([]);
-        for job in jobs {
-            let known = self.conflicts.iter_mut().find(|conflict| conflict.items[0] == job.item);
-            known.unwrap_or(&mut batch).push(job);
+        for conflict in &mut self.conflicts {
+            let joining: Vec<_> = jobs.extract_if(.., |job| job.item == conflict.items[0]).collect();
+            joining.into_iter().for_each(|job| conflict.push(job));
         }
-        Some(batch)
+        Some(Batch::new(jobs))
     }
 
     /// Answers all calls of a batch, or keeps them among the conflicts.
     async fn answer(&mut self, batch: Batch<S>) {
-        let mut parts = VecDeque::from([batch.without_dropped_calls()]);
+        let mut parts = VecDeque::from([batch]);
         // If time runs out or the statement panics, the connection is dropped with the future.
         let answers = AssertUnwindSafe(self.answer_parts(&mut parts)).catch_unwind();
         if timeout(DEADLINE, answers).await.is_err() {
             parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
-            // The network may swallow packets. Then calls would only wait for their deadline, and fill up the queue.
+            // The network may drop packets. Then calls would only wait for their deadline and fill the queue.
             self.config.is_down.store(true, Ordering::Relaxed);
             while !self.queue.is_closed() {
                 if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
@@ -151,7 +150,7 @@ impl<S: Statement> Worker<S> {
                 Err(error) => {
                     let error = Error::Database(Arc::new(error));
                     // Equal items share a refusal. They stay next to each other.
-                    if let Some(rest) = parts.pop_front_if(|next| next.items[0] == part.items[0]) {
+                    if let Some(rest) = parts.pop_front_if(|next| next.items.first() == part.items.first()) {
                         rest.fail(&error);
                     }
                     part.fail(&error);

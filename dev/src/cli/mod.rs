@@ -5,10 +5,11 @@ pub mod lab;
 pub mod prepare;
 pub mod rename;
 pub mod run;
+pub mod without;
 
-use std::{os::unix::process::CommandExt, path::Path};
+use std::{os::unix::process::CommandExt, path::Path, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dev::postgres::{Installation, running};
 
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
@@ -16,4 +17,12 @@ pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
     let address = running(home).context("start `cargo dev` first")?;
     let mut psql = address.client(Installation::find()?.bin("psql"));
     Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
+}
+
+/// Runs Git and returns what it prints.
+fn git(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git").args(arguments).output().context("can't run git")?;
+    let problem = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {problem}", arguments.join(" "));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,9 +1,11 @@
 //! `cargo dev rename`: gives the app a name of its own.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use dev::cargo;
+
+use super::git;
 
 /// The present name. It is replaced as well, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
@@ -48,11 +50,4 @@ fn replace(path: &Path, old: &str, new: &str) -> Result<()> {
         fs::write(path, text.replace(old, new)).with_context(|| format!("can't write {}", path.display()))?;
     }
     Ok(())
-}
-
-fn git(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").args(arguments).output().context("can't run git")?;
-    let problem = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {problem}", arguments.join(" "));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -3,9 +3,10 @@
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{env, process::Stdio, sync::Arc, thread, time::Duration};
+use std::time::{Duration, Instant};
+use std::{env, fs, process::Stdio, sync::Arc, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
 
@@ -35,13 +36,13 @@ pub fn run() -> Result<()> {
     }
     // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
-    let outcome = follow(&mut app, &address, &end);
+    let outcome = follow(&mut app, &address, &end, &postgres);
     // Stops the app before the database, because its last requests need the database.
     app.stop()?;
     outcome
 }
 
-fn follow(app: &mut Kept, address: &str, end: &AtomicBool) -> Result<()> {
+fn follow(app: &mut Kept, address: &str, end: &AtomicBool, postgres: &Postgres) -> Result<()> {
     let mut listens = false;
     while !end.load(Ordering::Relaxed) {
         if let Some(status) = app.try_wait()? {
@@ -53,11 +54,40 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool) -> Result<()> {
         // A connection without a request isn't logged.
         if !listens && TcpStream::connect(address).is_ok() {
             listens = true;
+            let seeded = seed(postgres, end);
             eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
             eprintln!("  cargo dev psql           open the database, in another terminal");
-            eprintln!("  Ctrl-C                   stop\n");
+            eprintln!("  Ctrl-C                   stop");
+            eprintln!(
+                "{}",
+                seeded.unwrap_or_else(|error| format!("  no data for trying the app: {error:#}\n"))
+            );
         }
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Adds data for trying the app, from the files in `dev/seed/`, and returns what they print.
+fn seed(postgres: &Postgres, end: &AtomicBool) -> Result<String> {
+    let Ok(files) = fs::read_dir("dev/seed") else { return Ok(String::new()) };
+    let mut printed = String::new();
+    for file in files {
+        let file = file?.path();
+        let mut psql = postgres.client("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(file);
+        let begin = Instant::now();
+        // The app may still be creating the tables.
+        let output = loop {
+            let output = psql.output().context("can't run psql: is it installed?")?;
+            let is_over = end.load(Ordering::Relaxed) || begin.elapsed() > Duration::from_secs(10);
+            if output.status.success() || is_over {
+                break output;
+            }
+            thread::sleep(Duration::from_millis(100));
+        };
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        printed.push_str(&String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(printed)
 }

@@ -1,4 +1,4 @@
-//! A session that has ended stays ended.
+//! An ended session never comes back.
 
 use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};

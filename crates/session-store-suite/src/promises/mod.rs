@@ -33,7 +33,7 @@ async fn save(store: &impl SessionStore, state: &State) -> Result<SessionKey> {
 /// Returns the state of a session, if the key has one.
 async fn load(store: &impl SessionStore, key: &SessionKey) -> Result<Option<State>> {
     match store.load(key).await {
-        // actix-session's middleware answers this with an empty session, and not with an error page.
+        // actix-session's middleware turns this into an empty session, not into an error page.
         Err(LoadError::Deserialization(_)) => Ok(None),
         loaded => Ok(loaded?),
     }

@@ -30,7 +30,7 @@ pub async fn a_slow_request_never_undoes_a_logout(subject: &impl Subject) -> Res
 }
 
 /// In each round, a request loads a session. Then a barrier releases the request's update and a logout at the same
-/// time. Returns in how many rounds the session is still valid afterwards.
+/// time. Returns the number of rounds after which the session is still valid.
 ///
 /// # Errors
 /// Returns an error if a call of the store fails.

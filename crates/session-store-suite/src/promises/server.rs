@@ -21,7 +21,7 @@ pub async fn an_outage_is_an_error_and_never_an_empty_session(subject: &impl Sub
     subject.stop_server().await;
     let outage = timeout(PATIENCE, call_everything(&store, &key, &saved)).await;
     subject.start_server().await;
-    // The next promise needs a store that works. Whether it recovers is a promise of its own.
+    // The next promise needs a store that works. Whether it recovers is a separate promise.
     let _ = save_when_back(&store, &saved).await;
 
     outage.with_context(|| format!("during an outage, a call takes longer than {PATIENCE:?}"))?
@@ -61,7 +61,7 @@ pub async fn the_store_recovers_by_itself(subject: &impl Subject) -> Result<()> 
 }
 
 /// Saves a session, and tries again while the store still fails because of an outage that has just ended. A pooler may
-/// answer the first calls with an error that it has kept.
+/// answer the first calls with a cached error.
 async fn save_when_back(store: &impl SessionStore, session: &State) -> Result<SessionKey> {
     let back = Instant::now();
     let key = timeout(PATIENCE, async {

@@ -1,0 +1,236 @@
+//! `/account`: lists and ends sessions, changes the password, downloads the stored data, and deletes the account.
+
+use actix_session_postgres::{OwnedSession, PgSessionStore, SessionId};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{Data, Form, Query},
+};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{
+    Member, RecentMember, Refusal, Tools, audit, error, form, layout,
+    login::check,
+    member::Login,
+    passwords,
+    table::{self, Account},
+};
+use crate::{
+    Error,
+    http::session_cookie::PresentedCookie,
+    view::{Layout, flash::Flash, redirect},
+};
+
+/// Messages about what a member has just done, by the name in the address `/account?done=…`.
+static MESSAGES: [Flash; 2] = [
+    Flash {
+        name: "sessions",
+        message: "Logged out there.",
+        explanation: "The cookie of each session that you ended is now invalid.",
+    },
+    Flash {
+        name: "password",
+        message: "Your password is changed.",
+        explanation: "All other sessions of your account were ended.",
+    },
+];
+
+#[derive(Template)]
+#[template(path = "accounts/account.html")]
+struct AccountPage {
+    layout: Layout,
+    email: String,
+    sessions: Vec<SessionLine>,
+    refusal: Option<Refusal>,
+}
+
+/// A line in "where you are logged in".
+struct SessionLine {
+    /// The start of the row's id, which is a hash. It can't be used as a cookie.
+    name: String,
+    label: String,
+    last_used: String,
+    is_this: bool,
+}
+
+/// Which message to show.
+#[derive(Deserialize)]
+pub struct Done {
+    done: Option<String>,
+}
+
+/// Shows the account.
+pub async fn get(
+    request: HttpRequest,
+    Member { account, .. }: Member,
+    store: Data<PgSessionStore>,
+    Query(Done { done }): Query<Done>,
+) -> Result<HttpResponse, Error> {
+    let message = MESSAGES.iter().find(|message| Some(message.name) == done.as_deref());
+    show(&request, &account, &store, message, None).await
+}
+
+async fn show(
+    request: &HttpRequest,
+    account: &Account,
+    store: &PgSessionStore,
+    message: Option<&'static Flash>,
+    refusal: Option<Refusal>,
+) -> Result<HttpResponse, Error> {
+    let this = this_session(request);
+    let sessions = store.sessions_of(&account.id).await?;
+    let line = |session: &OwnedSession| {
+        let login = Login::in_state(&session.state);
+        SessionLine {
+            name: session.id.start(),
+            label: login
+                .map_or_else(|| "Unknown".to_owned(), |login| format!("{} · {}", login.label, login.client)),
+            last_used: when(last_used(session), account.now),
+            is_this: Some(session.id) == this,
+        }
+    };
+    let sessions = sessions.iter().map(line).collect();
+    let layout = Layout { flash: message, ..layout(request) };
+    let page = AccountPage { layout, email: account.email.clone(), sessions, refusal };
+    form(request, &page, &page.refusal)
+}
+
+/// Returns when a session was last used, to the minute. Shortly before `ends_at`, this is too early.
+fn last_used(session: &OwnedSession) -> OffsetDateTime {
+    (session.expires_at - session.idle).max(session.created_at)
+}
+
+/// Formats a time for people, such as `today 14:02 UTC`.
+fn when(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    let text = humantime::format_rfc3339_seconds(at.into()).to_string();
+    let day = if at.date() == now.date() { "today" } else { &text[..10] };
+    format!("{day} {} UTC", &text[11..16])
+}
+
+/// The form that ends a session or, without a name, all others.
+#[derive(Deserialize)]
+pub struct EndSessions {
+    session: Option<String>,
+}
+
+/// Ends one of the account's sessions, or all except this one. They are invalid from the next request on.
+pub async fn end_sessions(
+    request: HttpRequest,
+    RecentMember(member): RecentMember,
+    (pool, store, _): Tools,
+    Form(EndSessions { session }): Form<EndSessions>,
+) -> Result<HttpResponse, Error> {
+    let mut account = member.account.clone();
+    if let Some(name) = session {
+        // Looks only among the member's own sessions, so a made-up name can't end somebody else's.
+        let sessions = store.sessions_of(&account.id).await?;
+        if let Some(found) = sessions.iter().find(|session| session.id.start() == name) {
+            if store.end(found.id).await? {
+                audit::log(&request, Some(account.id), &format!("ended the session {name}"));
+            }
+        }
+    } else {
+        let raised = table::raise_epoch(&pool, account.id, Some(account.epoch)).await?;
+        let epoch = raised.ok_or(Error::Conflict("another change was faster"))?;
+        // The epoch also ends a login that is being saved at this moment.
+        let ended = store.end_all_of(&account.id, this_session(&request)).await?;
+        audit::log(&request, Some(account.id), &format!("ended all {ended} other sessions"));
+        account.epoch = epoch;
+        member.renew(&account);
+    }
+    Ok(redirect("/account?done=sessions").finish())
+}
+
+/// The form that changes the password. It has no `Debug`, so that a password can't get into a log.
+#[derive(Deserialize)]
+pub struct NewPassword {
+    current: String,
+    new: String,
+}
+
+/// Changes the password, gives this session a new key, and ends all others.
+pub async fn change_password(
+    request: HttpRequest,
+    RecentMember(member): RecentMember,
+    (pool, store, accounts): Tools,
+    Form(NewPassword { current, new }): Form<NewPassword>,
+) -> Result<HttpResponse, Error> {
+    let mut account = member.account.clone();
+    if let Some(problem) = passwords::problem(&new, &account.email) {
+        return show(&request, &account, &store, None, Some(Refusal::new("new", problem))).await;
+    }
+    let who = (&*account.email, Some(&account));
+    let refusal = check(&request, &pool, &accounts, member.trier(), who, &current).await?;
+    if refusal.is_some() {
+        return show(&request, &account, &store, None, refusal).await;
+    }
+    let hash = accounts.passwords.hash(&new).await?;
+    let changed = table::change_password(&pool, &account, &hash).await?;
+    account.epoch = changed.ok_or(Error::Conflict("another change was faster"))?;
+    audit::log(&request, Some(account.id), "changed the password");
+    store.end_all_of(&account.id, this_session(&request)).await?;
+    member.renew(&account);
+    Ok(redirect("/account?done=password").finish())
+}
+
+/// Returns what is stored about the member, as JSON.
+pub async fn data(
+    RecentMember(Member { account, .. }): RecentMember,
+    store: Data<PgSessionStore>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let iso = |at: OffsetDateTime| humantime::format_rfc3339_seconds(at.into()).to_string();
+    let sessions = store.sessions_of(&account.id).await?.into_iter().map(|session| {
+        let login = Login::in_state(&session.state);
+        json!({
+            "started_at": iso(session.created_at),
+            "last_used_at": iso(last_used(&session)),
+            "ends_at": iso(session.ends_at),
+            "is_remembered": session.remembered,
+            "browser": login.as_ref().map(|login| &login.label),
+            "address": login.as_ref().map(|login| login.client),
+        })
+    });
+    let sessions: Vec<_> = sessions.collect();
+    audit::log(&request, Some(account.id), "downloaded the data");
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"account.json\""))
+        .json(json!({
+            "account": { "id": account.id, "email": account.email, "created_at": iso(account.created_at) },
+            "sessions": sessions,
+        })))
+}
+
+/// The form that deletes the account. It has no `Debug`, so that a password can't get into a log.
+#[derive(Deserialize)]
+pub struct Deletion {
+    password: String,
+}
+
+/// Deletes the account and ends its sessions.
+pub async fn delete(
+    request: HttpRequest,
+    RecentMember(member): RecentMember,
+    (pool, store, accounts): Tools,
+    Form(Deletion { password }): Form<Deletion>,
+) -> Result<HttpResponse, Error> {
+    let account = member.account.clone();
+    let who = (&*account.email, Some(&account));
+    let refusal = check(&request, &pool, &accounts, member.trier(), who, &password).await?;
+    if let Some(refusal) = refusal {
+        let refusal = Refusal { field: "delete", ..refusal };
+        return show(&request, &account, &store, None, Some(refusal)).await;
+    }
+    table::delete(&pool, account.id).await?;
+    audit::log(&request, Some(account.id), "deleted the account");
+    store.end_all_of(&account.id, None).await?;
+    member.end();
+    Ok(redirect("/").finish())
+}
+
+fn this_session(request: &HttpRequest) -> Option<SessionId> {
+    PresentedCookie::of(request).and_then(|cookie| cookie.session_id)
+}

@@ -1,0 +1,129 @@
+//! Limits how often a client may try a password, without ever locking the owner out of a known browser.
+//!
+//! | who | limit |
+//! | --- | --- |
+//! | a browser that has logged in to the account before, and a member | 10 attempts at once, then one per minute |
+//! | any other client, on one account | the same, for an IPv4 address or an IPv6 /56 |
+//! | any other client, on all accounts | 30 per minute for an address or an IPv6 /64, 60 for a /56, 120 for a /48 |
+//! | any other client, on an account with [`FREE_FAILURES`] wrong passwords in a row | 3 at once and then one per 20 minutes for an address or an IPv6 /48, and 30 per hour for all of them together |
+//!
+//! So a single attacker uses up at most a tenth of the last limit, and never the limit of a known browser.
+
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    net::IpAddr,
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use actix_web::HttpRequest;
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use uuid::Uuid;
+
+use super::table::Account;
+use crate::http::client::ClientAddress;
+
+/// Wrong passwords in a row, from anywhere, after which an account is guarded.
+pub const FREE_FAILURES: i32 = 20;
+
+/// Where an attempt comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Trier {
+    /// A browser that has logged in to this account before (the number in its cookie), or a member's session.
+    Known(Uuid),
+    /// Any other client.
+    Client(IpAddr),
+}
+
+impl Trier {
+    /// Returns the client that sent `request`.
+    pub fn client(request: &HttpRequest) -> Self {
+        Self::Client(ClientAddress::of(request).0)
+    }
+}
+
+/// Counts attempts in memory. All workers share it.
+pub struct Attempts {
+    known: Limit,
+    clients: [Limit; 3],
+    pairs: Limit,
+    guarded: [Limit; 2],
+    seed: RandomState,
+}
+
+/// The key is a 16-bit hash, as in [`crate::session_limit`], so that invented addresses can't fill the memory.
+type Limit = DefaultKeyedRateLimiter<u16>;
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            known: limit(10, 60),
+            clients: [limit(30, 2), limit(60, 1), RateLimiter::keyed(per_minute(120))],
+            pairs: limit(10, 60),
+            guarded: [limit(3, 20 * 60), limit(30, 2 * 60)],
+            seed: RandomState::new(),
+        }
+    }
+}
+
+/// Allows `burst` attempts at once, and then one every `seconds` seconds.
+fn limit(burst: u32, seconds: u64) -> Limit {
+    let quota = Quota::with_period(Duration::from_secs(seconds)).expect("not zero");
+    RateLimiter::keyed(quota.allow_burst(NonZeroU32::new(burst).expect("not zero")))
+}
+
+fn per_minute(n: u32) -> Quota {
+    Quota::per_minute(NonZeroU32::new(n).expect("not zero"))
+}
+
+impl Attempts {
+    /// Counts an attempt that needs a hash, such as a registration.
+    ///
+    /// # Errors
+    /// Returns the seconds to wait if there were too many.
+    pub fn check_client(&self, trier: Trier) -> Result<(), u64> {
+        let Trier::Client(address) = trier else { return Ok(()) };
+        let networks = networks(address);
+        self.clients.iter().zip(networks).try_for_each(|(limit, network)| self.count(limit, network))
+    }
+
+    /// Counts an attempt on the account with this address, which needn't exist.
+    ///
+    /// # Errors
+    /// Returns the seconds to wait if there were too many.
+    pub fn check(&self, trier: Trier, email: &str, account: Option<&Account>) -> Result<(), u64> {
+        let address = match trier {
+            Trier::Known(browser) => return self.count(&self.known, browser),
+            Trier::Client(address) => address,
+        };
+        // The client first, so that a refused client can't use up the attempts of others.
+        self.check_client(trier)?;
+        let [_, network, widest] = networks(address);
+        self.count(&self.pairs, (network, email))?;
+        if account.is_some_and(|account| account.failures >= FREE_FAILURES) {
+            self.count(&self.guarded[0], (widest, email))?;
+            self.count(&self.guarded[1], email)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, limit: &Limit, key: impl Hash) -> Result<(), u64> {
+        limit
+            .check_key(&(self.seed.hash_one(key) as u16))
+            .map_err(|refused| refused.wait_time_from(DefaultClock::default().now()).as_secs() + 1)
+    }
+}
+
+/// Returns the networks of a client, the smallest first. An IPv6 client can use any address in its /64, and often has a /56
+/// or a /48. For IPv4, all three are the address.
+fn networks(address: IpAddr) -> [IpAddr; 3] {
+    match address {
+        IpAddr::V6(v6) => {
+            [64, 56, 48].map(|bits| IpAddr::V6((v6.to_bits() >> (128 - bits) << (128 - bits)).into()))
+        }
+        v4 => [v4; 3],
+    }
+}

@@ -1,0 +1,63 @@
+//! `/confirm`: asks for the password again before a sensitive action, because the session may have been stolen.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Form, Query},
+};
+use askama::Template;
+use serde::Deserialize;
+
+use super::{
+    Member, Refusal, Tools, audit, error, form, layout,
+    login::{Next, check, path_after},
+};
+use crate::{
+    Error,
+    view::{Layout, redirect},
+};
+
+#[derive(Template)]
+#[template(path = "accounts/confirm.html")]
+struct Confirm {
+    layout: Layout,
+    email: String,
+    next: String,
+    refusal: Option<Refusal>,
+}
+
+/// The form. It has no `Debug`, so that a password can't get into a log.
+#[derive(Deserialize)]
+pub struct Password {
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Shows the form.
+pub async fn get(
+    request: HttpRequest,
+    Member { account, .. }: Member,
+    Query(Next { next }): Query<Next>,
+) -> Result<HttpResponse, Error> {
+    let page = Confirm { layout: layout(&request), email: account.email, next, refusal: None };
+    form(&request, &page, &page.refusal)
+}
+
+/// Checks the password, gives the session a new key, and goes on to `next`.
+pub async fn post(
+    request: HttpRequest,
+    member: Member,
+    (pool, _, accounts): Tools,
+    Form(Password { password, next }): Form<Password>,
+) -> Result<HttpResponse, Error> {
+    let account = member.account.clone();
+    let who = (&*account.email, Some(&account));
+    let refusal = check(&request, &pool, &accounts, member.trier(), who, &password).await?;
+    if refusal.is_none() {
+        audit::log(&request, Some(account.id), "confirmed the password");
+        member.renew(&account);
+        return Ok(redirect(path_after(&request, &next)).finish());
+    }
+    let page = Confirm { layout: layout(&request), email: account.email, next, refusal };
+    form(&request, &page, &page.refusal)
+}

@@ -1,0 +1,157 @@
+//! `/login`: the form, and the check of the password.
+
+use actix_session_postgres::PgSessionStore;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Form, Query},
+};
+use askama::Template;
+use serde::Deserialize;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    Accounts, Member, Refusal, Tools,
+    attempts::Trier,
+    audit, device, error, form, layout, log_in, passwords,
+    table::{self, Account},
+};
+use crate::{
+    Error,
+    view::{Layout, redirect},
+};
+
+/// Maximum number of live sessions of one account.
+const MAX_SESSIONS: usize = 100;
+
+#[derive(Template)]
+#[template(path = "accounts/login.html")]
+struct LoginPage {
+    layout: Layout,
+    email: String,
+    next: String,
+    remember: bool,
+    refusal: Option<Refusal>,
+}
+
+/// Where to go after the login.
+#[derive(Deserialize)]
+pub struct Next {
+    #[serde(default)]
+    pub next: String,
+}
+
+/// The form. It has no `Debug`, so that a password can't get into a log.
+#[derive(Deserialize)]
+pub struct Credentials {
+    email: String,
+    password: String,
+    remember: Option<String>,
+    #[serde(default)]
+    next: String,
+}
+
+/// Shows the form, or goes on to `next` if the visitor is already logged in.
+pub async fn get(
+    request: HttpRequest,
+    member: Option<Member>,
+    Query(Next { next }): Query<Next>,
+) -> Result<HttpResponse, Error> {
+    if member.is_some() {
+        return Ok(redirect(path_after(&request, &next)).finish());
+    }
+    show(&request, String::new(), next, false, None)
+}
+
+fn show(
+    request: &HttpRequest,
+    email: String,
+    next: String,
+    remember: bool,
+    refusal: Option<Refusal>,
+) -> Result<HttpResponse, Error> {
+    let page = LoginPage { layout: layout(request), email, next, remember, refusal };
+    form(request, &page, &page.refusal)
+}
+
+/// Logs in and goes on to `next`. An unknown address and a wrong password get the same response, after the same hashing.
+pub async fn post(
+    request: HttpRequest,
+    (pool, store, accounts): Tools,
+    Form(Credentials { email, password, remember, next }): Form<Credentials>,
+) -> Result<HttpResponse, Error> {
+    let known = table::email(&email).unwrap_or_default();
+    let account = table::find_by_email(&pool, &known).await?;
+    let trier = device::trier(&request, account.as_ref().map(|account| account.id));
+    let who = (&*known, account.as_ref());
+    let refusal = match (check(&request, &pool, &accounts, trier, who, &password).await?, account) {
+        (None, Some(Account { disabled_at: Some(_), .. })) => {
+            Refusal::new("password", "This account is blocked.")
+        }
+        (None, Some(account)) => {
+            make_room(&request, &store, account.id).await?;
+            log_in(&request, &account, remember.is_some());
+            audit::log_when_saved(&request, account.id, "logged in");
+            return Ok(device::remember(&request, account.id, redirect(path_after(&request, &next))));
+        }
+        (Some(refusal), _) if refusal.wait.is_some() => refusal,
+        _ => Refusal::new("password", "The email address or the password is wrong."),
+    };
+    show(&request, email, next, remember.is_some(), Some(refusal))
+}
+
+/// Checks the password of an account, or does the same work without one. If it refuses the attempt, returns the reason.
+pub async fn check(
+    request: &HttpRequest,
+    pool: &PgPool,
+    accounts: &Accounts,
+    trier: Trier,
+    (email, account): (&str, Option<&Account>),
+    password: &str,
+) -> Result<Option<Refusal>, Error> {
+    let id = account.map(|account| account.id);
+    if let Err(seconds) = accounts.attempts.check(trier, email, account) {
+        audit::log(request, id, "refused an attempt: there were too many");
+        return Ok(Some(Refusal::wait("password", seconds)));
+    }
+    let hash = account.map(|account| account.password_hash.as_str());
+    if !accounts.passwords.verify(password, hash).await? {
+        audit::log(request, id, "a wrong password");
+        if let Some(id) = id {
+            table::count_failure(pool, id).await?;
+        }
+        return Ok(Some(Refusal::new("password", "This is not your password.")));
+    }
+    if let Some(account) = account {
+        let is_outdated = passwords::is_outdated(&account.password_hash);
+        let rehashed = if is_outdated { Some(accounts.passwords.hash(password).await?) } else { None };
+        if rehashed.is_some() || account.failures > 0 {
+            table::succeed(pool, account, rehashed.as_deref()).await?;
+        }
+    }
+    Ok(None)
+}
+
+/// Ends the oldest sessions, so that there is room for another one.
+async fn make_room(request: &HttpRequest, store: &PgSessionStore, account: Uuid) -> Result<(), Error> {
+    for oldest in store.sessions_of(&account).await?.iter().skip(MAX_SESSIONS - 1) {
+        store.end(oldest.id).await?;
+        audit::log(request, Some(account), "ended the oldest session: there were too many");
+    }
+    Ok(())
+}
+
+/// Returns `next` if it is a page of this site, and otherwise the account page.
+///
+/// Without this check, a link to our login could lead to a fake login page that asks for the password again (an open
+/// redirect). Browsers treat `//host` and `/\host` as another site, and ignore tabs and line breaks in between.
+pub fn path_after<'a>(request: &HttpRequest, next: &'a str) -> &'a str {
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    let is_clean =
+        next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !next.starts_with("//");
+    let is_other = ["/logout", "/login", "/register", "/account/", "/experiments/", "/static/", "/health/"]
+        .iter()
+        .any(|p| path.starts_with(p) && path != "/account/data");
+    let is_page = is_clean && !is_other && path.starts_with('/') && request.resource_map().has_resource(path);
+    if is_page { next } else { "/account" }
+}

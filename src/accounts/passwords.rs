@@ -1,0 +1,154 @@
+//! Passwords: which ones are accepted, and their hashes. Argon2id with the parameters that [OWASP][owasp] recommends.
+//!
+//! [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+
+use std::{sync::Arc, thread, time::Duration};
+
+use actix_web::web;
+use anyhow::{Context, anyhow};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use tokio::{sync::Semaphore, time::timeout};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{
+    Error,
+    limits::{BODY_TIME, GRACE, MEMORY_BYTES, PEAK_BYTES},
+};
+
+/// Minimum and maximum length of a password, in characters. There are no rules about the characters.
+pub const LENGTH: (usize, usize) = (8, 1_000);
+
+/// Time limit for pages that hash a password, which includes [`PATIENCE`].
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Maximum time that a request waits for others' hashes. Then it fails with 503, and the visitor can try again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Number of requests that may wait. More couldn't be served in time anyway, and would only delay the others.
+const WAITING: usize = 64;
+
+/// The most hashes that run at a time, and the memory that each takes.
+const MAX_HASHES: usize = 8;
+const HASH_BYTES: usize = 19 * 1024 * 1024;
+
+const _: () = {
+    assert!(BODY_TIME.as_millis() + DEADLINE.as_millis() < GRACE.as_millis());
+    assert!(PEAK_BYTES + MAX_HASHES * HASH_BYTES <= MEMORY_BYTES);
+};
+
+/// The parameters at the start of each hash: 19 MiB of memory, two passes, one lane.
+const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
+/// The most common passwords of eight characters or more, sorted. `common_passwords.md` names the source.
+const COMMON: &str = include_str!("common_passwords.txt");
+
+/// Returns why this can't be the password of the account with this address, or `None` if it can. The address isn't trusted.
+pub fn problem(password: &str, email: &str) -> Option<String> {
+    let length = password.nfc().count();
+    let lower = password.nfc().collect::<String>().to_lowercase();
+    // Ignores punctuation and digits at the end, so that `Ada.Example.org1` counts as the address, too.
+    let bare = |text: &str| {
+        let text: String = text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+        text.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned()
+    };
+    let name = email.split('@').next().unwrap_or_default();
+    let known = [email, name, env!("CARGO_PKG_NAME")].map(bare);
+    Some(if length < LENGTH.0 {
+        format!("Use at least {} characters.", LENGTH.0)
+    } else if length > LENGTH.1 {
+        format!("Use at most {} characters.", LENGTH.1)
+    } else if password.trim().is_empty() {
+        "Use something other than spaces.".into()
+    } else if COMMON.lines().any(|common| common == lower) {
+        "This is one of the most common passwords, which are guessed first.".into()
+    } else if known.iter().any(|known| !known.is_empty() && *known == bare(password)) {
+        "Use something other than your address or this site's name.".into()
+    } else {
+        return None;
+    })
+}
+
+/// Returns whether a hash has outdated parameters.
+pub(super) fn is_outdated(hash: &str) -> bool {
+    !hash.starts_with(PARAMETERS)
+}
+
+/// Returns how many hashes may run at a time. Each takes a core and 19 MiB, and other pages need cores, too.
+pub fn slots(cores: usize) -> usize {
+    (cores / 2).clamp(1, MAX_HASHES)
+}
+
+/// Hashes passwords, a few at a time. All workers share it.
+pub struct Passwords {
+    slots: Arc<Semaphore>,
+    waiting: Semaphore,
+    patience: Duration,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        Self::new(slots(cores), WAITING, PATIENCE)
+    }
+}
+
+impl Passwords {
+    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests wait, each for up to `patience`.
+    pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
+        Self { slots: Arc::new(Semaphore::new(slots)), waiting: Semaphore::new(waiting), patience }
+    }
+
+    /// Hashes a new password with a random salt.
+    ///
+    /// # Errors
+    /// Returns [`Error::Timeout`] if too many others are waiting.
+    pub async fn hash(&self, password: &str) -> Result<String, Error> {
+        let password: String = password.nfc().collect();
+        let hash = move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string());
+        Ok(self.in_a_slot(hash).await?.map_err(|error| anyhow!("can't hash a password: {error}"))?)
+    }
+
+    /// Returns whether the password matches the hash.
+    ///
+    /// Without a hash, it does the same work and returns `false`, so the time doesn't reveal which addresses have an
+    /// account.
+    ///
+    /// # Errors
+    /// Returns [`Error::Timeout`] if too many others are waiting.
+    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, Error> {
+        let password: String = password.nfc().take(LENGTH.1 + 1).collect();
+        let hash = hash.map(str::to_owned);
+        let verify = move || match hash {
+            Some(hash) => argon2().verify_password(password.as_bytes(), hash.as_str()).is_ok(),
+            None => argon2().hash_password(password.as_bytes()).is_err(),
+        };
+        self.in_a_slot(verify).await
+    }
+
+    /// Runs the work on a blocking thread, because a worker serves all of its connections on one thread.
+    async fn in_a_slot<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let busy = || Error::Timeout(self.patience);
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
+                let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+                let slot = timeout(self.patience, Arc::clone(&self.slots).acquire_owned()).await;
+                slot.map_err(|_| busy())?.expect("the semaphore is never closed")
+            }
+        };
+        let done = web::block(move || {
+            // The thread keeps the slot, even if the request has been abandoned.
+            let _slot = slot;
+            work()
+        });
+        Ok(done.await.context("can't hash a password")?)
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(19_456, 2, 1, None).expect("valid parameters");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}

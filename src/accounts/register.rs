@@ -1,0 +1,87 @@
+//! `/register`: creates an account and logs in.
+
+use actix_web::{HttpRequest, HttpResponse, web::Form};
+use askama::Template;
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use super::{
+    Accounts, Member, Refusal, Tools,
+    attempts::Trier,
+    audit, device, error, form, layout, log_in, passwords,
+    table::{self, Account},
+};
+use crate::{
+    Error,
+    view::{Layout, redirect},
+};
+
+#[derive(Template)]
+#[template(path = "accounts/register.html")]
+struct Register {
+    layout: Layout,
+    email: String,
+    refusal: Option<Refusal>,
+}
+
+/// The form. It has no `Debug`, so that a password can't get into a log.
+#[derive(Deserialize)]
+pub struct NewAccount {
+    email: String,
+    password: String,
+}
+
+/// Shows the form, or the account if the visitor is already logged in.
+pub async fn get(request: HttpRequest, member: Option<Member>) -> Result<HttpResponse, Error> {
+    if member.is_some() {
+        return Ok(redirect("/account").finish());
+    }
+    let page = Register { layout: layout(&request), email: String::new(), refusal: None };
+    form(&request, &page, &page.refusal)
+}
+
+/// Creates the account, logs in, and goes on to `/account`.
+///
+/// The response reveals whether an address is taken, so anyone can find out who has an account. To prevent that, show
+/// the same page in both cases, and send an email with a link that finishes the registration.
+pub async fn post(
+    request: HttpRequest,
+    (pool, _, accounts): Tools,
+    Form(NewAccount { email, password }): Form<NewAccount>,
+) -> Result<HttpResponse, Error> {
+    match create(&request, &pool, &accounts, &email, &password).await? {
+        Ok(account) => {
+            log_in(&request, &account, false);
+            audit::log_when_saved(&request, account.id, "registered");
+            Ok(device::remember(&request, account.id, redirect("/account")))
+        }
+        Err(refusal) => {
+            let page = Register { layout: layout(&request), email, refusal: Some(refusal) };
+            form(&request, &page, &page.refusal)
+        }
+    }
+}
+
+async fn create(
+    request: &HttpRequest,
+    pool: &PgPool,
+    accounts: &Accounts,
+    email: &str,
+    password: &str,
+) -> Result<Result<Account, Refusal>, Error> {
+    let Some(address) = table::email(email) else {
+        return Ok(Err(Refusal::new("email", "Enter an email address, such as ada@example.org.")));
+    };
+    if let Some(problem) = passwords::problem(password, &address) {
+        return Ok(Err(Refusal::new("password", problem)));
+    }
+    if let Err(seconds) = accounts.attempts.check_client(Trier::client(request)) {
+        audit::log(request, None, "refused a registration: there were too many");
+        return Ok(Err(Refusal::wait("email", seconds)));
+    }
+    let hash = accounts.passwords.hash(password).await?;
+    match table::create(pool, &address, &hash).await {
+        Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address has an account already."))),
+        created => created.map(Ok),
+    }
+}

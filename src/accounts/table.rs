@@ -1,0 +1,189 @@
+//! The table `accounts`. [`super::passwords`] creates and checks the hashes.
+
+use sqlx::PgPool;
+use sqlx_batcher::acquire;
+use time::OffsetDateTime;
+use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
+
+use crate::{Error, error::OnConstraint};
+
+/// An account. It has no `Debug`, so that its hash can't get into a log.
+#[derive(Clone)]
+pub struct Account {
+    /// The account's ID.
+    pub id: Uuid,
+    /// The email address, as [`email`] returns it.
+    pub email: String,
+    /// Argon2id as a PHC string.
+    pub password_hash: String,
+    /// Sessions that started with a different number are logged out.
+    pub epoch: i32,
+    /// Wrong passwords since the last correct one.
+    pub failures: i32,
+    /// When it was created.
+    pub created_at: OffsetDateTime,
+    /// When an operator blocked it, if it is blocked.
+    pub disabled_at: Option<OffsetDateTime>,
+    /// The database's time when the account was read.
+    pub now: OffsetDateTime,
+}
+
+/// Returns an email address as the table stores it, or `None` if it can't be one.
+///
+/// Only a delivered message proves an address, so this checks little: one `@`, and no invisible or ambiguous
+/// characters. Otherwise, two accounts could look the same. For example, U+212A (the kelvin sign) becomes `k` in
+/// lowercase.
+pub fn email(input: &str) -> Option<String> {
+    let input = input.trim();
+    let is_plain = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
+    let is_clean = input.chars().all(is_plain) && input.nfkc().eq(input.chars());
+    let (name, host) = input.split_once('@')?;
+    let has_parts = !name.is_empty() && !host.is_empty() && !host.contains('@');
+    (is_clean && has_parts && input.len() <= 254).then(|| input.to_lowercase())
+}
+
+/// Creates an account.
+///
+/// # Errors
+/// Returns [`Error::Conflict`] if the address has an account already.
+pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<Account, Error> {
+    let create = sqlx::query_as!(
+        Account,
+        r#"
+        insert into accounts (id, email, password_hash)
+        values ($1, $2, $3)
+        returning id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
+        "#,
+        Uuid::now_v7(),
+        email,
+        password_hash,
+    );
+    // The constraint decides, because two concurrent registrations could both pass a query before the insert.
+    let created = create.fetch_one(&mut *acquire(pool).await?).await;
+    created.on_constraint("accounts_email_key", Error::Conflict("this address has an account already"))
+}
+
+/// Finds the account with this id.
+///
+/// # Errors
+/// Returns an error if the database can't be reached.
+pub async fn find(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<Account>> {
+    find_by(pool, Some(id), None).await
+}
+
+/// Finds the account with this address, in the form that [`email`] returns.
+pub(super) async fn find_by_email(pool: &PgPool, email: &str) -> sqlx::Result<Option<Account>> {
+    find_by(pool, None, Some(email)).await
+}
+
+async fn find_by(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> sqlx::Result<Option<Account>> {
+    let find = sqlx::query_as!(
+        Account,
+        r#"
+        select id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
+        from accounts
+        where id = $1
+        or email = $2
+        "#,
+        id,
+        email,
+    );
+    find.fetch_optional(&mut *acquire(pool).await?).await
+}
+
+/// Returns all accounts, oldest first.
+pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<Account>> {
+    let list = sqlx::query_as!(
+        Account,
+        r#"
+        select id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
+        from accounts
+        order by id
+        "#
+    );
+    list.fetch_all(&mut *acquire(pool).await?).await
+}
+
+/// Counts a wrong password.
+pub(super) async fn count_failure(pool: &PgPool, id: Uuid) -> sqlx::Result<()> {
+    let count = sqlx::query!("update accounts set failures = failures + 1 where id = $1", id);
+    count.execute(&mut *acquire(pool).await?).await.map(drop)
+}
+
+/// Records that the password was correct: resets the failures, and stores a new hash of the same password if there is
+/// one. Changes nothing if the password has changed in the meantime.
+pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&str>) -> sqlx::Result<()> {
+    let succeed = sqlx::query!(
+        "
+        update accounts
+        set failures = 0, password_hash = coalesce($3, password_hash)
+        where id = $1
+        and password_hash = $2
+        ",
+        account.id,
+        account.password_hash,
+        rehashed,
+    );
+    succeed.execute(&mut *acquire(pool).await?).await.map(drop)
+}
+
+/// Replaces the hash and raises the epoch, which logs out all sessions. Returns the new epoch, or `None` if the account
+/// is gone or its epoch has changed in the meantime. So of two concurrent changes, only one takes effect.
+pub(super) async fn change_password(
+    pool: &PgPool,
+    account: &Account,
+    hash: &str,
+) -> sqlx::Result<Option<i32>> {
+    let change = sqlx::query_scalar!(
+        "
+        update accounts
+        set password_hash = $3, epoch = epoch + 1, failures = 0
+        where id = $1
+        and epoch = $2
+        returning epoch
+        ",
+        account.id,
+        account.epoch,
+        hash,
+    );
+    change.fetch_optional(&mut *acquire(pool).await?).await
+}
+
+/// Raises the epoch, which logs out all sessions of the account. Returns the new epoch, or `None` if the account is gone,
+/// or no longer has the epoch `from`. A stolen session can't keep itself alive through a change of password.
+pub(super) async fn raise_epoch(pool: &PgPool, id: Uuid, from: Option<i32>) -> sqlx::Result<Option<i32>> {
+    let raise = sqlx::query_scalar!(
+        "
+        update accounts
+        set epoch = epoch + 1
+        where id = $1
+        and epoch = coalesce($2, epoch)
+        returning epoch
+        ",
+        id,
+        from,
+    );
+    raise.fetch_optional(&mut *acquire(pool).await?).await
+}
+
+/// Blocks or unblocks an account. Blocking it also raises the epoch, so that no session is valid after it is unblocked.
+pub(super) async fn set_disabled(pool: &PgPool, id: Uuid, is_disabled: bool) -> sqlx::Result<()> {
+    let set = sqlx::query!(
+        "
+        update accounts
+        set disabled_at = case when $2 then coalesce(disabled_at, now()) end,
+            epoch = epoch + case when $2 then 1 else 0 end
+        where id = $1
+        ",
+        id,
+        is_disabled,
+    );
+    set.execute(&mut *acquire(pool).await?).await.map(drop)
+}
+
+/// Deletes an account.
+pub(super) async fn delete(pool: &PgPool, id: Uuid) -> sqlx::Result<()> {
+    let delete = sqlx::query!("delete from accounts where id = $1", id);
+    delete.execute(&mut *acquire(pool).await?).await.map(drop)
+}

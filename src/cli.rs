@@ -1,0 +1,137 @@
+//! The command line. Without a command, the program serves the app.
+
+use std::process::ExitCode;
+
+use actix_session_postgres::PgSessionStore;
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
+
+use crate::{
+    Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, server, sweep,
+};
+
+/// An app with sessions in PostgreSQL
+#[derive(Parser)]
+#[command(name = env!("CARGO_PKG_NAME"))]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the app, which is what the program does without a command
+    Serve,
+    /// Checks whether the app that listens on BIND_ADDRESS is ready
+    Healthcheck,
+    /// Lists or ends sessions
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// Deletes expired rows now; a running app does so by itself
+    Sweep,
+    Accounts(accounts::operator::Arguments),
+}
+
+#[derive(Subcommand)]
+enum Sessions {
+    /// Lists live sessions, newest first
+    List {
+        /// Only the sessions of this account
+        #[arg(long)]
+        owner: Option<Uuid>,
+    },
+    /// Ends one session, all sessions of an account, or all sessions
+    End(Which),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The first 12 or more digits of a session's id
+    id: Option<String>,
+    /// All sessions of this account
+    #[arg(long)]
+    owner: Option<Uuid>,
+    /// All sessions
+    #[arg(long)]
+    all: bool,
+}
+
+/// Runs the program with the arguments of this process.
+pub async fn run() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or(Command::Serve);
+    match execute(command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> anyhow::Result<()> {
+    if let Command::Healthcheck = command {
+        return health::check(config::bind_address_from_env()?);
+    }
+    let config = Config::from_env()?;
+    let _log = log::init(&config);
+    if let Command::Serve = command {
+        return server::run(config).await;
+    }
+    let pool = connect(&config).await.context("can't connect to the database")?;
+    match command {
+        Command::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
+        Command::Sessions(Sessions::End(which)) => end(&pool, which).await?,
+        Command::Sweep => {
+            let sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age).await?;
+            tracing::info!(sessions, visitors, "swept expired rows");
+        }
+        Command::Accounts(accounts) => accounts.run(&pool).await?,
+        Command::Serve | Command::Healthcheck => {}
+    }
+    Ok(())
+}
+
+/// Connects without a time limit for statements, because ending all sessions may take a while.
+async fn connect(config: &Config) -> sqlx::Result<PgPool> {
+    let options = database::options(&config.database_url);
+    PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT).connect_with(options).await
+}
+
+async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
+    let sessions = sqlx::query!(
+        r#"
+        select encode(id, 'hex') as "id!", owner, created_at::timestamptz(0)::text as "since!", expires_at::timestamptz(0)::text as "until!"
+        from sessions
+        where expires_at > now()
+        and ($1::uuid is null or owner = $1)
+        order by created_at desc
+        "#,
+        owner,
+    );
+    for session in sessions.fetch_all(pool).await? {
+        let owner = session.owner.map_or_else(|| "anonymous".to_owned(), |owner| owner.to_string());
+        println!("{}  {owner:36}  {}  until {}", &session.id[..12], session.since, session.until);
+    }
+    Ok(())
+}
+
+async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {
+    let sessions = match which {
+        Which { owner: Some(owner), .. } => {
+            PgSessionStore::new(pool.clone()).end_all_of(&owner, None).await?
+        }
+        Which { id: Some(id), .. } => {
+            let is_id = id.len() >= 12 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+            anyhow::ensure!(is_id, "a session's id has at least 12 hexadecimal digits");
+            let end =
+                sqlx::query!("delete from sessions where starts_with(encode(id, 'hex'), lower($1))", id);
+            end.execute(pool).await?.rows_affected()
+        }
+        _ => pool.execute("delete from sessions").await?.rows_affected(),
+    };
+    tracing::info!(sessions, "ended sessions");
+    Ok(())
+}

@@ -1,0 +1,14 @@
+// Adds a box that shows what is typed into the password fields of a form. Without this script, there is no such box.
+for (const form of document.querySelectorAll('form:has([type=password])')) {
+  const fields = form.querySelectorAll('[type=password]');
+  const last = fields[fields.length - 1];
+  const box = Object.assign(document.createElement('input'), { type: 'checkbox', id: `show-${last.id}` });
+  const label = Object.assign(document.createElement('label'), { htmlFor: box.id, textContent: 'Show password' });
+  const line = Object.assign(document.createElement('p'), { className: 'check' });
+  const show = () => fields.forEach((field) => (field.type = box.checked ? 'text' : 'password'));
+  box.addEventListener('change', show);
+  // Otherwise, the browser may remember the text as that of an ordinary field.
+  form.addEventListener('submit', () => ((box.checked = false), show()));
+  line.append(box, ' ', label);
+  last.closest('.field').after(line);
+}

@@ -1,0 +1,199 @@
+//! `/account` and `/confirm`: what members see and change.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::{
+    ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, goes_to, other, spawn, support::Page,
+    ten_minutes_pass,
+};
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// The names of the sessions that the page can end.
+fn buttons(page: &Page) -> Vec<String> {
+    page.body.split(r#"name="session" value=""#).skip(1).map(|rest| rest[..12].to_owned()).collect()
+}
+
+#[actix_web::test]
+async fn the_page_lists_the_members_own_live_sessions_in_words() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let browser = app.browser();
+    let login = browser.request(Method::POST, "/login").header("user-agent", FIREFOX);
+    let login = login.header("x-forwarded-for", "203.0.113.7").header("sec-fetch-site", "same-origin");
+    Page::of(login.form(&[("email", ADA), ("password", PASSWORD)])).await;
+    other(&app, &account(&app, "bob@example.org").await).await;
+
+    let page = browser.get("/account").await;
+
+    let line = "Firefox on Linux · 203.0.113.7 · last used today ";
+    assert_eq!(
+        (page.body.matches(line).count(), page.body.matches("last used").count()),
+        (1, 1),
+        "{page:#?}"
+    );
+    assert!(page.body.contains(" UTC · <strong>this one</strong>"), "{page:#?}");
+    assert!(buttons(&page).is_empty(), "{page:#?}");
+    let raw = "select count(*) from sessions where state::text like '%Mozilla%'";
+    assert_eq!(app.database.number(raw).await, 0);
+}
+
+#[actix_web::test]
+async fn a_session_that_is_ended_is_logged_out_from_its_next_request_on() {
+    let (app, account, one) = ada().await;
+    let two = other(&app, &account).await;
+
+    let name = buttons(&one.get("/account").await).remove(0);
+    let ended = one.post("/account/sessions", &[("session", &name)]).await;
+
+    assert_eq!(goes_to(&ended), (303, "/account?done=sessions"));
+    assert_eq!(one.get("/account?done=sessions").await.element("flash"), "Logged out there.");
+    assert!(!two.is_member().await && one.is_member().await);
+}
+
+#[actix_web::test]
+async fn a_member_cannot_end_somebody_elses_session() {
+    let (app, account_of_ada, one) = ada().await;
+    let two = other(&app, &account_of_ada).await;
+    let bob = other(&app, &account(&app, "bob@example.org").await).await;
+    let name = buttons(&one.get("/account").await).remove(0);
+
+    bob.post("/account/sessions", &[("session", &name)]).await;
+    bob.post("/account/sessions", &[]).await;
+
+    assert!(one.is_member().await && two.is_member().await && bob.is_member().await);
+}
+
+#[actix_web::test]
+async fn ending_all_others_also_ends_a_login_that_is_just_being_saved() {
+    let (app, before, one) = ada().await;
+    let two = other(&app, &before).await;
+
+    one.post("/account/sessions", &[]).await;
+    let late = other(&app, &before).await;
+
+    assert!(one.is_member().await && !two.is_member().await && !late.is_member().await);
+}
+
+#[actix_web::test]
+async fn a_change_of_password_gives_a_new_key_and_ends_all_other_sessions() {
+    let (app, account, one) = ada().await;
+    let two = other(&app, &account).await;
+    let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
+
+    let page = one.post("/account/password", &[("current", PASSWORD), ("new", NEW_PASSWORD)]).await;
+
+    assert_eq!(goes_to(&page), (303, "/account?done=password"), "{page:#?}");
+    assert_ne!(page.cookie("id").expect("a new cookie"), old);
+    assert!(one.is_member().await && !two.is_member().await);
+    assert_eq!(app.get_with("/account", &old).await.status, 303);
+    assert_eq!(app.browser().log_in(ADA, PASSWORD).await.status, 422);
+    assert_eq!(app.browser().log_in(ADA, NEW_PASSWORD).await.status, 303);
+}
+
+#[actix_web::test]
+async fn a_change_of_password_needs_the_current_one_and_a_good_new_one() {
+    let (_app, _, one) = ada().await;
+
+    let wrong = one.post("/account/password", &[("current", "a guess"), ("new", NEW_PASSWORD)]).await;
+    let common = one.post("/account/password", &[("current", PASSWORD), ("new", "password")]).await;
+
+    assert_eq!((wrong.status.as_u16(), common.status.as_u16()), (422, 422));
+    assert_eq!(wrong.element("current-error"), "This is not your password.");
+    assert!(
+        wrong.try_element("new-error").is_none() && wrong.body.matches(" autofocus").count() == 1,
+        "{wrong:#?}"
+    );
+    assert!(common.element("new-error").contains("most common"), "{common:#?}");
+    assert!(one.is_member().await);
+}
+
+#[actix_web::test]
+async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
+    let (app, account, one) = ada().await;
+    other(&app, &account).await;
+    ten_minutes_pass(&app).await;
+    let name = buttons(&one.get("/account").await).remove(0);
+
+    let fields = [("session", &*name), ("password", PASSWORD), ("current", PASSWORD), ("new", NEW_PASSWORD)];
+    for path in ["/account/sessions", "/account/password", "/account/delete"] {
+        assert_eq!(goes_to(&one.post(path, &fields).await), (303, "/confirm?next=/account"), "{path}");
+    }
+    assert_eq!(goes_to(&one.get("/account/data").await), (303, "/confirm?next=/account/data"));
+    assert_eq!(app.database.number("select count(*) from sessions").await, 2);
+    assert_eq!(app.database.number("select count(*) from accounts where epoch = 0").await, 1);
+}
+
+#[actix_web::test]
+async fn confirming_the_password_gives_a_new_key_and_ten_more_minutes() {
+    let (app, account, one) = ada().await;
+    let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
+    ten_minutes_pass(&app).await;
+
+    let wrong = one.post("/confirm", &[("password", "a guess"), ("next", "/account/data")]).await;
+    let still = one.get("/account/data").await;
+    let right = one.post("/confirm", &[("password", PASSWORD), ("next", "/account/data")]).await;
+
+    assert_eq!((wrong.status.as_u16(), wrong.element("error")), (422, "This is not your password."));
+    assert_eq!(still.status, 303);
+    assert_eq!(goes_to(&right), (303, "/account/data"), "{right:#?}");
+    assert_ne!(right.cookie("id").expect("a new cookie"), old);
+    assert_eq!(one.get("/account/data").await.status, 200);
+    assert_eq!(app.get_with("/account", &old).await.status, 303);
+}
+
+#[actix_web::test]
+async fn members_can_download_everything_that_is_stored_about_them() {
+    let (_app, _, one) = ada().await;
+
+    let page = one.get("/account/data").await;
+
+    let data: Value = serde_json::from_str(&page.body).expect("JSON");
+    assert_eq!(data["account"]["email"], ADA, "{data}");
+    assert_eq!(data["sessions"][0]["browser"], "A program", "{data}");
+    assert_eq!(data["sessions"][0]["address"], "127.0.0.1", "{data}");
+    assert!(page.header("content-disposition").starts_with("attachment"), "{page:#?}");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(!page.body.contains("argon2"), "{data}");
+}
+
+#[actix_web::test]
+async fn deleting_the_account_needs_the_password_and_leaves_nothing() {
+    let (app, account, one) = ada().await;
+    let two = other(&app, &account).await;
+
+    let wrong = one.post("/account/delete", &[("password", "a guess")]).await;
+    let kept = app.database.number("select count(*) from accounts").await;
+    let page = one.post("/account/delete", &[("password", PASSWORD)]).await;
+
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.element("delete-error"), kept),
+        (422, "This is not your password.", 1)
+    );
+    assert_eq!(goes_to(&page), (303, "/"), "{page:#?}");
+    assert_eq!(page.cookie("id").as_deref(), Some("id="), "{page:#?}");
+    let rows = "select (select count(*) from accounts) + (select count(*) from sessions)";
+    assert_eq!(app.database.number(rows).await, 0);
+    assert!(!one.is_member().await && !two.is_member().await);
+    assert_eq!(app.browser().log_in(ADA, PASSWORD).await.status, 422);
+}
+
+#[actix_web::test]
+async fn password_managers_find_the_fields() {
+    let (_app, _, one) = ada().await;
+    let account = one.get("/account").await.body;
+    one.post("/logout", &[]).await;
+    let (login, register) = (one.get("/login").await.body, one.get("/register").await.body);
+
+    for (page, marks) in [
+        (&login, ["username", "current-password"].as_slice()),
+        (&register, &["username", "new-password"]),
+        (&account, &["username", "current-password", "new-password"]),
+    ] {
+        for mark in marks {
+            assert!(page.contains(&format!(r#"autocomplete="{mark}""#)), "{mark}: {page}");
+        }
+    }
+    assert!(register.contains(r#"passwordrules="minlength: 8; maxlength: 1000;""#), "{register}");
+}

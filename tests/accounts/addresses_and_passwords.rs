@@ -1,0 +1,137 @@
+//! Which addresses and passwords are accepted.
+
+use std::time::Duration;
+
+use actix_web::ResponseError;
+use app::accounts::{
+    passwords::{self, Passwords},
+    table,
+};
+
+use crate::{ADA, Accounts, account, spawn, support::probe::PATIENCE};
+
+#[test]
+fn an_address_is_trimmed_and_in_lowercase() {
+    assert_eq!(table::email(" Ada.O'Neil+x@Example.ORG ").as_deref(), Some("ada.o'neil+x@example.org"));
+    assert_eq!(table::email("jürgen@müller.example").as_deref(), Some("jürgen@müller.example"));
+}
+
+#[test]
+fn an_address_has_one_at_sign_and_no_character_that_is_invisible_or_changes_in_lowercase() {
+    let long = format!("{}@example.org", "a".repeat(250));
+    for address in [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "ada@@example.org",
+        "ada,eve@example.org",
+        "ada @example.org",
+        "ada\u{200b}@example.org",
+        "\u{212a}ate@example.org",
+        "ada\0@example.org",
+        "ada\n@example.org",
+        "ada\u{202e}@example.org",
+        "<ada@example.org>",
+        "ada;eve@example.org",
+        &long,
+    ] {
+        assert_eq!(table::email(address), None, "{address:?}");
+    }
+}
+
+#[test]
+fn common_blank_short_long_and_personal_passwords_are_refused() {
+    let long = "long ".repeat(201);
+    for password in [
+        "1234567",
+        "password",
+        "PassWord",
+        "12345678",
+        "        ",
+        "\u{a0}\u{2003}      ",
+        &long,
+        "ada-lovelace",
+        "AdaLovelace1815",
+        "actix-postgres-sessions",
+        "Actix Postgres Sessions 1",
+    ] {
+        assert!(passwords::problem(password, "ada.lovelace@example.org").is_some(), "{password:?}");
+    }
+    assert!(passwords::problem(ADA, ADA).is_some());
+}
+
+#[test]
+fn any_other_password_is_accepted_whatever_its_characters() {
+    let longest = "é".repeat(1_000);
+    for password in
+        ["correct horse", "aaaabbbb", "пароль-из-слов", "🐎🔋🐎🔋🐎🔋🐎🔋", " led by a space", &longest]
+    {
+        assert_eq!(passwords::problem(password, ADA), None, "{password:?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_same_password_typed_on_two_systems_is_one_password() {
+    let passwords = Passwords::default();
+
+    let hash = passwords.hash("se\u{301}same ouvre-toi").await.expect("a hash");
+
+    assert!(passwords.verify("s\u{e9}same ouvre-toi", Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify("sesame ouvre-toi", Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify("s\u{e9}same ouvre-toi", None).await.expect("an answer"));
+}
+
+#[actix_web::test]
+async fn the_whole_password_counts() {
+    let passwords = Passwords::default();
+    let (one, other) = (format!("{}x", "a".repeat(999)), format!("{}y", "a".repeat(999)));
+
+    let hash = passwords.hash(&one).await.expect("a hash");
+
+    assert!(!passwords.verify(&other, Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify(&format!("{one}x"), Some(&hash)).await.expect("an answer"));
+}
+
+#[actix_web::test]
+async fn a_request_waits_for_a_hash_only_so_long_and_only_behind_so_many() {
+    let soon = Duration::from_millis(1);
+    for passwords in [Passwords::new(0, 64, soon), Passwords::new(0, 0, Duration::MAX)] {
+        let hash = tokio::time::timeout(PATIENCE, passwords.hash("correct horse")).await;
+        let error = hash.expect("it doesn't wait").expect_err("no slot is free");
+
+        let response = error.error_response();
+        assert_eq!(response.status(), 503, "{error}");
+        assert!(response.headers().contains_key("retry-after"), "{error}");
+    }
+}
+
+#[test]
+fn hashes_take_half_of_the_cores_and_at_most_eight() {
+    let slots = [1, 2, 4, 15, 16, 27, 128].map(passwords::slots);
+
+    assert_eq!(slots, [1, 1, 2, 7, 8, 8, 8]);
+}
+
+#[actix_web::test]
+async fn the_form_says_beside_the_field_what_is_wrong() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let browser = app.browser();
+
+    let address = browser.post("/register", &[("email", "ada@@x"), ("password", "password")]).await;
+    let password = browser.post("/register", &[("email", "eve@example.org"), ("password", "short")]).await;
+
+    assert_eq!((address.status.as_u16(), password.status.as_u16()), (422, 422));
+    assert!(address.element("email-error").contains("Enter an email address"), "{address:#?}");
+    assert!(password.element("password-error").contains("at least 8"), "{password:#?}");
+    assert!(
+        password.try_element("email-error").is_none() && password.body.contains(r#"value="eve@example.org""#)
+    );
+    for page in [&address, &password] {
+        assert_eq!(page.body.matches(" autofocus").count(), 1, "{page:#?}");
+    }
+    assert!(password.body.contains(r#"aria-invalid="true" aria-describedby="password-error password-rule""#));
+    assert!(!password.body.contains("short"), "the password is not shown again");
+    assert_eq!(browser.log_in("eve@example.org", "short").await.status, 422);
+}

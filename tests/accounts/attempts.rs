@@ -1,0 +1,173 @@
+//! How often somebody may try a password, and that nobody can lock the owner out.
+
+use app::accounts::attempts::{Attempts, Trier};
+
+use crate::{
+    ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, goes_to, spawn,
+    support::{Page, TestApp},
+};
+
+const GUARDED: &str = "update accounts set failures = 50";
+
+/// Tries wrong passwords until one is refused, and returns how many were tried.
+async fn tries(app: &TestApp, client: impl Fn(u32) -> String, email: impl Fn(u32) -> String) -> (u32, Page) {
+    for n in 0..200 {
+        let page = app.browser().log_in_from(&client(n), &email(n), "a guess").await;
+        if page.status != 422 {
+            return (n, page);
+        }
+    }
+    panic!("no limit")
+}
+
+#[actix_web::test]
+async fn a_client_has_ten_attempts_on_an_account_and_then_waits_and_hears_how_long() {
+    let (app, ..) = ada().await;
+
+    let (tried, page) = tries(&app, |_| "192.0.2.1".into(), |_| ADA.into()).await;
+    let right = app.browser().log_in(ADA, PASSWORD).await;
+
+    assert_eq!((tried, page.status.as_u16(), right.status.as_u16()), (10, 429, 429));
+    let wait: u64 = page.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{page:#?}");
+    assert!(page.element("error").contains("Try again in"), "{page:#?}");
+    assert!(page.body.contains(r#"value="ada@example.org""#), "{page:#?}");
+}
+
+#[test]
+fn the_limits_of_a_client_grow_with_its_network() {
+    let attempts = Attempts::default();
+    let allowed = |client: &dyn Fn(u32) -> String| {
+        let check = |n: &u32| {
+            let client = client(*n).parse().expect("an address");
+            attempts.check_client(Trier::Client(client)).is_ok()
+        };
+        (0..200).take_while(check).count()
+    };
+
+    for (expected, found) in [
+        (30, allowed(&|_| "192.0.2.1".into())),
+        (30, allowed(&|n| format!("2001:db8:1::{n:x}"))),
+        (60, allowed(&|n| format!("2001:db8:2:{n:x}::1"))),
+        (120, allowed(&|n| format!("2001:db8:3:{n:x}00::1"))),
+    ] {
+        // On a busy machine, a client may regain some attempts meanwhile.
+        assert!((expected..expected + 10).contains(&found), "{found} instead of {expected}");
+    }
+}
+
+#[actix_web::test]
+async fn a_network_that_attacks_an_account_does_not_keep_its_owner_out() {
+    let (app, _, browser) = ada().await;
+    app.database.execute(GUARDED).await;
+
+    let (tried, _) = tries(&app, |n| format!("2001:db8:0:{n:x}::1"), |_| ADA.into()).await;
+    let elsewhere = app.browser().log_in_from("198.51.100.7", ADA, PASSWORD).await;
+    app.database.execute(GUARDED).await;
+    let fields = [("current", PASSWORD), ("new", NEW_PASSWORD)];
+    let request = browser.request(reqwest::Method::POST, "/account/password").form(&fields);
+    let change =
+        Page::of(request.header("sec-fetch-site", "same-origin").header("x-forwarded-for", "2001:db8::1"))
+            .await;
+
+    assert_eq!(tried, 3, "the whole /48 has three attempts");
+    assert_eq!(goes_to(&elsewhere), (303, "/account"), "{elsewhere:#?}");
+    assert_eq!(goes_to(&change), (303, "/account?done=password"), "{change:#?}");
+}
+
+#[actix_web::test]
+async fn a_browser_that_the_account_knows_gets_in_whatever_others_do() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let known = app.browser();
+    known.log_in_from("192.0.2.1", ADA, PASSWORD).await;
+    known.post("/logout", &[]).await;
+    app.database.execute(GUARDED).await;
+
+    // A botnet uses up what all unknown clients have together, and one of them has the owner's address.
+    let (tried, refused) = tries(&app, |n| format!("192.0.2.{}", n / 3 + 1), |_| ADA.into()).await;
+    let unknown = app.browser().log_in_from("198.51.100.7", ADA, PASSWORD).await;
+    let page = known.log_in_from("192.0.2.1", ADA, PASSWORD).await;
+
+    assert_eq!((tried, refused.status.as_u16(), unknown.status.as_u16()), (30, 429, 429));
+    assert!(unknown.header("retry-after").parse::<u64>().expect("seconds") > 60, "{unknown:#?}");
+    assert_eq!(goes_to(&page), (303, "/account"), "{page:#?}");
+    assert_eq!(app.database.number("select failures::bigint from accounts").await, 0);
+}
+
+#[actix_web::test]
+async fn a_browser_that_knows_one_account_is_a_stranger_to_another() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    account(&app, "eve@example.org").await;
+    let eve = app.browser();
+    eve.log_in("eve@example.org", PASSWORD).await;
+    app.database.execute(GUARDED).await;
+
+    for _ in 0..3 {
+        assert_eq!(eve.log_in(ADA, "a guess").await.status, 422);
+    }
+
+    assert_eq!(eve.log_in(ADA, "a guess").await.status, 429);
+}
+
+#[actix_web::test]
+async fn logging_in_again_gives_a_known_browser_no_new_attempts() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let known = app.browser();
+    known.log_in(ADA, PASSWORD).await;
+
+    let mut statuses = Vec::new();
+    for _ in 0..11 {
+        statuses.push(known.log_in(ADA, PASSWORD).await.status.as_u16());
+    }
+
+    assert_eq!(statuses, [[303; 10].as_slice(), &[429]].concat());
+}
+
+#[actix_web::test]
+async fn the_count_of_wrong_passwords_is_in_the_database_and_ends_with_a_right_one() {
+    let (app, ..) = ada().await;
+    let failures = "select failures::bigint from accounts";
+
+    app.browser().log_in(ADA, "a guess").await;
+    app.browser().log_in(ADA, "another guess").await;
+    let counted = app.database.number(failures).await;
+    app.browser().log_in(ADA, PASSWORD).await;
+
+    assert_eq!((counted, app.database.number(failures).await), (2, 0));
+}
+
+#[actix_web::test]
+async fn guesses_at_the_password_of_an_open_session_are_limited() {
+    let (_app, _, browser) = ada().await;
+    let guess = async || browser.post("/confirm", &[("password", "a guess")]).await.status.as_u16();
+
+    let mut statuses = Vec::new();
+    for _ in 0..11 {
+        statuses.push(guess().await);
+    }
+
+    assert_eq!(statuses, [[422; 10].as_slice(), &[429]].concat());
+}
+
+#[actix_web::test]
+async fn registrations_are_limited_too() {
+    let app = spawn().await;
+    let register = async |n| {
+        let email = format!("someone{n}@example.org");
+        app.browser().post("/register", &[("email", &*email), ("password", PASSWORD)]).await
+    };
+
+    let mut last = register(0).await;
+    for n in 1..40 {
+        if last.status == 429 {
+            break;
+        }
+        last = register(n).await;
+    }
+
+    assert_eq!(last.status, 429, "{last:#?}");
+    assert!(!last.header("retry-after").is_empty(), "{last:#?}");
+}

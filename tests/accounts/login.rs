@@ -1,0 +1,173 @@
+//! `/register` and `/login`, and who is a member afterwards.
+
+use crate::{
+    ADA, Accounts, PASSWORD, account, ada, goes_to, spawn,
+    support::{Browser, Page},
+};
+
+const OWNED: &str = "select count(*) from sessions where owner is not null";
+
+async fn register(browser: &Browser, email: &str, password: &str) -> Page {
+    browser.post("/register", &[("email", email), ("password", password)]).await
+}
+
+#[actix_web::test]
+async fn registering_logs_in() {
+    let app = spawn().await;
+    let browser = app.browser();
+
+    let page = register(&browser, " Ada@Example.org ", PASSWORD).await;
+
+    assert_eq!(goes_to(&page), (303, "/account"), "{page:#?}");
+    assert_eq!(browser.get("/account").await.element("email"), ADA);
+    assert_eq!(goes_to(&app.browser().log_in(ADA, PASSWORD).await), (303, "/account"));
+}
+
+#[actix_web::test]
+async fn an_address_has_one_account_however_it_is_written() {
+    let (app, ..) = ada().await;
+
+    let page = register(&app.browser(), "ADA@example.org", PASSWORD).await;
+
+    assert_eq!(page.status, 422, "{page:#?}");
+    assert_eq!(page.element("email-error"), "This address has an account already.");
+    assert_eq!(app.database.number("select count(*) from accounts").await, 1);
+}
+
+#[actix_web::test]
+async fn an_unknown_address_and_a_wrong_password_get_the_same_page() {
+    let (app, ..) = ada().await;
+
+    let unknown = app.browser().log_in("eve@example.org", "a guess").await;
+    let wrong = app.browser().log_in(ADA, "a guess").await;
+
+    assert_eq!((unknown.status.as_u16(), wrong.status.as_u16()), (422, 422));
+    assert_eq!(unknown.body.replace("eve@example.org", ADA), wrong.body);
+    assert!(wrong.element("error").contains("or the password is wrong"), "{wrong:#?}");
+    for part in [r#"value="ada@example.org""#, r#"aria-describedby="error""#, "autofocus"] {
+        assert!(wrong.body.contains(part), "{part}: {wrong:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_login_gives_the_session_a_new_key_and_drops_its_contents() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let browser = app.browser();
+    let planted = browser.get("/").await.cookie("id").expect("a cookie");
+
+    browser.log_in(ADA, PASSWORD).await;
+
+    assert!(browser.is_member().await);
+    assert_eq!(app.get_with("/account", &planted).await.status, 303);
+    let kept = "select count(*) from sessions where state->>'visitor_id' is not null";
+    assert_eq!((app.database.number(OWNED).await, app.database.number(kept).await), (1, 0));
+}
+
+#[actix_web::test]
+async fn a_blocked_account_cannot_log_in() {
+    let (app, ..) = ada().await;
+    app.database.execute("update accounts set disabled_at = now()").await;
+
+    let page = app.browser().log_in(ADA, PASSWORD).await;
+
+    assert_eq!((page.status.as_u16(), page.element("error")), (422, "This account is blocked."));
+    assert!(!app.browser().log_in(ADA, "a guess").await.element("error").contains("blocked"));
+}
+
+#[actix_web::test]
+async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_else() {
+    let (_app, _, browser) = ada().await;
+    let next = async |next: &str| {
+        let url = reqwest::Url::parse_with_params("http://x/login", [("next", next)]).expect("a URL");
+        browser.get(&format!("/login?{}", url.query().expect("a query"))).await
+    };
+
+    for page in ["/", "/visits", "/account", "/visits?a=b%2Fc#d", "/?x=/logout"] {
+        assert_eq!(goes_to(&next(page).await), (303, page));
+    }
+    let elsewhere = [
+        "",
+        "https://evil.example/",
+        "//evil.example",
+        "///evil.example",
+        r"/\evil.example",
+        r"\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+        "account",
+        "/é",
+        "/a\r\nset-cookie: id=planted",
+        "/logout",
+        "/logout?x",
+        "/logout/",
+        "/%6Cogout",
+        "/visits/../logout",
+        "/nothing",
+        "/health/live",
+        "/static/app.css",
+        "/login",
+    ];
+    for elsewhere in elsewhere {
+        assert_eq!(goes_to(&next(elsewhere).await), (303, "/account"), "{elsewhere:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_visitor_who_is_not_logged_in_comes_back_after_the_login() {
+    let app = spawn().await;
+    account(&app, ADA).await;
+    let browser = app.browser();
+
+    let refused = browser.get("/account?done=x&q=a%2Fb").await;
+    let form = browser.get(refused.header("location")).await;
+
+    assert_eq!(goes_to(&refused), (303, "/login?next=/account%3Fdone%3Dx%26q%3Da%252Fb"));
+    assert!(form.body.contains(r#"name="next" value="/account?done=x&#38;q=a%2Fb""#), "{form:#?}");
+    let fields = [("email", ADA), ("password", PASSWORD), ("next", "/account?done=x&q=a%2Fb")];
+    assert_eq!(goes_to(&browser.post("/login", &fields).await), (303, "/account?done=x&q=a%2Fb"));
+}
+
+#[actix_web::test]
+async fn an_account_has_at_most_100_live_sessions_and_the_oldest_ends() {
+    let (app, _, first) = ada().await;
+    app.database.execute("update sessions set created_at = now() - interval '1 minute'").await;
+    app.database
+        .execute(
+            "insert into sessions (id, state, owner, expires_at, idle_seconds, ends_at)
+            select sha256(n::text::bytea), '{}', owner, expires_at, idle_seconds, ends_at
+            from sessions, generate_series(1, 99) as n",
+        )
+        .await;
+
+    app.browser().log_in(ADA, PASSWORD).await;
+
+    assert_eq!(app.database.number(OWNED).await, 100);
+    assert!(!first.is_member().await);
+}
+
+#[actix_web::test]
+async fn a_hash_with_older_parameters_is_replaced_after_a_login() {
+    let (app, ..) = ada().await;
+    sqlx::query("update accounts set password_hash = $1")
+        .bind(weak_hash())
+        .execute(&app.database.pool)
+        .await
+        .expect("set");
+
+    let page = app.browser().log_in(ADA, PASSWORD).await;
+
+    assert_eq!(page.status, 303, "{page:#?}");
+    let renewed = "select count(*) from accounts where password_hash like '$argon2id$v=19$m=19456,t=2,p=1$%' and epoch = 0";
+    assert_eq!(app.database.number(renewed).await, 1);
+    assert_eq!(app.browser().log_in(ADA, PASSWORD).await.status, 303);
+}
+
+fn weak_hash() -> String {
+    use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+    let params = Params::new(8, 1, 1, None).expect("parameters");
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
+}

@@ -1,0 +1,91 @@
+//! The program's commands, except those of a part that can be taken out.
+
+#[path = "support/process.rs"]
+#[allow(dead_code)]
+mod process;
+mod support;
+
+use std::process::{Command, Output};
+
+use support::TestApp;
+
+const OWNER: &str = "00000000-0000-0000-0000-000000000007";
+
+/// Runs the program with these arguments and variables, and returns whether it succeeded, what it printed, and its log.
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String, String) {
+    let mut program = Command::new(process::program());
+    program.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(std::env::temp_dir());
+    let Output { status, stdout, stderr } = program.output().expect("the program");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.success(), text(stdout), text(stderr))
+}
+
+/// Runs the program on the app's database.
+fn run_on(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
+    let secret = "a secret of the tests and of nothing else";
+    run(arguments, &[("DATABASE_URL", &app.database.url), ("SESSION_SECRET", secret)])
+}
+
+#[actix_web::test]
+async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
+    let app = TestApp::spawn().await;
+    let (_, anonymous) = app.new_session().await;
+    let owned = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
+    let sessions = "select count(*) from sessions";
+
+    let (_, all, _) = run_on(&app, &["sessions", "list"]);
+    let (_, of_owner, _) = run_on(&app, &["sessions", "list", "--owner", OWNER]);
+    let line = all.lines().find(|line| line.contains("anonymous")).expect("a line");
+    let (_, _, log) = run_on(&app, &["sessions", "end", &line[..12]]);
+    let after_id = app.get_with("/probe", &anonymous).await;
+    let (by_owner, ..) = run_on(&app, &["sessions", "end", "--owner", OWNER]);
+    let left = app.database.number(sessions).await;
+    app.new_session().await;
+    let (together, ..) = run_on(&app, &["sessions", "end", "--all"]);
+
+    assert_eq!((all.lines().count(), of_owner.lines().count()), (2, 1), "{all}");
+    assert!(log.contains("sessions=1") && after_id.visitor().is_empty(), "{log}");
+    assert!(by_owner && together && left == 0 && app.get_with("/logout", &owned).await.body.is_empty());
+    assert_eq!(app.database.number(sessions).await, 0);
+}
+
+#[actix_web::test]
+async fn ending_sessions_needs_to_know_which() {
+    let app = TestApp::spawn().await;
+    app.new_session().await;
+
+    for arguments in
+        [&["end"][..], &["end", "abc"], &["end", "--all", "--owner", OWNER], &["end", "%%%%%%%%%%%%"]]
+    {
+        assert!(!run_on(&app, &[&["sessions"], arguments].concat()).0, "{arguments:?}");
+    }
+    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
+}
+
+#[actix_web::test]
+async fn expired_rows_can_be_swept_at_any_time() {
+    let app = TestApp::spawn().await;
+    app.new_session().await;
+    app.database.execute("update sessions set expires_at = now() - interval '2 hours'").await;
+
+    let (is_swept, _, log) = run_on(&app, &["sweep"]);
+
+    assert!(is_swept && log.contains("sessions=1"), "{log}");
+    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+}
+
+#[test]
+fn a_health_check_needs_no_setting_but_the_address() {
+    let (is_ready, _, log) = run(&["healthcheck"], &[("BIND_ADDRESS", "127.0.0.1:9")]);
+    let (_, _, invalid) = run(&["healthcheck"], &[("BIND_ADDRESS", "here")]);
+
+    assert!(!is_ready && log.contains("not ready"), "{log}");
+    assert!(invalid.contains("BIND_ADDRESS: must be an address"), "{invalid}");
+}
+
+#[test]
+fn an_unknown_command_starts_nothing() {
+    let (is_known, _, log) = run(&["serv"], &[]);
+
+    assert!(!is_known && log.contains("Usage"), "{log}");
+}
