@@ -15,8 +15,8 @@ use sqlx::PgPool;
 use crate::{
     Config, accounts,
     http::{
-        client::client, deadline::deadline, error_pages::error_pages, request_limits::request_limits,
-        request_log::request_log, route::get, same_origin::same_origin, security_headers::security_headers,
+        client::client, deadline::deadline, error_pages::error_pages, get, request_limits::request_limits,
+        request_log::request_log, same_origin::same_origin, security_headers::security_headers,
         session_cookie::session_cookie,
     },
     limits::{MAX_BODY_BYTES, PAGE_DEADLINE},
@@ -41,7 +41,7 @@ pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
         .service(get("/health/live", pages::health::live))
         .service(get("/health/ready", pages::health::ready))
         .configure(assets::routes);
-    accounts::routes(&mut |page| _ = config.service(pages.slow_page(page, accounts::DEADLINE)));
+    accounts::routes(config, |route| pages.slow_page(route, accounts::passwords::DEADLINE));
     if pages.dependencies.config.experiments {
         config.service(pages.page(get("/experiments", pages::experiments::get))).service(
             pages.page(web::resource("/experiments/{name}").route(web::post().to(pages::experiments::post))),
@@ -51,7 +51,7 @@ pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
 
 /// Creates the app for one worker with the given routes, such as [`routes`].
 ///
-/// Each worker has its own session store and visit counter, so that a result never has to wake another thread.
+/// Each worker has its own batchers, such as the session store's, so that a result never has to wake another thread.
 pub fn build(
     dependencies: &Dependencies,
     routes: &dyn Fn(&mut ServiceConfig, &Pages),

@@ -1,14 +1,7 @@
 //! The configuration, read from environment variables when the app starts.
 
 use std::{
-    fmt,
-    net::SocketAddr,
-    num::{NonZero, NonZeroU32},
-    ops::RangeInclusive,
-    path::Path,
-    str::FromStr,
-    thread,
-    time::Duration,
+    fmt, net::SocketAddr, num::NonZero, ops::RangeInclusive, path::Path, str::FromStr, thread, time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -48,9 +41,9 @@ pub struct Config {
     /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id`, and browsers send it over HTTPS only. With `false`, it is `id`
     /// and also works over plain HTTP. Use `false` for localhost only.
     pub cookie_secure: bool,
-    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start per
-    /// minute. `0` sets no limit. Visitors with a session are never refused.
-    pub new_sessions_per_minute: Option<NonZeroU32>,
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start per minute.
+    /// `0` sets no limit. Visitors with a session are never refused.
+    pub new_sessions_per_minute: Option<NonZero<u32>>,
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
     /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
     pub trusted_proxies: TrustedProxies,
@@ -120,7 +113,7 @@ impl Config {
             remember_idle_timeout: read.parse("REMEMBER_IDLE_TIMEOUT", "30d", duration),
             remember_max_age: read.parse("REMEMBER_MAX_AGE", "180d", duration),
             cookie_secure: read.parse("COOKIE_SECURE", "true", boolean),
-            new_sessions_per_minute: NonZeroU32::new(read.parse(
+            new_sessions_per_minute: NonZero::new(read.parse(
                 "NEW_SESSIONS_PER_MINUTE",
                 "6000",
                 number(0..=1_000_000),

@@ -1,6 +1,6 @@
-//! A demo and starter template for sessions in Rust: an Actix app that keeps its sessions in PostgreSQL.
+//! An Actix app that keeps its sessions in PostgreSQL.
 //!
-//! To read the code, follow a visit:
+//! To read the code, follow a request:
 //!
 //! 1. [`server`] starts the app, and [`mod@app`] has the route table and the layers ([`http`]).
 //! 2. [`session`]: what a session contains. [`actix_session_postgres`] stores it.
@@ -36,4 +36,4 @@ pub mod visitors;
 pub use app::{Dependencies, Pages, build, routes};
 pub use config::Config;
 pub use error::Error;
-pub use http::route::get;
+pub use http::get;

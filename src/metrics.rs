@@ -26,7 +26,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 const NUMBERS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 4096.0];
 
 /// Counters that start at 0, so that Prometheus sees the first event as an increase.
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: &[(&str, &str)] = &[
     ("sessions_started_total", "Sessions that were started"),
     ("sessions_ended_total", "Sessions that were ended before they expired, except by another login"),
     ("sessions_refused_total", "Sessions that were not started because the client had started too many"),
@@ -49,7 +49,7 @@ pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
         .with_http_listener(address)
         .install()?;
-    for (name, description) in COUNTERS {
+    for &(name, description) in COUNTERS {
         describe_counter!(name, description);
         counter!(name).increment(0);
     }

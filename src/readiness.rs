@@ -69,18 +69,18 @@ async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
             current_setting('transaction_read_only') = 'off' as "is_writable!",
             has_table_privilege('sessions', 'insert')
                 and has_table_privilege('sessions', 'update')
-                and has_table_privilege('sessions', 'delete')
                 and has_table_privilege('visitors', 'insert')
-                and has_table_privilege('visitors', 'update') as "may_write!",
-            exists (select id from sessions) as "has_sessions!",
-            exists (select id from visitors) as "has_visitors!"
+                and has_table_privilege('visitors', 'update')
+                and has_table_privilege('sessions', 'delete') as "may_write!",
+            exists (select id from visitors) as "has_visitors!",
+            exists (select id from sessions) as "has_sessions!"
         "#
     );
     let check = check.fetch_one(&mut *acquire(pool).await?).await?;
     let problem = if !check.is_writable {
         "the server is read-only; is it a standby?"
     } else if !check.may_write {
-        "the role may not write to the tables sessions and visitors"
+        "the role may not write to the tables"
     } else if !check.is_limited {
         "statement_timeout must be 2s or less; set it for the role"
     } else {

@@ -16,7 +16,7 @@ pub type Session = Typed<SessionData>;
 
 /// The contents of a session. To store something else, add a field.
 ///
-/// Each field is stored in the `state` column, such as `{"visitor_id":"0199…"}`. Fields that are `None` are left out.
+/// Each field is stored in the `state` column, such as `{"theme":"dark"}`. Fields that are `None` are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionData {

@@ -29,7 +29,7 @@ fn run_on(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
 #[actix_web::test]
 async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let app = TestApp::spawn().await;
-    let (_, anonymous) = app.new_session().await;
+    let (_, anonymous) = app.start().await;
     let owned = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
     let sessions = "select count(*) from sessions";
 
@@ -40,7 +40,7 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let after_id = app.get_with("/probe", &anonymous).await;
     let (by_owner, ..) = run_on(&app, &["sessions", "end", "--owner", OWNER]);
     let left = app.database.number(sessions).await;
-    app.new_session().await;
+    app.start().await;
     let (together, ..) = run_on(&app, &["sessions", "end", "--all"]);
 
     assert_eq!((all.lines().count(), of_owner.lines().count()), (2, 1), "{all}");
@@ -52,7 +52,7 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
 #[actix_web::test]
 async fn ending_sessions_needs_to_know_which() {
     let app = TestApp::spawn().await;
-    app.new_session().await;
+    app.start().await;
 
     for arguments in
         [&["end"][..], &["end", "abc"], &["end", "--all", "--owner", OWNER], &["end", "%%%%%%%%%%%%"]]
@@ -65,7 +65,7 @@ async fn ending_sessions_needs_to_know_which() {
 #[actix_web::test]
 async fn expired_rows_can_be_swept_at_any_time() {
     let app = TestApp::spawn().await;
-    app.new_session().await;
+    app.start().await;
     app.database.execute("update sessions set expires_at = now() - interval '2 hours'").await;
 
     let (is_swept, _, log) = run_on(&app, &["sweep"]);

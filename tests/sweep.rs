@@ -5,11 +5,17 @@ mod support;
 use std::time::Duration;
 
 use actix_web::rt;
-use app::sweep::{Swept, run, sweep};
+use app::sweep::{run, sweep};
 use futures_util::future::join_all;
+use sqlx::PgPool;
 use support::{TestApp, TestDatabase, eventually, log};
 
 const EIGHT_HOURS: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// Sweeps, and returns the number of deleted sessions.
+async fn swept(pool: &PgPool) -> u64 {
+    sweep(pool, EIGHT_HOURS).await.expect("no error").sessions
+}
 
 #[actix_web::test]
 async fn four_sweeps_at_once_delete_10_000_expired_sessions_and_no_live_one() {
@@ -25,9 +31,7 @@ async fn four_sweeps_at_once_delete_10_000_expired_sessions_and_no_live_one() {
         "select hashtext(string_agg(sessions::text, ',' order by id)) from sessions where expires_at > now()";
     let live_before: i32 = sqlx::query_scalar(live).fetch_one(&database.pool).await.expect("rows");
 
-    let sweepers = (0..4).map(|_| sweep(&database.pool, EIGHT_HOURS));
-    let swept: u64 =
-        join_all(sweepers).await.into_iter().map(|swept| swept.expect("no deadlock").sessions).sum();
+    let swept: u64 = join_all((0..4).map(|_| swept(&database.pool))).await.into_iter().sum();
 
     assert_eq!(swept, 10_000);
     assert_eq!(database.number("select count(*) from sessions").await, 1_000);
@@ -38,39 +42,21 @@ async fn four_sweeps_at_once_delete_10_000_expired_sessions_and_no_live_one() {
 #[actix_web::test]
 async fn a_session_that_expired_within_this_hour_is_invalid_and_is_swept_in_the_next() {
     let app = TestApp::spawn().await;
-    let (browser, other) = (app.browser(), app.browser());
-    let user = browser.get("/").await.visitor().to_owned();
-    other.get("/").await;
+    let ((user, cookie), (other, others)) = (app.start().await, app.start().await);
     let expire = async |at: &str| {
-        let expire = format!("update sessions set expires_at = {at} where state->>'visitor_id' = $1");
+        let expire = format!("update sessions set expires_at = {at} where state->>'probe' = $1");
         let expire = sqlx::query(sqlx::AssertSqlSafe(expire)).bind(&user);
         expire.execute(&app.database.pool).await.expect("expired");
     };
 
     expire("greatest(date_trunc('hour', now()), now() - interval '1 second')").await;
-    let early = sweep(&app.database.pool, EIGHT_HOURS).await.expect("swept");
-    assert_ne!(browser.get("/").await.visitor(), user);
+    let early = swept(&app.database.pool).await;
+    assert_eq!(app.get_with("/probe", &cookie).await.visitor(), "");
     expire("date_trunc('hour', now()) - interval '1 second'").await;
-    let late = sweep(&app.database.pool, EIGHT_HOURS).await.expect("swept");
+    let late = swept(&app.database.pool).await;
 
-    assert_eq!((early.sessions, late.sessions), (0, 1));
-    assert_eq!(other.get("/").await.visits(), 2);
-}
-
-#[actix_web::test]
-async fn a_visitor_is_deleted_once_no_session_can_refer_to_it() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
-    browser.get("/").await;
-    let database = &app.database;
-
-    database.execute("update visitors set created_at = now() - interval '8 hours 59 minutes'").await;
-    let early = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
-    database.execute("update visitors set created_at = now() - interval '9 hours 1 minute'").await;
-    let late = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
-
-    assert_eq!((early, late), (Swept::default(), Swept { sessions: 0, visitors: 1 }));
+    assert_eq!((early, late), (0, 1));
+    assert_eq!(app.get_with("/probe", &others).await.visitor(), other);
 }
 
 #[actix_web::test]
@@ -86,9 +72,7 @@ async fn a_row_that_another_transaction_holds_does_not_stop_the_sweep() {
     let lock = "select 1 from sessions where id = sha256('1') for update";
     sqlx::query(lock).execute(&mut *holder).await.expect("a lock");
 
-    let swept = sweep(&database.pool, EIGHT_HOURS).await.expect("swept");
-
-    assert_eq!(swept.sessions, 9);
+    assert_eq!(swept(&database.pool).await, 9);
     holder.rollback().await.expect("released");
 }
 
@@ -105,7 +89,7 @@ async fn an_unreadable_state_does_not_stop_the_sweep() {
         .expect("a row");
     }
 
-    assert_eq!(sweep(&database.pool, EIGHT_HOURS).await.expect("swept").sessions, 3);
+    assert_eq!(swept(&database.pool).await, 3);
 }
 
 #[actix_web::test]

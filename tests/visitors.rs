@@ -5,10 +5,14 @@ mod support;
 use std::{collections::HashMap, sync::Arc};
 
 use actix_web::ResponseError;
-use app::{Error, visitors::VisitCounter};
+use app::{
+    Error,
+    sweep::{Swept, sweep},
+    visitors::VisitCounter,
+};
 use futures_util::future::join_all;
 use sqlx::{Postgres, Transaction};
-use support::{TestDatabase, eventually};
+use support::{TestApp, TestDatabase, eventually};
 use uuid::Uuid;
 
 fn new_visitors<const N: usize>() -> [Uuid; N] {
@@ -129,4 +133,20 @@ fn a_visit_that_cannot_be_counted_is_a_503_with_retry_after() {
         assert_eq!(response.status(), 503, "{error:?}");
         assert!(response.headers().contains_key("retry-after"), "{error:?}: {response:?}");
     }
+}
+
+#[actix_web::test]
+async fn a_visitor_is_deleted_once_no_session_can_refer_to_it() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+    browser.get("/").await;
+    let database = &app.database;
+
+    database.execute("update visitors set created_at = now() - interval '8 hours 59 minutes'").await;
+    let early = sweep(&database.pool, app.config.session_max_age).await.expect("swept");
+    database.execute("update visitors set created_at = now() - interval '9 hours 1 minute'").await;
+    let late = sweep(&database.pool, app.config.session_max_age).await.expect("swept");
+
+    assert_eq!((early, late), (Swept::default(), Swept { sessions: 0, visitors: 1 }));
 }

@@ -17,6 +17,7 @@ cargo dev screenshots           take the README's screenshots
 cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them
 cargo dev rename NAME [TEXT]    give the app a name, and perhaps a description, of its own
 cargo dev without accounts      take the accounts out of the app
+cargo dev without demo          take the pages about visits and all that explains them out of the app
 cargo dev help                  show this
 ";
 
@@ -46,7 +47,8 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["lab", ref arguments @ ..] => cli::lab::run(arguments)?,
         ["rename", name] => cli::rename::rename(name, None)?,
         ["rename", name, description] => cli::rename::rename(name, Some(description))?,
-        ["without", "accounts"] => cli::without::accounts()?,
+        ["without", "accounts"] => cli::without::take_out(&cli::without::ACCOUNTS)?,
+        ["without", "demo"] => cli::without_demo::take_out()?,
         ["help" | "--help" | "-h"] => print!("{USAGE}"),
         _ => {
             eprint!("unknown command: cargo dev {}\n\n{USAGE}", words.join(" "));

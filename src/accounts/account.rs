@@ -127,10 +127,10 @@ pub async fn end_sessions(
     if let Some(name) = session {
         // Looks only among the member's own sessions, so a made-up name can't end somebody else's.
         let sessions = store.sessions_of(&account.id).await?;
-        if let Some(found) = sessions.iter().find(|session| session.id.start() == name) {
-            if store.end(found.id).await? {
-                audit::log(&request, Some(account.id), &format!("ended the session {name}"));
-            }
+        if let Some(found) = sessions.iter().find(|session| session.id.start() == name)
+            && store.end(found.id).await?
+        {
+            audit::log(&request, Some(account.id), &format!("ended the session {name}"));
         }
     } else {
         let raised = table::raise_epoch(&pool, account.id, Some(account.epoch)).await?;
@@ -232,5 +232,5 @@ pub async fn delete(
 }
 
 fn this_session(request: &HttpRequest) -> Option<SessionId> {
-    PresentedCookie::of(request).and_then(|cookie| cookie.session_id)
+    PresentedCookie::of(request).and_then(|cookie| cookie.session_id())
 }

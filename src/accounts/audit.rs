@@ -22,7 +22,7 @@ use crate::{
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
     // If this also ends the session, don't log a logout as well.
     request.extensions_mut().remove::<Sender>();
-    write(request, account, PresentedCookie::of(request).and_then(|cookie| cookie.session_id), what);
+    write(request, account, PresentedCookie::of(request).and_then(|cookie| cookie.session_id()), what);
 }
 
 /// Logs `what` with the new session of this request, once it is saved.

@@ -18,22 +18,23 @@ use actix_session::SessionExt;
 use actix_session_postgres::PgSessionStore;
 use actix_web::{
     HttpRequest, HttpResponse, Resource,
+    dev::HttpServiceFactory,
     http::{StatusCode, header},
-    web::{self, Data},
+    web::{self, Data, ServiceConfig},
 };
 use askama::Template;
 use sqlx::PgPool;
 
 use self::{attempts::Attempts, passwords::Passwords};
 use crate::{
-    Error, get,
+    Error,
+    http::get,
     view::{self, Layout},
 };
 
 pub use member::{Member, RecentMember, log_in};
-pub use passwords::DEADLINE;
 
-/// What the pages in this folder share, across all workers.
+/// What the pages of this folder share, in all workers.
 #[derive(Default)]
 pub struct Accounts {
     attempts: Attempts,
@@ -42,22 +43,23 @@ pub struct Accounts {
 
 type Tools = (Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
 
-/// Adds the routes, each of which is a page.
-pub fn routes(add: &mut dyn FnMut(Resource)) {
+/// Adds the routes. `page` makes a route a page with [`passwords::DEADLINE`].
+pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page: impl Fn(Resource) -> P) {
     let post = web::post;
-    add(get("/register", register::get).route(post().to(register::post)));
-    add(get("/login", login::get).route(post().to(login::post)));
-    add(get("/confirm", confirm::get).route(post().to(confirm::post)));
-    add(get("/account", account::get));
-    add(get("/account/data", account::data));
-    add(web::resource("/account/sessions").route(post().to(account::end_sessions)));
-    add(web::resource("/account/password").route(post().to(account::change_password)));
-    add(web::resource("/account/delete").route(post().to(account::delete)));
+    config
+        .service(page(get("/register", register::get).route(post().to(register::post))))
+        .service(page(get("/login", login::get).route(post().to(login::post))))
+        .service(page(get("/confirm", confirm::get).route(post().to(confirm::post))))
+        .service(page(get("/account", account::get)))
+        .service(page(get("/account/data", account::data)))
+        .service(page(web::resource("/account/sessions").route(post().to(account::end_sessions))))
+        .service(page(web::resource("/account/password").route(post().to(account::change_password))))
+        .service(page(web::resource("/account/delete").route(post().to(account::delete))));
 }
 
 /// Why a form is shown again.
 struct Refusal {
-    /// The field that the message belongs to.
+    /// The field beside which the message stands.
     field: &'static str,
     message: String,
     /// Seconds to wait, if there were too many attempts.
@@ -85,7 +87,7 @@ fn error<'a>(refusal: &'a Option<Refusal>, field: &str) -> Option<&'a str> {
     refusal.as_ref().filter(|refusal| refusal.field == field).map(|refusal| &*refusal.message)
 }
 
-/// Shows a form. After a refusal, the status is 422, or 429 with the seconds to wait.
+/// Shows a form, the first time or again: then the status is 422, or 429 with the seconds to wait.
 fn form(
     request: &HttpRequest,
     form: &impl Template,

@@ -18,7 +18,7 @@ use crate::{
 /// Minimum and maximum length of a password, in characters. There are no rules about the characters.
 pub const LENGTH: (usize, usize) = (8, 1_000);
 
-/// Time limit for pages that hash a password, which includes [`PATIENCE`].
+/// Time limit for pages that hash a password, which includes the wait for other hashes.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Maximum time that a request waits for others' hashes. Then it fails with 503, and the visitor can try again.

@@ -5,7 +5,17 @@ pub mod deadline;
 pub mod error_pages;
 pub mod request_limits;
 pub mod request_log;
-pub mod route;
 pub mod same_origin;
 pub mod security_headers;
 pub mod session_cookie;
+
+use actix_web::{FromRequest, Handler, Resource, Responder, web};
+
+/// Returns a route for GET and HEAD.
+pub fn get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
+}

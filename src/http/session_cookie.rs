@@ -26,8 +26,8 @@ use crate::session::SessionCookie;
 pub struct PresentedCookie {
     /// The value as the browser sent it, encrypted.
     pub value: String,
-    /// The id of the cookie's row, which may have been deleted. `None` if the store can't have created such a key.
-    pub session_id: Option<SessionId>,
+    /// The session's key.
+    key: String,
     /// How long it took to decrypt the value.
     pub decrypted_in: Duration,
     /// When the search for the session began.
@@ -38,6 +38,12 @@ impl PresentedCookie {
     /// Returns the cookie of this request.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get().cloned()
+    }
+
+    /// Returns the id of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
+    /// It is computed only if it is needed, because a hash costs as much as decrypting the cookie.
+    pub fn session_id(&self) -> Option<SessionId> {
+        SessionId::of(&self.key)
     }
 }
 
@@ -52,7 +58,7 @@ pub async fn session_cookie(
     if let Some((value, key)) = cookie.choose(request.headers_mut()) {
         request.extensions_mut().insert(PresentedCookie {
             value,
-            session_id: SessionId::of(&key),
+            key,
             decrypted_in: begin.elapsed(),
             since: Instant::now(),
         });

@@ -89,7 +89,7 @@ pub async fn post(
             Outcome::Replayed { is_valid: session.is_some() }
         }
         "expire" => {
-            let id = presented.session_id.map(|id| id.0).unwrap_or_default();
+            let id = presented.session_id().map(|id| id.0).unwrap_or_default();
             sqlx::query!("update sessions set expires_at = now() - interval '1 second' where id = $1", &id)
                 .execute(&mut *acquire(&pool).await?)
                 .await?;

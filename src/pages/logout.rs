@@ -3,21 +3,20 @@
 use actix_session_postgres::SessionId;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
-use uuid::Uuid;
 
 use crate::{
     Error,
     http::{same_origin::fetch_site, session_cookie::PresentedCookie},
     session::{Session, SessionCookie},
-    view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect, short},
+    view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect},
 };
 
 #[derive(Template)]
 #[template(path = "logout.html")]
 struct Logout {
     layout: Layout,
-    /// Visitor and row.
-    session: Option<(Uuid, SessionId)>,
+    /// The session's row.
+    row: Option<SessionId>,
 }
 
 /// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say, such as an old
@@ -33,9 +32,9 @@ pub async fn get(
     if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
-    let id = PresentedCookie::of(&request).and_then(|presented| presented.session_id);
-    let layout = Layout::new(&request, !session.is_empty());
-    page(&request, &Logout { layout, session: session.data().visitor_id.zip(id) })
+    let presented = PresentedCookie::of(&request).filter(|_| !session.is_empty());
+    let row = presented.and_then(|presented| presented.session_id());
+    page(&request, &Logout { layout: Layout::new(&request, row.is_some()), row })
 }
 
 /// Deletes the session's row, removes the cookie, and redirects to `/`.

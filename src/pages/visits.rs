@@ -19,7 +19,7 @@ use crate::{
     Config, Error,
     http::session_cookie::PresentedCookie,
     session::{Session, SessionCookie},
-    view::{Layout, milliseconds, page, short},
+    view::{Layout, page},
     visitors::COUNT_SQL,
 };
 
@@ -57,7 +57,7 @@ pub async fn get(
 ) -> Result<HttpResponse, Error> {
     let mut view = None;
     if let (Some(visitor_id), Some(presented)) = (session.data().visitor_id, PresentedCookie::of(&request))
-        && let Some(id) = presented.session_id
+        && let Some(id) = presented.session_id()
     {
         let found_in = presented.since.elapsed();
         if let Some(row) = find(&pool, id).await? {
@@ -144,4 +144,14 @@ fn iso(at: &OffsetDateTime) -> String {
 /// Formats a time for people to read.
 fn text(at: &OffsetDateTime) -> String {
     iso(at).replace('T', ", ").replace('Z', " UTC")
+}
+
+/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
+pub(super) fn short(id: Uuid) -> String {
+    id.as_simple().to_string().split_off(24)
+}
+
+/// Formats a short time, such as `0.42 ms`.
+pub(super) fn milliseconds(time: &Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }

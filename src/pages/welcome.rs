@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::visits::{milliseconds, short};
 use crate::{
     Error,
     http::{request_log::log_after_success, session_cookie::PresentedCookie},
     session::Session,
     session_limit::SessionLimit,
-    view::{Layout, is_seen, milliseconds, page, short},
+    view::{Layout, is_seen, page},
     visitors::{self, VisitCounter},
 };
 
@@ -39,7 +40,7 @@ pub async fn get(
     pool: Data<PgPool>,
 ) -> Result<HttpResponse, Error> {
     let is_seen = is_seen(&request);
-    let found_in = PresentedCookie::of(&request).map(|cookie| cookie.since.elapsed());
+    let found_in = request.extensions().get::<PresentedCookie>().map(|cookie| cookie.since.elapsed());
     let visitor = match session.data().visitor_id {
         Some(id) => {
             let begin = Instant::now();

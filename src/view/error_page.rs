@@ -53,8 +53,8 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
         408 => ("The request took too long to arrive.", "Check your connection and try again."),
         413 | 414 | 431 => ("The request is too large.", "Shorten it and try again."),
         429 => (
-            "Your network has started too many new sessions.",
-            "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each visit starts a new session.",
+            "Your network has sent too many requests of this kind.",
+            "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each request may start a new session.",
         ),
         503 => (
             "The server can't respond at the moment.",

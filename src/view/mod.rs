@@ -4,8 +4,6 @@ pub mod assets;
 pub mod error_page;
 pub mod flash;
 
-use std::time::Duration;
-
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
@@ -14,7 +12,6 @@ use actix_web::{
     },
 };
 use askama::Template;
-use uuid::Uuid;
 
 use crate::Error;
 use flash::Flash;
@@ -58,16 +55,6 @@ pub fn redirect(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));
     response
-}
-
-/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
-pub fn short(id: Uuid) -> String {
-    id.as_simple().to_string().split_off(24)
-}
-
-/// Formats a short time, such as `0.42 ms`.
-pub fn milliseconds(time: &Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
 /// Returns whether a person sees the response. HEAD shows nothing, and a [prefetch][purpose] may never be shown.

@@ -1,8 +1,11 @@
-//! `/register` and `/login`, and who is a member afterwards.
+//! `/register` and `/login`.
+
+use actix_web::{HttpResponse, web};
+use app::Pages;
 
 use crate::{
     ADA, Accounts, PASSWORD, account, ada, goes_to, spawn,
-    support::{Browser, Page},
+    support::{Browser, Page, TestApp, TestDatabase},
 };
 
 const OWNED: &str = "select count(*) from sessions where owner is not null";
@@ -54,13 +57,13 @@ async fn a_login_gives_the_session_a_new_key_and_drops_its_contents() {
     let app = spawn().await;
     account(&app, ADA).await;
     let browser = app.browser();
-    let planted = browser.get("/").await.cookie("id").expect("a cookie");
+    let planted = browser.get("/probe/start").await.cookie("id").expect("a cookie");
 
     browser.log_in(ADA, PASSWORD).await;
 
     assert!(browser.is_member().await);
     assert_eq!(app.get_with("/account", &planted).await.status, 303);
-    let kept = "select count(*) from sessions where state->>'visitor_id' is not null";
+    let kept = "select count(*) from sessions where state->>'probe' is not null";
     assert_eq!((app.database.number(OWNED).await, app.database.number(kept).await), (1, 0));
 }
 
@@ -83,7 +86,7 @@ async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_
         browser.get(&format!("/login?{}", url.query().expect("a query"))).await
     };
 
-    for page in ["/", "/visits", "/account", "/visits?a=b%2Fc#d", "/?x=/logout"] {
+    for page in ["/", "/probe", "/account", "/probe?a=b%2Fc#d", "/?x=/logout"] {
         assert_eq!(goes_to(&next(page).await), (303, page));
     }
     let elsewhere = [
@@ -104,7 +107,7 @@ async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_
         "/logout?x",
         "/logout/",
         "/%6Cogout",
-        "/visits/../logout",
+        "/probe/../logout",
         "/nothing",
         "/health/live",
         "/static/app.css",
@@ -112,6 +115,22 @@ async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_
     ];
     for elsewhere in elsewhere {
         assert_eq!(goes_to(&next(elsewhere).await), (303, "/account"), "{elsewhere:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_route_that_matches_everything_opens_no_redirect_to_another_site() {
+    let everything = |config: &mut web::ServiceConfig, _: &Pages| {
+        config.route("/{tail:.*}", web::get().to(HttpResponse::Ok));
+    };
+    let app = TestApp::with_routes(TestDatabase::new().await, &[], everything).await;
+    account(&app, ADA).await;
+
+    for next in
+        ["//evil.example", r"/\evil.example", "/\t/evil.example", "/a?\r\nset-cookie: id=planted", "/logout"]
+    {
+        let fields = [("email", ADA), ("password", PASSWORD), ("next", next)];
+        assert_eq!(goes_to(&app.browser().post("/login", &fields).await), (303, "/account"), "{next:?}");
     }
 }
 

@@ -58,12 +58,12 @@ pub async fn violations(browser: &Browser) -> Vec<Value> {
 
 #[actix_web::test]
 async fn axe_finds_no_violation_on_any_page_in_light_or_dark_mode() {
-    let (app, browser) = open().await;
+    let (_app, browser) = open().await;
 
     for scheme in ["light", "dark"] {
         browser.prefer(&[("prefers-color-scheme", scheme)]).await;
         for state in State::all() {
-            state.show(&app, &browser).await;
+            state.show(&browser).await;
             assert_eq!(violations(&browser).await, Vec::<Value>::new(), "{state:?}, {scheme}");
         }
     }

@@ -23,10 +23,10 @@ async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
 
 #[actix_web::test]
 async fn no_page_writes_to_the_console_or_violates_its_policy() {
-    let (app, browser) = open().await;
+    let (_app, browser) = open().await;
 
     for state in State::all() {
-        state.show(&app, &browser).await;
+        state.show(&browser).await;
         assert_eq!(complaints(&browser, Some(state)).await, Vec::<String>::new(), "{state:?}");
     }
 }

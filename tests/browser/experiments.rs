@@ -4,8 +4,8 @@ use crate::{Browser, TestApp, state::State};
 
 /// The states of this page, for the tests of all pages.
 pub const STATES: [State; 2] = [
-    State::Other { path: "/experiments", has_session: true },
-    State::Other { path: "/experiments", has_session: false },
+    State::Other { steps: &["/", "/", "/experiments"], has_session: true },
+    State::Other { steps: &["/experiments"], has_session: false },
 ];
 
 /// Opens the experiments, without JavaScript.

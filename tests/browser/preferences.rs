@@ -9,27 +9,24 @@ async fn everything_works_without_javascript() {
     browser.go_elsewhere("<p>on</p><script>document.querySelector('p').textContent = 'off'</script>").await;
     assert_eq!(browser.text("p").await, "on", "JavaScript is off");
 
+    browser.go("/probe/start").await;
     browser.go("/").await;
-    browser.follow(".steps a").await;
-    let (user, visits) = (browser.visitor().await, browser.visits().await);
     browser.follow("nav a[href='/logout?confirm']").await;
     browser.follow("main button").await;
     let notice = browser.find("dialog").await;
     browser.click("dialog button").await;
 
-    assert_eq!(visits, 2);
-    assert_ne!(browser.visitor().await, user);
     assert!(!notice.is_displayed().await.unwrap(), "the notice can be dismissed");
 }
 
 #[actix_web::test]
 async fn no_page_scrolls_sideways_on_a_phone() {
-    let (app, browser) = open().await;
+    let (_app, browser) = open().await;
 
     for width in [360, 320] {
         browser.resize(width, 740).await;
         for state in State::all() {
-            state.show(&app, &browser).await;
+            state.show(&browser).await;
             let size: [u32; 2] =
                 browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
             assert_eq!(size, [width, width], "{state:?}");
@@ -63,20 +60,20 @@ async fn dark_mode_has_light_text_on_a_dark_background() {
 
 #[actix_web::test]
 async fn nothing_moves_if_reduced_motion_is_preferred() {
-    let (app, browser) = open().await;
+    let (_app, browser) = open().await;
     let moving = "return [...document.querySelectorAll('*')].filter(it => {
         const style = getComputedStyle(it);
         return style.transitionDuration !== '0s' || style.animationName !== 'none'
             || style.scrollBehavior === 'smooth';
     }).length";
 
-    State::ReturningVisitor.show(&app, &browser).await;
+    browser.go("/").await;
     let usually: u32 = browser.run(moving).await;
     browser.prefer(&[("prefers-reduced-motion", "reduce")]).await;
 
     assert!(usually > 0);
     for state in State::all() {
-        state.show(&app, &browser).await;
+        state.show(&browser).await;
         assert_eq!(browser.run::<u32>(moving).await, 0, "{state:?}");
     }
 }

@@ -4,13 +4,10 @@ use actix_web::http::StatusCode;
 use app::view::error_page::ErrorPage;
 use serde_json::json;
 
-use crate::{Browser, TestApp};
+use crate::Browser;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    NewVisitor,
-    ReturningVisitor,
-    WholeId,
     LoggedOut,
     Logout,
     LogoutWithoutSession,
@@ -20,23 +17,20 @@ pub enum State {
     Unavailable,
     TooManyRequests,
     InternalError,
-    /// Another page, with or without a session.
+    /// Another page, after these steps: a path is opened, and anything else is clicked on.
     Other {
-        path: &'static str,
+        steps: &'static [&'static str],
         has_session: bool,
     },
 }
 
 impl State {
     /// Returns all states. Other pages add theirs here.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Self::CORE.into_iter().chain(crate::visits::STATES).chain(crate::experiments::STATES)
+    pub fn all() -> Vec<Self> {
+        [&Self::CORE[..], &crate::story::STATES, &crate::visits::STATES, &crate::experiments::STATES].concat()
     }
 
-    const CORE: [Self; 12] = [
-        Self::NewVisitor,
-        Self::ReturningVisitor,
-        Self::WholeId,
+    const CORE: [Self; 10] = [
         Self::LoggedOut,
         Self::Logout,
         Self::LogoutWithoutSession,
@@ -46,24 +40,19 @@ impl State {
         Self::Unavailable,
         Self::TooManyRequests,
         Self::InternalError,
+        Self::Other { steps: &["/probe/start", "/"], has_session: true },
     ];
 
     /// Shows the page to a visitor without cookies.
-    pub async fn show(self, app: &TestApp, browser: &Browser) {
+    pub async fn show(self, browser: &Browser) {
         browser.devtools("Network.clearBrowserCookies", json!({})).await;
         match self {
-            Self::NewVisitor => browser.go("/").await,
-            Self::ReturningVisitor => visit_twice(browser).await,
-            Self::WholeId => {
-                visit_twice(browser).await;
-                browser.click("summary").await;
-            }
             Self::LoggedOut => {
-                visit_twice(browser).await;
+                browser.go("/probe/start").await;
                 browser.go("/logout").await;
             }
             Self::Logout => {
-                visit_twice(browser).await;
+                browser.go("/probe/start").await;
                 follow_link_to_logout(browser).await;
             }
             Self::LogoutWithoutSession => follow_link_to_logout(browser).await,
@@ -80,23 +69,13 @@ impl State {
                     .await;
             }
             Self::Forbidden => post(browser, "/logout").await,
-            Self::Unavailable => {
-                visit_twice(browser).await;
-                app.database.execute("alter table visitors rename to elsewhere").await;
-                browser.go("/").await;
-                app.database.execute("alter table elsewhere rename to visitors").await;
-            }
-            Self::TooManyRequests => {
-                let strict = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
-                strict.new_session().await;
-                browser.driver.goto(&strict.url).await.expect("a page");
-            }
+            Self::Unavailable => browser.go("/probe-slow").await,
+            Self::TooManyRequests => write_error(browser, StatusCode::TOO_MANY_REQUESTS).await,
             Self::InternalError => write_error(browser, StatusCode::INTERNAL_SERVER_ERROR).await,
-            Self::Other { path, has_session } => {
-                if has_session {
-                    visit_twice(browser).await;
+            Self::Other { steps, .. } => {
+                for step in steps {
+                    if step.starts_with('/') { browser.go(step).await } else { browser.click(step).await }
                 }
-                browser.go(path).await;
             }
         }
         self.assert_shown(browser).await;
@@ -105,8 +84,7 @@ impl State {
     /// Checks that this is the right page, because a wrong one might pass the tests.
     async fn assert_shown(self, browser: &Browser) {
         let is_shown = match self {
-            Self::NewVisitor | Self::LoggedOut => browser.visits().await == 1,
-            Self::ReturningVisitor | Self::WholeId => browser.visits().await == 2,
+            Self::LoggedOut => browser.path().await == "/",
             Self::Logout => browser.has("form[action='/logout']").await,
             Self::LogoutWithoutSession => {
                 browser.path().await == "/logout" && !browser.has("form[action='/logout']").await
@@ -117,8 +95,10 @@ impl State {
             Self::Unavailable => is_error_page(browser, 503).await,
             Self::TooManyRequests => is_error_page(browser, 429).await,
             Self::InternalError => is_error_page(browser, 500).await,
-            Self::Other { path, has_session } => {
-                browser.path().await == path
+            Self::Other { steps, has_session } => {
+                let path = browser.path().await;
+                steps.iter().rfind(|step| step.starts_with('/')) == Some(&&*path)
+                    && !browser.has("h1 small").await
                     && browser.has("nav a[href='/logout?confirm']").await == has_session
             }
         };
@@ -141,11 +121,6 @@ impl State {
 
 async fn is_error_page(browser: &Browser, status: u16) -> bool {
     browser.text("h1 small").await == status.to_string()
-}
-
-async fn visit_twice(browser: &Browser) {
-    browser.go("/").await;
-    browser.go("/").await;
 }
 
 /// Follows a link on another site, so that the page shows its button.

@@ -1,6 +1,13 @@
-use serde_json::json;
+use thirtyfour::Key;
 
-use crate::{Browser, TestApp, open};
+use crate::{Browser, keyboard::tab_to, open, state::State};
+
+/// The states of the welcome page, for the tests of all pages.
+pub const STATES: [State; 3] = [
+    State::Other { steps: &["/"], has_session: true },
+    State::Other { steps: &["/", "/"], has_session: true },
+    State::Other { steps: &["/", "/", "summary"], has_session: true },
+];
 
 /// Returns the text of the count, such as "2 times".
 async fn times(browser: &Browser) -> String {
@@ -32,7 +39,7 @@ async fn three_more_visits_make_four() {
 }
 
 #[actix_web::test]
-async fn the_whole_id_is_shown_on_demand() {
+async fn the_whole_id_is_shown_on_demand_with_the_mouse_or_the_keyboard() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     let user = browser.visitor().await;
@@ -41,6 +48,10 @@ async fn the_whole_id_is_shown_on_demand() {
     browser.click("summary").await;
 
     assert!(user.ends_with(&before[..8]) && browser.text("summary").await == user, "{before} {user}");
+    browser.go("/").await;
+    tab_to(&browser, "summary").await;
+    browser.press(Key::Enter).await;
+    assert_eq!(browser.text("summary").await, user);
 }
 
 #[actix_web::test]
@@ -54,32 +65,4 @@ async fn two_browsers_are_two_visitors() {
 
     assert_ne!(one.visitor().await, other.visitor().await);
     assert_eq!((one.visits().await, other.visits().await), (2, 1));
-}
-
-#[actix_web::test]
-async fn no_script_can_read_a_cookie() {
-    let (_app, browser) = open().await;
-    browser.go("/").await;
-    browser.go("/logout").await;
-
-    let seen: String = browser.run("return document.cookie").await;
-
-    assert_eq!(seen, "");
-    let cookies = browser.devtools("Network.getAllCookies", json!({})).await;
-    let cookies = cookies["cookies"].as_array().unwrap();
-    let cookie = cookies.iter().find(|cookie| cookie["name"] == "id").unwrap();
-    assert_eq!(cookie["httpOnly"], json!(true), "{cookie}");
-    assert_eq!((&cookie["sameSite"], &cookie["session"]), (&json!("Lax"), &json!(true)), "{cookie}");
-}
-
-#[actix_web::test]
-async fn the_secure_cookie_works_on_localhost_in_chromium() {
-    let app = TestApp::spawn_with(&[("COOKIE_SECURE", "true")]).await;
-    let browser = Browser::open(&app.url.replace("127.0.0.1", "localhost")).await;
-
-    browser.go("/").await;
-    browser.go("/").await;
-
-    assert_eq!(browser.visits().await, 2);
-    assert!(browser.driver.get_named_cookie("__Host-id").await.unwrap().secure.unwrap());
 }

@@ -8,6 +8,7 @@ mod support;
 mod accessibility;
 mod accounts;
 mod console;
+mod cookies;
 mod experiments;
 mod keyboard;
 mod logout;

@@ -60,7 +60,7 @@ fn the_secret_file_in_env_example_is_the_default() {
     fs::write(directory.file(".env"), "").expect("a file");
 
     // This command reads the same configuration, and ends because there is no such database.
-    let database = ("DATABASE_URL", "postgres://visitor@127.0.0.1:9/demo");
+    let database = ("DATABASE_URL", "postgres://visitor@127.0.0.1:9/none");
     let (_, log) = run(&directory.0, &["sweep"], &[database]);
 
     assert!(directory.file(&file).exists(), "{log}");

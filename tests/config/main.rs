@@ -14,7 +14,7 @@ use std::{
 use app::{Config, config::ConfigError};
 
 /// The only variable without a default.
-const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://visitor:hunter2hunter2@localhost/demo");
+const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://visitor:hunter2hunter2@localhost/journal");
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

@@ -123,6 +123,6 @@ fn a_logged_configuration_contains_no_password_and_no_secret() {
 
     let shown = format!("{config:?} {config:#?}");
 
-    assert!(shown.contains("localhost") && shown.contains("demo"), "{shown}");
+    assert!(shown.contains("localhost") && shown.contains("journal"), "{shown}");
     assert!(!shown.contains("hunter2") && !shown.contains(&SECRET[..8]), "{shown}");
 }

@@ -93,24 +93,10 @@ impl TestApp {
         client.request(method, format!("{}{path}", self.url))
     }
 
-    /// Makes a new visitor's first visit. Returns the page and the cookie (`id=…`).
-    pub async fn new_session(&self) -> (Page, String) {
-        let page = Page::of(self.request(Method::GET, "/")).await;
-        let cookie = page.cookie("id").expect("a session cookie");
-        (page, cookie)
-    }
-
-    /// Starts a session for a new visitor without counting a visit. Returns the user and the cookie (`id=…`).
+    /// Starts a session on a page that no app has. Returns its id there and the cookie (`id=…`).
     pub async fn start(&self) -> (String, String) {
         let page = Page::of(self.request(Method::GET, "/probe/start")).await;
-        let cookie = page.cookie("id").expect("a session cookie");
-        (
-            Page::of(self.request(Method::GET, "/probe").header("cookie", &cookie))
-                .await
-                .visitor()
-                .to_owned(),
-            cookie,
-        )
+        (page.visitor().to_owned(), page.cookie("id").expect("a session cookie"))
     }
 
     /// Sends a request that performs `action` on its session ([`probe::routes`]). Returns when the request waits at
@@ -196,6 +182,7 @@ impl Page {
         text.split_once('<').map(|(text, _)| text)
     }
 
+    /// Who the session belongs to, on a page that says so.
     pub fn visitor(&self) -> &str {
         self.element("visitor")
     }
@@ -204,10 +191,6 @@ impl Page {
     pub fn request_id(&self) -> &str {
         let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a request id");
         &id[..36]
-    }
-
-    pub fn visits(&self) -> i64 {
-        self.element("visits").parse().expect("a number")
     }
 
     pub fn header(&self, name: &str) -> &str {

@@ -33,11 +33,11 @@ pub fn lines_with(text: &str) -> Vec<String> {
     String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
 }
 
-/// Returns all lines of the request that was this visitor's first visit.
-pub fn lines_of_visit(user: &str) -> Vec<Value> {
-    let visit = lines_with(&format!("User {user} has visited the page 1 times"));
-    let visit: Value = serde_json::from_str(visit.first().expect("the visit is in the log")).expect("JSON");
-    lines_of(visit["span"]["id"].as_str().expect("a request id"))
+/// Returns all lines of the first request that logged `text`.
+pub fn lines_of_request_with(text: &str) -> Vec<Value> {
+    let lines = lines_with(text);
+    let line: Value = serde_json::from_str(lines.first().expect("the text is in the log")).expect("JSON");
+    lines_of(line["span"]["id"].as_str().expect("a request id"))
 }
 
 /// Returns all lines of the request with this id.

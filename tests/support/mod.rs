@@ -8,6 +8,7 @@ mod app;
 mod database;
 pub mod log;
 pub mod probe;
+pub mod visits;
 
 use std::time::{Duration, Instant};
 

@@ -58,8 +58,8 @@ impl Gate {
 
 /// | path | what it does |
 /// | --- | --- |
-/// | `GET /probe` | shows the session's visitor, or nothing |
-/// | `GET /probe/{action}` | `start`, `write`, `rotate`, `log-in` or `end` the session, then shows its visitor |
+/// | `GET /probe` | shows the id that `start` put into the session, or nothing |
+/// | `GET /probe/{action}` | `start` (or `start-…`, to find it in the log), `write`, `rotate`, `log-in` or `end` the session, then shows its id |
 /// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
 /// | `GET /probe-slow` | never answers |
 /// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |
@@ -117,15 +117,17 @@ async fn panics() -> HttpResponse {
 }
 
 async fn show(session: Session) -> HttpResponse {
-    let visitor = session.data().visitor_id.map(|visitor| visitor.to_string()).unwrap_or_default();
+    let visitor = session.session().get::<String>("probe").ok().flatten().unwrap_or_default();
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
-        .body(format!("<!doctype html><title>Probe</title><p id=\"visitor\">{visitor}</p>"))
+        .body(format!("<!doctype html><title>Probe</title><link rel=icon href=/static/favicon.svg><p id=\"visitor\">{visitor}</p>"))
 }
 
 async fn act(request: HttpRequest, session: Session, action: Path<String>) -> impl Responder {
     match action.as_str() {
-        "start" => session.update(|data| data.visitor_id = Some(Uuid::now_v7())),
+        start if start.starts_with("start") => {
+            session.session().insert("probe", Uuid::new_v4()).expect("a value");
+        }
         "write" => request.get_session().insert("note", "written").expect("a value"),
         "rotate" => session.rotate(),
         "log-in" => {

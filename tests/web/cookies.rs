@@ -6,6 +6,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use uuid::Uuid;
 
 use crate::{
     secrets::{NEW, USUAL, encrypt},
@@ -118,7 +119,7 @@ async fn a_name_that_matches_only_when_decoded_is_not_the_session_cookie() {
 #[actix_web::test]
 async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_debug_line() {
     let app = TestApp::spawn().await;
-    let (first, cookie) = app.new_session().await;
+    let (first, cookie) = app.start().await;
     let (_, good) = cookie.split_once('=').expect("name=value");
     let mut invalid: Vec<String> = (0..good.len()).step_by(7).map(|at| changed_at(good, at)).collect();
     invalid.extend((0..good.len()).step_by(9).map(|end| good[..end].to_owned()));
@@ -140,12 +141,13 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_debug_line
     invalid.push(encrypt(NEW, "id", &"A".repeat(64)).trim_start_matches("id=").to_owned());
 
     for value in invalid {
-        let page = app.get_with("/", &format!("id={value}")).await;
+        let path = format!("/probe/start-{}", Uuid::new_v4());
+        let page = app.get_with(&path, &format!("id={value}")).await;
 
-        assert_eq!((page.status.as_u16(), page.visits()), (200, 1), "{value} {page:#?}");
-        assert_ne!(page.visitor(), first.visitor(), "{value}");
+        assert_eq!((page.status.as_u16(), page.visitor().len()), (200, 36), "{value} {page:#?}");
+        assert_ne!(page.visitor(), first, "{value}");
         assert_eq!(page.set_cookies().len(), 1, "{value} {page:#?}");
-        let lines = log::lines_of_visit(page.visitor());
+        let lines = log::lines_of_request_with(&path);
         let others: Vec<_> = lines.iter().filter(|line| line["level"] != "INFO").collect();
         assert!(
             others.len() <= 1 && others.iter().all(|line| line["level"] == "DEBUG"),

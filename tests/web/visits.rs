@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     headers::assert_nothing_inline,
-    support::{Page, TestApp, eventually, log},
+    support::{Page, TestApp, eventually, log, visits::lines_of_visit},
 };
 
 const SESSIONS: &str = "select count(*) from sessions";
@@ -207,11 +207,12 @@ async fn the_page_supports_get_and_head_only() {
     let app = TestApp::spawn().await;
 
     let head = Page::of(app.request(Method::HEAD, "/visits")).await;
+    let foreign = app.request(Method::POST, "/visits").header("sec-fetch-site", "cross-site");
     let post = app.request(Method::POST, "/visits").header("sec-fetch-site", "same-origin");
-    let post = Page::of(post).await;
+    let (foreign, post) = (Page::of(foreign).await, Page::of(post).await);
 
     assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{head:#?}");
-    assert_eq!(post.status, 405, "{post:#?}");
+    assert_eq!((foreign.status.as_u16(), post.status.as_u16()), (403, 405), "{post:#?}");
     let mut allow: Vec<&str> = post.header("allow").split(", ").collect();
     allow.sort_unstable();
     assert_eq!(allow, ["GET", "HEAD"], "{post:#?}");
@@ -221,7 +222,7 @@ async fn the_page_supports_get_and_head_only() {
 async fn the_page_logs_neither_the_cookie_nor_the_state() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
-    let visit = log::lines_of_visit(first.visitor());
+    let visit = lines_of_visit(first.visitor());
     let before = log::lines_with(first.visitor()).len();
 
     app.get_with("/visits", &cookie).await;

@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use crate::{
     headers::assert_nothing_inline,
-    support::{Page, TestApp, eventually, log},
+    support::{Page, TestApp, eventually, log, visits::lines_of_visit},
 };
 
 const SESSIONS: &str = "select count(*) from sessions";
@@ -30,6 +30,7 @@ async fn a_first_visit_greets_a_new_user_and_writes_only_the_session_row() {
     assert_eq!(page.visits(), 1);
     assert_eq!(page.visitor().len(), 36, "{page:#?}");
     assert_eq!(page.set_cookies().len(), 1, "{page:#?}");
+    assert!(page.body.contains(r#"href="/logout?confirm""#), "{page:#?}");
     assert_nothing_inline(&page);
     assert_eq!(app.database.number(SESSIONS).await, 1);
     assert_eq!(app.database.number(VISITORS).await, 0);
@@ -223,4 +224,85 @@ async fn a_wrong_method_is_a_405_page() {
     let mut allow: Vec<&str> = page.header("allow").split(", ").collect();
     allow.sort_unstable();
     assert_eq!(allow, ["GET", "HEAD"], "{page:#?}");
+}
+
+#[actix_web::test]
+async fn replaying_the_cookie_after_a_logout_starts_a_new_session() {
+    let app = TestApp::spawn().await;
+    let (first, cookie) = app.new_session().await;
+    app.get_with("/logout", &cookie).await;
+
+    let replayed = app.get_with("/", &cookie).await;
+
+    assert_eq!((replayed.status.as_u16(), replayed.visits()), (200, 1));
+    assert_ne!(replayed.visitor(), first.visitor());
+}
+
+#[actix_web::test]
+async fn a_visit_after_a_login_is_never_refused_and_leaves_the_session_as_it_is() {
+    let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "1")]).await;
+    app.new_session().await;
+    let cookie = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
+
+    let page = app.get_with("/", &cookie).await;
+    let next = app.get_with("/", &cookie).await;
+
+    for page in [page, next] {
+        assert_eq!((page.status.as_u16(), page.try_element("visits")), (200, None), "{page:#?}");
+        assert!(page.set_cookies().is_empty(), "{page:#?}");
+    }
+    let as_it_was =
+        "select count(*) from sessions where owner is not null and state::text = '{\"account\":7}'";
+    assert_eq!(app.database.number(as_it_was).await, 1);
+}
+
+#[actix_web::test]
+async fn a_visit_is_logged_with_the_id_of_its_request() {
+    let app = TestApp::spawn().await;
+
+    let (page, _) = app.new_session().await;
+
+    let lines = lines_of_visit(page.visitor());
+    let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert!(messages.contains(&"answered"), "{lines:#?}");
+    let visit = lines.iter().find(|line| line["visits"] == 1).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert_eq!(visit["visitor_id"], page.visitor(), "{visit}");
+}
+
+#[actix_web::test]
+async fn a_first_visit_that_can_not_be_saved_is_not_logged_as_a_visit() {
+    let app = TestApp::spawn().await;
+    app.database.execute("alter table sessions rename to elsewhere").await;
+
+    let page = Page::of(app.request(Method::GET, "/")).await;
+
+    let lines = log::lines_of(page.request_id());
+    let is_visit =
+        |line: &serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains("has visited"));
+    assert!(page.status == 500 && !lines.is_empty() && !lines.iter().any(is_visit), "{lines:#?}");
+}
+
+#[actix_web::test]
+async fn the_log_of_a_failed_statement_does_not_quote_the_row() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    app.database.execute("alter table visitors add constraint canary check (visits < 0)").await;
+
+    let page = app.get_with("/", &cookie).await;
+
+    assert_eq!(page.status, 500, "{page:#?}");
+    let lines = log::lines_with(page.request_id());
+    assert!(lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("Failing row")), "{lines:#?}");
+}
+
+#[actix_web::test]
+async fn a_visit_whose_session_can_not_be_read_in_time_counts_nothing() {
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.new_session().await;
+    let mut lock = app.database.pool.begin().await.expect("a transaction");
+    sqlx::query("lock table sessions").execute(&mut *lock).await.expect("a lock");
+
+    assert_eq!(app.get_with("/", &cookie).await.status, 503);
+    assert_eq!(app.database.number(VISITORS).await, 0);
 }

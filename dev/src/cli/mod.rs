@@ -6,6 +6,7 @@ pub mod prepare;
 pub mod rename;
 pub mod run;
 pub mod without;
+pub mod without_demo;
 
 use std::{os::unix::process::CommandExt, path::Path, process::Command};
 

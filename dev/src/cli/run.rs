@@ -31,9 +31,9 @@ pub fn run() -> Result<()> {
     let mut app = cargo();
     app.arg("run").env("DATABASE_URL", postgres.url("postgres"));
     // Some browsers reject Secure cookies over plain HTTP, even on localhost.
-    for (name, value) in [("COOKIE_SECURE", "false"), ("EXPERIMENTS", "true")] {
-        app.env(name, env::var(name).unwrap_or_else(|_| value.to_owned()));
-    }
+    let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
+    app.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
+    app.env("EXPERIMENTS", own_or("EXPERIMENTS", "true"));
     // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
     let outcome = follow(&mut app, &address, &end, &postgres);

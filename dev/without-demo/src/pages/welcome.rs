@@ -1,0 +1,21 @@
+//! `GET /`: the welcome page.
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use crate::{
+    Error,
+    session::Session,
+    view::{Layout, page},
+};
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct Welcome {
+    layout: Layout,
+}
+
+/// Shows the page. It starts no session.
+pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
+    page(&request, &Welcome { layout: Layout::new(&request, !session.is_empty()) })
+}
