@@ -1,18 +1,26 @@
 //! Whether the database is unavailable, so that a later attempt may succeed.
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 use crate::Error;
 
 /// Returns whether the database is unavailable: it can't be reached, didn't answer in time, or has no resources left.
 /// Everything else is most likely a bug.
 ///
 /// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), an
-/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. See [PostgreSQL's error
-/// codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. An error that ends the
+/// connection counts, too: while its disk is full, a server may refuse connections with an internal error. See
+/// [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "58")) || code == "25006"
+            let ends_the_connection = error
+                .try_downcast_ref::<PgDatabaseError>()
+                .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
+            ends_the_connection
+                || matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "58"))
+                || code == "25006"
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
