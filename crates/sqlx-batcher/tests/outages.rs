@@ -41,6 +41,16 @@ async fn an_outage_is_an_error_with_its_cause_and_recovery_is_automatic() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_connection_is_unavailable() {
+    let numbers = Numbers::new().await;
+    let options = numbers.database.options.clone().database("missing");
+
+    let error = Batcher::new(&options, Double).call(1).await.expect_err("no such database");
+
+    assert!(error.is_unavailable(), "{error:?}");
+}
+
+#[tokio::test]
 async fn the_next_call_succeeds_after_a_restart_during_idle_time() {
     let (mut postgres, batcher) = own_server().await;
 
