@@ -1,4 +1,5 @@
-//! The order of the modules in `src/`: a module only uses modules that are above it in this list.
+//! The order of the modules in `src/`: a module only uses modules that are above it in this list. And the ids in the
+//! styles.
 
 use std::{fs, path::Path};
 
@@ -83,4 +84,17 @@ fn the_modules_in_a_list_are_found() {
     let text = "use crate::{\n    Config, Error,\n    http::{client::client, deadline},\n    view::page,\n};\ncrate::error::x()";
 
     assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
+}
+
+#[test]
+fn each_id_that_the_styles_name_is_in_a_template() {
+    let templates: String = files(Path::new("templates"))
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a template"))
+        .collect();
+    for rest in fs::read_to_string("static/app.css").expect("the styles").split('#').skip(1) {
+        let id = rest.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or("");
+        let is_color = id.chars().all(|c| c.is_ascii_hexdigit());
+        assert!(is_color || templates.contains(&format!("id=\"{id}\"")), "no template has #{id}");
+    }
 }

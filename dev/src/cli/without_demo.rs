@@ -143,7 +143,7 @@ const DEMO: Part = Part {
         ),
         ("src/server.rs", "dependencies.config.session_max_age, sweep", "sweep"),
         ("static/app.css", "the colors of a tally stick", "the colors"),
-        ("static/app.css", ", details:not([open]) #user", ""),
+        ("static/app.css", ", details:not([open]) #visitor", ""),
         ("static/app.css", ".quiet, figcaption", ".quiet"),
         ("static/app.css", "dd, li, figcaption", "dd, li"),
         (
@@ -204,7 +204,7 @@ const DEMO: Part = Part {
         ("src/view/assets.rs", "visits."),
         ("static/app.css", "section.wide"),
         ("static/app.css", "summary"),
-        ("static/app.css", "#user"),
+        ("static/app.css", "#visitor"),
         ("templates/base.html", "/visits"),
         ("templates/base.html", "name=\"description\""),
         ("tests/browser/accounts.rs", "visits\""),
