@@ -10,12 +10,10 @@ use std::{
 
 use actix_session_postgres::SessionId;
 use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
+    HttpMessage, HttpRequest,
     cookie::{Cookie, CookieJar, Key},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceRequest,
     http::header::{self, HeaderMap, HeaderValue},
-    middleware::Next,
     web::Data,
 };
 
@@ -47,14 +45,11 @@ impl PresentedCookie {
     }
 }
 
-/// Keeps only the first valid session cookie in the request. No layer before this one may ask the request for its
-/// cookies, because actix-web parses them only once.
-pub async fn session_cookie(
-    cookie: Data<SessionCookie>,
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+/// Keeps only the first valid session cookie in the request. No layer before this may ask the request for its cookies,
+/// because actix-web parses them only once.
+pub fn choose_cookie(request: &mut ServiceRequest) {
     let begin = Instant::now();
+    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
     if let Some((value, key)) = cookie.choose(request.headers_mut()) {
         request.extensions_mut().insert(PresentedCookie {
             value,
@@ -63,7 +58,6 @@ pub async fn session_cookie(
             since: Instant::now(),
         });
     }
-    next.call(request).await
 }
 
 impl SessionCookie {

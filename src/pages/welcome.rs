@@ -60,7 +60,7 @@ pub async fn get(
     if let Some(Visitor { id, visits, .. }) = visitor
         && is_seen
     {
-        log_after_success(&request, move || {
+        log_after_success(&request, move |_| {
             tracing::info!(visitor_id = %id, visits, "User {id} has visited the page {visits} times");
         });
     }

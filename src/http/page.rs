@@ -1,7 +1,9 @@
-//! Refuses requests that another site's page made the browser send (cross-site request forgery).
+//! What only pages have: protection against requests from other sites, a deadline, and the visitor's session cookie.
 //!
 //! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
 //! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+
+use std::time::Duration;
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -9,20 +11,35 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderValue},
     middleware::Next,
+    web::Data,
 };
 
-use super::client::ClientAddress;
+use super::{client::ClientAddress, session_cookie::choose_cookie};
+use crate::{error, readiness::Readiness};
 
-/// Returns 403 for an unsafe request from another site's page.
-pub async fn same_origin(
-    request: ServiceRequest,
+/// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
+/// schema isn't up to date yet. Keeps only the first valid session cookie in the request.
+///
+/// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page would wait for
+/// 15 minutes while an unreachable database doesn't answer at all.
+pub async fn page(
+    limit: Duration,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.method().is_safe() || is_same_origin(request.request()) {
-        return Ok(next.call(request).await?.map_into_boxed_body());
+    if !request.method().is_safe() && !is_same_origin(request.request()) {
+        tracing::warn!(client = %ClientAddress::of(request.request()).0, "refused a cross-origin request");
+        return Ok(request.into_response(HttpResponse::Forbidden().finish()));
     }
-    tracing::warn!(client = %ClientAddress::of(request.request()).0, "refused a cross-origin request");
-    Ok(request.into_response(HttpResponse::Forbidden().finish()))
+    if !request.app_data::<Data<Readiness>>().expect("all apps have it").is_migrated() {
+        // The statements may not fit the schema.
+        return Err(error::Error::Starting.into());
+    }
+    choose_cookie(&mut request);
+    match tokio::time::timeout(limit, next.call(request)).await {
+        Ok(outcome) => Ok(outcome?.map_into_boxed_body()),
+        Err(_) => Err(error::Error::Timeout(limit).into()),
+    }
 }
 
 /// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
