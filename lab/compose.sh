@@ -109,7 +109,7 @@ app=$(container app)
 remade=$(secrets)
 is "down --volumes deletes the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
 
-### Behind Caddy, with a certificate of its own authority
+### Behind Caddy, with a certificate from its own authority
 
 compose down --volumes
 compose+=(-f docker-compose.yml -f deploy/compose.caddy.yml)

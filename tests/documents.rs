@@ -1,6 +1,6 @@
 //! Whether this project's documents are true: their links, the tests that they name, and their tables of settings.
 //!
-//! A copy of this project that has documents of its own can do without this file.
+//! A copy of this project that has its own documents can do without this file.
 
 use std::{
     fs,

@@ -15,7 +15,7 @@ cargo dev prepare [--check]     update .sqlx, which builds check the SQL against
 cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments
 cargo dev screenshots           take the README's screenshots
 cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them
-cargo dev rename NAME [TEXT]    give the app a name, and perhaps a description, of its own
+cargo dev rename NAME [TEXT]    give the app its own name, and perhaps a description
 cargo dev without accounts      take the accounts out of the app
 cargo dev without demo          take the pages about visits and all that explains them out of the app
 cargo dev help                  show this

@@ -39,18 +39,18 @@ impl Kind {
                 state: "In the memory of this process. A restart loses it, and a second process doesn't see it.",
                 stolen: "The cookie contains a key. A copy works until the logout, a restart, \
                     or 30 minutes without visits.",
-                logout: "The session is removed from memory. From then on, every copy of the cookie is worthless.",
+                logout: "The session is removed from memory. From then on, every copy of the cookie is invalid.",
             },
             Self::Redis => Facts {
                 state: "In Redis, under the key from the cookie. \
                     A copy of its data, together with the secret, gives access to all sessions.",
                 stolen: "The cookie contains a key. A copy works until the logout, or 30 minutes without visits.",
-                logout: "The session is deleted from Redis, and copies of the cookie are worthless. \
+                logout: "The session is deleted from Redis, and copies of the cookie are invalid. \
                     But a visit that is still running saves the session again, under a new key.",
             },
             Self::Cookie => Facts {
                 state: "In the cookie itself, encrypted. The server stores nothing.",
-                stolen: "The copy is a session of its own. It works until the secret changes, \
+                stolen: "The copy is a separate session. It works until the secret changes, \
                     because the server has no list of sessions and can't end one.",
                 logout: "Only this browser's cookie is removed. Every copy still works, \
                     with the count that it had when it was copied.",
@@ -59,7 +59,7 @@ impl Kind {
                 state: "In a row in PostgreSQL. The row has a hash of the key, so the table contains no valid keys.",
                 stolen: "The cookie contains a key. A copy works until the logout, 30 minutes without visits, \
                     or 8 hours after the first visit.",
-                logout: "The row is deleted. From then on, every copy of the cookie is worthless, \
+                logout: "The row is deleted. From then on, every copy of the cookie is invalid, \
                     and no visit that is still running brings the session back.",
             },
         }

@@ -40,7 +40,7 @@ pub fn serve<S: SessionStore + 'static>(
             .build();
         App::new()
             .app_data(Data::new(kind))
-            // Without a session of its own, because it makes other requests with the visitor's cookie.
+            // Without its own session, because it makes other requests with the visitor's cookie.
             .route("/together", web::post().to(together))
             .service(
                 web::scope("")

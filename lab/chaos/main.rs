@@ -101,7 +101,7 @@ fn compare(stage: &Stage, seen: &[(String, Seen)], load: &Load) {
         .map(|(id, visits)| (id, visits.parse().expect("a number")))
         .collect();
     for (user, seen) in seen {
-        // The first visit has no row of its own.
+        // The first visit adds no row to `visitors`.
         let visits = stored.get(user.as_str()).copied().unwrap_or(1);
         if visits < seen.visits || visits > seen.visits + seen.unknown {
             load.violate(&format!("{user} has {visits} visits in the table, and {seen:?}"));

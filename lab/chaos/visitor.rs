@@ -1,4 +1,4 @@
-//! Visitors who do everything that the app offers, and notice every lost visit and every revived session.
+//! Visitors who do everything that the app offers, and notice every lost visit and every ended session that is valid again.
 
 use std::{
     net::SocketAddr,

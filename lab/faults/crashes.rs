@@ -86,7 +86,7 @@ fn visit(app: &App, load: &Load) -> Vec<(String, Seen)> {
             if answer.status != 200 {
                 answer.assert_is_503_page();
                 load.refused.fetch_add(1, Ordering::Relaxed);
-                // Leaves processor time for PostgreSQL's recovery.
+                // Leaves CPU time for PostgreSQL's recovery.
                 thread::sleep(Duration::from_millis(50));
                 continue;
             }

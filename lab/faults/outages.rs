@@ -50,7 +50,7 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     assert!((count + 1..=visits).contains(&again.visits()), "after {count}: {again:#?}");
 }
 
-/// Sends concurrent requests for `/` with these headers, each on a connection of its own, with the cookie of this visitor.
+/// Sends concurrent requests for `/` with these headers, each on its own connection, with the cookie of this visitor.
 pub fn at_once(app: &App, requests: usize, headers: &str, visitor: &Visitor) -> Vec<Answer> {
     thread::scope(|scope| {
         let ask = || app.visitor_with(visitor.cookie.clone()).try_get_with("/", headers);

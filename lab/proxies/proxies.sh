@@ -144,7 +144,7 @@ waste() { # waste NAME PORT NETWORK: a client that pipelines requests and reads 
   wasters+=($!) started+=($!)
 }
 
-serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from addresses of its own
+serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from its own addresses
   local name=$1 port=$2 http=$3 visitor=127.0.$4.2 own=https://app.example.org:$2
   rm -f "$work/jar"
 

@@ -21,7 +21,7 @@ pub struct Browser {
     url: String,
 }
 
-/// With these, Chromium makes no connections of its own, and ends together with its driver.
+/// With these, Chromium opens no connections by itself, and ends together with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",

@@ -54,7 +54,7 @@ async fn a_planted_cookie_that_is_replayed_right_after_the_login_shows_and_chang
 
     assert_eq!(reading.visitor(), "", "{reading:#?}");
     assert!(!is_valid(&app, &planted).await);
-    assert_ne!(writing.cookie("id").expect("an anonymous session of its own"), victim);
+    assert_ne!(writing.cookie("id").expect("its own anonymous session"), victim);
     assert!(rotating.set_cookies().is_empty(), "{rotating:#?}");
     assert!(is_valid(&app, &victim).await, "the victim stays logged in");
     assert_eq!((app.database.number(LOGGED_IN).await, app.database.number(OWNED).await), (1, 1));

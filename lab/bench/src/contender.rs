@@ -53,7 +53,7 @@ pub struct Contender {
     redis: Option<Redis>,
 }
 
-/// Starts everyone who takes part. The app comes first: the ratios compare it with the others. Also returns who can't take
+/// Starts all contenders. The app comes first: the ratios compare it with the others. Also returns those that can't take
 /// part, and why.
 pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Vec<(String, String)>)> {
     let mut contenders = Vec::new();

@@ -4,7 +4,7 @@
 //!
 //! - [`args`]: what can be measured. [`run`](mod@run): the order in which it happens.
 //! - [`contender`]: how each contender is built and started. [`database`]: the PostgreSQL that they use.
-//! - [`load`]: the requests and the checks. [`measure`]: one measurement. [`usage`]: processor time and memory.
+//! - [`load`]: the requests and the checks. [`measure`]: one measurement. [`usage`]: CPU time and memory.
 //! - [`report`]: medians, ratios, tables, charts.
 
 #![forbid(unsafe_code)]

@@ -16,7 +16,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Sleeps until the end of the window. Returns the seconds of processor time in it, and the server's memory in MiB.
+    /// Sleeps until the end of the window. Returns the seconds of CPU time in it, and the server's memory in MiB.
     pub fn watch(self, window: Range<Instant>) -> Figures {
         let mut system = System::new();
         thread::sleep(window.start - Instant::now());

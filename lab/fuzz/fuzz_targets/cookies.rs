@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let [place, data @ ..] = data else { return };
     let mut headers = headers(data);
     let lines = headers.len();
-    // The valid cookie is on a line of its own, at the start or the end of another line, or missing.
+    // The valid cookie is on its own line, at the start or the end of another line, or missing.
     let is_there = match place % 4 {
         0 => false,
         1 => insert(&mut headers, lines, pair.as_bytes().to_vec()),

@@ -1,4 +1,4 @@
-//! Whole requests through the app, with a PostgreSQL server of its own. The input is the text of an HTTP request. The word
+//! Whole requests through the app, with its own PostgreSQL server. The input is the text of an HTTP request. The word
 //! `{valid}` in it is replaced by the session cookie of a visitor.
 //!
 //! Whatever the request, the app neither panics nor fails, and it shows no session whose cookie was not sent.

@@ -44,7 +44,7 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let drop = format!("drop database if exists {} with (force)", self.name);
         let server = self.server;
-        // On a thread with a runtime of its own, because the test's runtime may be stopping.
+        // On a thread with a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(admin(server, drop));

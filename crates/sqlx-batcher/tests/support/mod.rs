@@ -90,7 +90,7 @@ pub const COUNTERS: &str = "create table counters (id bigint primary key, value 
 pub const TABLE: &str =
     "create table numbers (n bigint check (n >= 0), transaction xid8 default pg_current_xact_id())";
 
-/// A batcher with a database of its own.
+/// A batcher with its own database.
 pub struct Numbers {
     pub batcher: Batcher<Double>,
     pub database: TestDatabase,

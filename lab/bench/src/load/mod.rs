@@ -1,7 +1,7 @@
 //! The load: visitors who come again and again on connections that stay open. Each response is checked.
 //!
 //! The client is written by hand because it shares the processors with the app and the database. With 64 connections and
-//! checked responses, a request took 6.8 µs of processor time here, 10.5 µs with `rlt` over hyper and 16 µs with reqwest.
+//! checked responses, a request took 6.8 µs of CPU time here, 10.5 µs with `rlt` over hyper and 16 µs with reqwest.
 //! `wrk` took 7.7 µs, but it can't know which count a visitor must see.
 
 mod connection;
@@ -97,7 +97,7 @@ pub async fn drive(
     Ok(all)
 }
 
-/// Creates visitors who have already been there twice, because the app writes a row of its own with the second visit.
+/// Creates visitors who have already been there twice, because the app adds a row to `visitors` with the second visit.
 pub async fn create_visitors(address: SocketAddr, count: usize) -> Result<Vec<Visitor>> {
     let mut tasks = JoinSet::new();
     for mut share in share_out(vec![Visitor::default(); count], PREPARING) {
