@@ -12,8 +12,9 @@ use actix_web::{
 };
 use sqlx::PgPool;
 
+use crate::accounts; // accounts
 use crate::{
-    Config, accounts,
+    Config,
     http::{
         client::client, get, page::page, request_limits::request_limits, request_log::request_log,
         responses::responses,
@@ -23,10 +24,9 @@ use crate::{
     pages,
     readiness::Readiness,
     session::SessionCookie,
-    session_limit::SessionLimit,
     view::assets,
-    visitors::VisitCounter,
 };
+use crate::{session_limit::SessionLimit, visitors::VisitCounter}; // demo
 
 /// Adds every route. A route that supports GET also supports HEAD. Other methods fail with 405.
 ///
@@ -35,17 +35,19 @@ use crate::{
 pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
     config
         .service(pages.page(get("/", pages::welcome::get)))
-        .service(pages.page(get("/visits", pages::visits::get)))
+        .service(pages.page(get("/visits", pages::visits::get))) // demo
         .service(pages.page(get("/logout", pages::logout::get).route(web::post().to(pages::logout::post))))
         .service(get("/health/live", pages::health::live))
         .service(get("/health/ready", pages::health::ready))
         .configure(assets::routes);
-    accounts::routes(config, |route| pages.slow_page(route, accounts::passwords::DEADLINE));
+    accounts::routes(config, |route| pages.slow_page(route, accounts::passwords::DEADLINE)); // accounts
+    // demo: begin
     if pages.dependencies.config.experiments {
         config.service(pages.page(get("/experiments", pages::experiments::get))).service(
             pages.page(web::resource("/experiments/{name}").route(web::post().to(pages::experiments::post))),
         );
     }
+    // demo: end
 }
 
 /// Creates the app for one worker with the given routes, such as [`routes`].
@@ -73,9 +75,9 @@ pub fn build(
         .app_data(dependencies.pool.clone())
         .app_data(dependencies.readiness.clone())
         .app_data(dependencies.cookie.clone())
-        .app_data(dependencies.session_limit.clone())
-        .app_data(dependencies.accounts.clone())
-        .app_data(Data::new(VisitCounter::new(&dependencies.pool)))
+        .app_data(dependencies.session_limit.clone()) // demo
+        .app_data(dependencies.accounts.clone()) // accounts
+        .app_data(Data::new(VisitCounter::new(&dependencies.pool))) // demo
         .app_data(Data::new(store.clone()))
         .configure(|services| {
             routes(services, &Pages { dependencies, store });
@@ -124,8 +126,8 @@ pub struct Dependencies {
     /// Whether the app can serve pages.
     pub readiness: Data<Readiness>,
     cookie: Data<SessionCookie>,
-    session_limit: Data<SessionLimit>,
-    accounts: Data<accounts::Accounts>,
+    session_limit: Data<SessionLimit>,  // demo
+    accounts: Data<accounts::Accounts>, // accounts
 }
 
 impl Dependencies {
@@ -133,8 +135,8 @@ impl Dependencies {
     pub fn new(config: Config, pool: PgPool) -> Self {
         Self {
             cookie: Data::new(SessionCookie::new(&config)),
-            accounts: Data::default(),
-            session_limit: Data::new(SessionLimit::new(config.new_sessions_per_minute)),
+            accounts: Data::default(), // accounts
+            session_limit: Data::new(SessionLimit::new(config.new_sessions_per_minute)), // demo
             readiness: Data::default(),
             pool: Data::new(pool),
             config: Data::new(config),

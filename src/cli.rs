@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep};
+use crate::accounts; // accounts
+use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -29,7 +30,7 @@ pub enum Command {
     /// Deletes expired rows now; a running app does so by itself
     Sweep,
     /// Lists, blocks and deletes accounts, and sets passwords
-    Accounts(accounts::operator::Arguments),
+    Accounts(accounts::operator::Arguments), // accounts
 }
 
 /// The `sessions` commands.
@@ -80,10 +81,14 @@ impl Command {
             Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
             Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
             Self::Sweep => {
-                let sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age).await?;
-                tracing::info!(sessions, visitors, "swept expired rows");
+                let swept = sweep::sweep(&pool, config.session_max_age).await?;
+                tracing::info!(
+                    sessions = swept.sessions,
+                    visitors = swept.visitors, // demo
+                    "swept expired rows"
+                );
             }
-            Self::Accounts(accounts) => accounts.run(&pool).await?,
+            Self::Accounts(accounts) => accounts.run(&pool).await?, // accounts
             Self::Serve | Self::Healthcheck => {}
         }
         Ok(())

@@ -35,22 +35,22 @@ pub struct Config {
     /// `SESSION_MAX_AGE` (`8h`): maximum lifetime of a session, regardless of activity. At most `400d`.
     pub session_max_age: Duration,
     /// `REMEMBER_IDLE_TIMEOUT` (`30d`): like `SESSION_IDLE_TIMEOUT`, for a login with "Keep me logged in".
-    pub remember_idle_timeout: Duration,
+    pub remember_idle_timeout: Duration, // accounts
     /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, for a login with "Keep me logged in".
-    pub remember_max_age: Duration,
+    pub remember_max_age: Duration, // accounts
     /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id`, and browsers send it over HTTPS only. With `false`, it is `id`
     /// and also works over plain HTTP. Use `false` for localhost only.
     pub cookie_secure: bool,
     /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start per minute.
     /// `0` sets no limit. Visitors with a session are never refused.
-    pub new_sessions_per_minute: Option<NonZero<u32>>,
+    pub new_sessions_per_minute: Option<NonZero<u32>>, // demo
     /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
     /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
     pub trusted_proxies: TrustedProxies,
     /// `METRICS_ADDRESS` (none): private address and port that serves metrics, such as `127.0.0.1:9090`.
     pub metrics_address: Option<SocketAddr>,
     /// `EXPERIMENTS` (`false`): with `true`, visitors can experiment with sessions at `/experiments`.
-    pub experiments: bool,
+    pub experiments: bool, // demo
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
     pub log_format: LogFormat,
     /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
@@ -110,22 +110,24 @@ impl Config {
             session_secret: SecretKeys::default(),
             session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
             session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
-            remember_idle_timeout: read.parse("REMEMBER_IDLE_TIMEOUT", "30d", duration),
-            remember_max_age: read.parse("REMEMBER_MAX_AGE", "180d", duration),
+            remember_idle_timeout: read.parse("REMEMBER_IDLE_TIMEOUT", "30d", duration), // accounts
+            remember_max_age: read.parse("REMEMBER_MAX_AGE", "180d", duration),          // accounts
             cookie_secure: read.parse("COOKIE_SECURE", "true", boolean),
+            // demo: begin
             new_sessions_per_minute: NonZero::new(read.parse(
                 "NEW_SESSIONS_PER_MINUTE",
                 "6000",
                 number(0..=1_000_000),
             )),
+            // demo: end
             trusted_proxies: read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str),
             metrics_address: read.parse("METRICS_ADDRESS", "", optional(address)),
-            experiments: read.parse("EXPERIMENTS", "false", boolean),
+            experiments: read.parse("EXPERIMENTS", "false", boolean), // demo
             log_format: read.parse("LOG_FORMAT", "pretty", log_format),
             log_filter: read.parse("RUST_LOG", LOG_FILTER, log_filter),
         };
         read.check_order("SESSION", config.session_idle_timeout, config.session_max_age);
-        read.check_order("REMEMBER", config.remember_idle_timeout, config.remember_max_age);
+        read.check_order("REMEMBER", config.remember_idle_timeout, config.remember_max_age); // accounts
         // Read last, because this may create a file.
         config.session_secret = read.session_secret();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }

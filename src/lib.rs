@@ -5,14 +5,13 @@
 //! 1. [`server`] starts the app, and [`mod@app`] has the route table and the layers ([`http`]).
 //! 2. [`session`]: what a session contains. [`actix_session_postgres`] stores it.
 //! 3. [`pages`]: the pages, one file each. [`view`] has what their templates share.
-//! 4. [`visitors`]: the visit counts, which are exact because they are not part of the session.
 //!
 //! Imports point down: [`pages`] use [`view`], [`http`] and [`session`], and those use [`error`], [`config`] and [`limits`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod accounts;
+pub mod accounts; // accounts
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -28,10 +27,10 @@ pub mod readiness;
 pub mod secret;
 pub mod server;
 pub mod session;
-pub mod session_limit;
+pub mod session_limit; // demo
 pub mod sweep;
 pub mod view;
-pub mod visitors;
+pub mod visitors; // demo
 
 pub use app::{Dependencies, Pages, build, routes};
 pub use config::Config;

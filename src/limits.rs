@@ -54,7 +54,7 @@ pub const RECEIVE_BUFFER: usize = 16 * 1024;
 /// buffer for the head (128 KiB), its buffer for the body (32 KiB), the body itself, and a page of 24 KiB.
 pub const CONNECTION_BYTES: usize = (128 + 32 + 24) * 1024 + MAX_BODY_BYTES;
 
-/// Memory reserved for the app without connections. `cargo dev lab faults` measures about 30 MiB.
+/// Memory reserved for the app without connections, which takes about 30 MiB.
 pub const BASE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The memory limit in `docker-compose.yml`, `deploy/app.service` and `deploy/kubernetes.yaml`.

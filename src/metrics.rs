@@ -29,9 +29,9 @@ const NUMBERS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 
 const COUNTERS: &[(&str, &str)] = &[
     ("sessions_started_total", "Sessions that were started"),
     ("sessions_ended_total", "Sessions that were ended before they expired, except by another login"),
-    ("sessions_refused_total", "Sessions that were not started because the client had started too many"),
+    ("sessions_refused_total", "Sessions that were not started because the client had started too many"), // demo
     ("sessions_swept_total", "Expired sessions that were deleted"),
-    ("visitors_swept_total", "Visitors that were deleted because their sessions had expired"),
+    ("visitors_swept_total", "Visitors that were deleted because their sessions had expired"), // demo
     ("session_store_errors_total", "Sessions that could not be loaded, saved or deleted"),
     ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];

@@ -69,10 +69,10 @@ async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
             current_setting('transaction_read_only') = 'off' as "is_writable!",
             has_table_privilege('sessions', 'insert')
                 and has_table_privilege('sessions', 'update')
-                and has_table_privilege('visitors', 'insert')
-                and has_table_privilege('visitors', 'update')
+                and has_table_privilege('visitors', 'insert') -- demo
+                and has_table_privilege('visitors', 'update') -- demo
                 and has_table_privilege('sessions', 'delete') as "may_write!",
-            exists (select id from visitors) as "has_visitors!",
+            exists (select id from visitors) as "has_visitors!", -- demo
             exists (select id from sessions) as "has_sessions!"
         "#
     );

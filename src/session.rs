@@ -7,7 +7,7 @@ use actix_session::{
 use actix_session_postgres::{Guard, PgSessionStore, Typed, guard};
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::Uuid; // demo
 
 use crate::{Config, secret::SecretKeys};
 
@@ -21,7 +21,7 @@ pub type Session = Typed<SessionData>;
 #[serde(default)]
 pub struct SessionData {
     /// The anonymous visitor whose visits are counted. Only the first visit to `/` sets it.
-    pub visitor_id: Option<Uuid>,
+    pub visitor_id: Option<Uuid>, // demo
 }
 
 /// The session cookie of this deployment.

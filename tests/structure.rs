@@ -12,12 +12,12 @@ const ORDER: &[&str] = &[
     "log",
     "database",
     "readiness",
-    "visitors",
+    "visitors", // demo
     "session",
     "view",
     "http",
-    "session_limit",
-    "accounts",
+    "session_limit", // demo
+    "accounts",      // accounts
     "pages",
     "sweep",
     "metrics",

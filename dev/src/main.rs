@@ -8,18 +8,18 @@ use std::{env, process::ExitCode};
 
 use anyhow::Result;
 
-const USAGE: &str = "\
-cargo dev                       run the app, with a private PostgreSQL in .postgres/
-cargo dev psql [arguments]      open a shell on that database
-cargo dev prepare [--check]     update .sqlx, which builds check the SQL against, or only verify it
-cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments
-cargo dev screenshots           take the README's screenshots
-cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them
-cargo dev rename NAME [TEXT]    give the app its own name, and perhaps a description
-cargo dev without accounts      take the accounts out of the app
-cargo dev without demo          take the pages about visits and all that explains them out of the app
-cargo dev help                  show this
-";
+const USAGE: &[&str] = &[
+    "cargo dev                       run the app, with a private PostgreSQL in .postgres/",
+    "cargo dev psql [arguments]      open a shell on that database",
+    "cargo dev prepare [--check]     update .sqlx, which builds check the SQL against, or only verify it",
+    "cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments",
+    "cargo dev screenshots           take the README's screenshots", // demo
+    "cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them", // demo
+    "cargo dev rename NAME [TEXT]    give the app its own name, and perhaps a description",
+    "cargo dev without accounts      take the accounts out of the app", // accounts
+    "cargo dev without demo          take the pages about visits and all that explains them out of the app", // demo
+    "cargo dev help                  show this",
+];
 
 fn main() -> ExitCode {
     let arguments = env::args().skip(1).collect::<Vec<_>>();
@@ -43,15 +43,14 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["prepare"] => cli::prepare::renew()?,
         ["prepare", "--check"] => cli::prepare::check()?,
         ["browser", ref arguments @ ..] => cli::browser::test(arguments)?,
-        ["screenshots"] => cli::browser::screenshots()?,
-        ["lab", ref arguments @ ..] => cli::lab::run(arguments)?,
+        ["screenshots"] => cli::browser::screenshots()?, // demo
+        ["lab", ref arguments @ ..] => cli::lab::run(arguments)?, // demo
         ["rename", name] => cli::rename::rename(name, None)?,
         ["rename", name, description] => cli::rename::rename(name, Some(description))?,
-        ["without", "accounts"] => cli::without::take_out(&cli::without::ACCOUNTS)?,
-        ["without", "demo"] => cli::without_demo::take_out()?,
-        ["help" | "--help" | "-h"] => print!("{USAGE}"),
+        ["without", part] => cli::without::take_out(part)?, // accounts, demo
+        ["help" | "--help" | "-h"] => println!("{}", USAGE.join("\n")),
         _ => {
-            eprint!("unknown command: cargo dev {}\n\n{USAGE}", words.join(" "));
+            eprintln!("unknown command: cargo dev {}\n\n{}", words.join(" "), USAGE.join("\n"));
             return Ok(ExitCode::from(2));
         }
     }

@@ -3,10 +3,8 @@
 //! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send several cookies
 //! with that name, bytes that aren't text, and a cookie that was encrypted with an old secret.
 
-use std::{
-    borrow::Cow,
-    time::{Duration, Instant},
-};
+use std::borrow::Cow;
+use std::time::{Duration, Instant}; // demo
 
 use actix_session_postgres::SessionId;
 use actix_web::{
@@ -27,9 +25,9 @@ pub struct PresentedCookie {
     /// The session's key.
     key: String,
     /// How long it took to decrypt the value.
-    pub decrypted_in: Duration,
+    pub decrypted_in: Duration, // demo
     /// When the search for the session began.
-    pub since: Instant,
+    pub since: Instant, // demo
 }
 
 impl PresentedCookie {
@@ -48,14 +46,14 @@ impl PresentedCookie {
 /// Keeps only the first valid session cookie in the request. No layer before this may ask the request for its cookies,
 /// because actix-web parses them only once.
 pub fn choose_cookie(request: &mut ServiceRequest) {
-    let begin = Instant::now();
+    let begin = Instant::now(); // demo
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
     if let Some((value, key)) = cookie.choose(request.headers_mut()) {
         request.extensions_mut().insert(PresentedCookie {
             value,
             key,
-            decrypted_in: begin.elapsed(),
-            since: Instant::now(),
+            decrypted_in: begin.elapsed(), // demo
+            since: Instant::now(),         // demo
         });
     }
 }
@@ -101,11 +99,13 @@ impl SessionCookie {
         found
     }
 
+    // accounts, demo: begin
     /// Returns the key in a cookie's value, if it is valid. Its session may have ended.
     pub fn key_in(&self, value: &str) -> Option<String> {
         let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
         self.decrypt(cookie.value()).map(|(key, _)| key)
     }
+    // accounts, demo: end
 
     /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
     fn decrypt(&self, value: &str) -> Option<(String, bool)> {

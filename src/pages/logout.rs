@@ -4,8 +4,9 @@ use actix_session_postgres::SessionId;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 
+use crate::accounts; // accounts
 use crate::{
-    Error, accounts,
+    Error,
     http::{page::fetch_site, session_cookie::PresentedCookie},
     session::{Session, SessionCookie},
     view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect},
@@ -49,7 +50,7 @@ pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCo
         }
         response.cookie(LOGGED_OUT.cookie(&request));
     }
-    accounts::audit::log_logout(&request);
+    accounts::audit::log_logout(&request); // accounts
     session.end();
     response.finish()
 }

@@ -1,7 +1,7 @@
 //! The pages. Each file contains a page's template struct and all of its handlers.
 
-pub mod experiments;
+pub mod experiments; // demo
 pub mod health;
 pub mod logout;
-pub mod visits;
+pub mod visits; // demo
 pub mod welcome;

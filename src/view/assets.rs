@@ -28,14 +28,14 @@ struct File {
 }
 
 const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8"; // accounts, demo
 
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     vec![
         File::new("/static/app.css", CSS, include_bytes!("../../static/app.css")),
-        File::new("/static/accounts.js", SCRIPT, include_bytes!("../../static/accounts.js")),
-        File::new("/static/visits.css", CSS, include_bytes!("../../static/visits.css")),
-        File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),
+        File::new("/static/accounts.js", SCRIPT, include_bytes!("../../static/accounts.js")), // accounts
+        File::new("/static/visits.css", CSS, include_bytes!("../../static/visits.css")),      // demo
+        File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),     // demo
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ]
 });

@@ -51,8 +51,8 @@ async fn a_member_registers_logs_in_and_out_changes_the_password_and_leaves() {
 
     browser.go("/").await;
     check(&browser, "welcome", None).await;
-    browser.go("/visits").await;
-    check(&browser, "visits", None).await;
+    browser.go("/visits").await; // demo
+    check(&browser, "visits", None).await; // demo
     browser.go("/logout?confirm").await;
     check(&browser, "logout", None).await;
     browser.follow("main button").await;

@@ -138,9 +138,11 @@ impl Browser {
         self.find("#visitor").await.prop("textContent").await.expect("text").expect("an id")
     }
 
+    // demo: begin
     pub async fn visits(&self) -> i64 {
         self.text("#visits").await.parse().expect("a number")
     }
+    // demo: end
 
     pub async fn press(&self, key: Key) {
         self.driver.action_chain().send_keys(key).perform().await.expect("a key");

@@ -27,7 +27,13 @@ pub enum State {
 impl State {
     /// Returns all states. Other pages add theirs here.
     pub fn all() -> Vec<Self> {
-        [&Self::CORE[..], &crate::story::STATES, &crate::visits::STATES, &crate::experiments::STATES].concat()
+        [
+            &Self::CORE[..],
+            &crate::story::STATES,       // demo
+            &crate::visits::STATES,      // demo
+            &crate::experiments::STATES, // demo
+        ]
+        .concat()
     }
 
     const CORE: [Self; 10] = [

@@ -6,17 +6,17 @@
 mod support;
 
 mod accessibility;
-mod accounts;
+mod accounts; // accounts
 mod console;
 mod cookies;
-mod experiments;
+mod experiments; // demo
 mod keyboard;
 mod logout;
-mod pictures;
+mod pictures; // demo
 mod preferences;
 mod state;
-mod story;
-mod visits;
+mod story; // demo
+mod visits; // demo
 mod weight;
 
 use browser::Browser;
@@ -24,7 +24,10 @@ use support::TestApp;
 
 /// Starts the app, and a browser that hasn't visited it yet.
 async fn open() -> (TestApp, Browser) {
-    let app = TestApp::spawn_with(&[("EXPERIMENTS", "true")]).await;
+    let settings = [
+        ("EXPERIMENTS", "true"), // demo
+    ];
+    let app = TestApp::spawn_with(&settings).await;
     let browser = Browser::open(&app.url).await;
     (app, browser)
 }

@@ -13,7 +13,7 @@ const INVALID: &[(&str, &[&str])] = &[
             "localhost/canary",
         ],
     ),
-    ("EXPERIMENTS", &["canary", "1"]),
+    ("EXPERIMENTS", &["canary", "1"]), // demo
     ("METRICS_ADDRESS", &["canary", "127.0.0.1"]),
     ("MIGRATION_DATABASE_URL", &["mysql://canary:canary@localhost/name", "localhost/canary"]),
     ("DATABASE_MAX_CONNECTIONS", &["canary", "0", "1001", "-1", "1.5"]),
@@ -22,10 +22,10 @@ const INVALID: &[(&str, &[&str])] = &[
     ("SESSION_SECRET", &["too-short-canary", "0123456789abcdef0123456789abcdef,canary"]),
     ("SESSION_IDLE_TIMEOUT", &["canary", "59s", "0", "-5m", "30", "90s 1ns", "60500ms", "401d"]),
     ("SESSION_MAX_AGE", &["canary", "59s", "0", "-5m", "30", "90s 1ns", "60500ms", "401d"]),
-    ("REMEMBER_IDLE_TIMEOUT", &["canary", "59s", "401d"]),
-    ("REMEMBER_MAX_AGE", &["canary", "59s", "401d"]),
+    ("REMEMBER_IDLE_TIMEOUT", &["canary", "59s", "401d"]), // accounts
+    ("REMEMBER_MAX_AGE", &["canary", "59s", "401d"]),      // accounts
     ("COOKIE_SECURE", &["canary", "yes", "1", "TRUE"]),
-    ("NEW_SESSIONS_PER_MINUTE", &["canary", "-1", "1000001", "1.5"]),
+    ("NEW_SESSIONS_PER_MINUTE", &["canary", "-1", "1000001", "1.5"]), // demo
     ("TRUSTED_PROXIES", &["10.0.0.1,canary", "everyone", "10.0.0.0/33"]),
     ("LOG_FORMAT", &["canary", "xml"]),
     ("RUST_LOG", &["canary=canary=canary", "info,app=loudly"]),
@@ -65,7 +65,7 @@ fn the_limits_are_valid() {
         ("WORKERS", ["1", "64"]),
         ("SESSION_IDLE_TIMEOUT", ["1m", "8h"]),
         ("SESSION_MAX_AGE", ["30m", "400d"]),
-        ("NEW_SESSIONS_PER_MINUTE", ["0", "1000000"]),
+        ("NEW_SESSIONS_PER_MINUTE", ["0", "1000000"]), // demo
     ] {
         for value in values {
             let config = config(&[DATABASE_URL, (name, value)]);

@@ -8,7 +8,7 @@ mod app;
 mod database;
 pub mod log;
 pub mod probe;
-pub mod visits;
+pub mod visits; // demo
 
 use std::time::{Duration, Instant};
 

@@ -11,15 +11,15 @@ mod cookie_choice;
 mod cookies;
 mod cross_origin;
 mod errors;
-mod experiments;
+mod experiments; // demo
 mod flash;
 mod headers;
-mod limits;
+mod limits; // demo
 mod log;
 mod logout;
 mod request_limits;
 mod secrets;
 mod session;
-mod statements;
-mod visits;
+mod statements; // demo
+mod visits; // demo
 mod welcome;

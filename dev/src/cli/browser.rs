@@ -1,6 +1,7 @@
-//! `cargo dev browser` and `cargo dev screenshots`: the tests that need Chromium.
+//! Runs the tests that need Chromium.
 
-use std::{env, fs, path::Path, process::Command};
+use std::fs; // demo
+use std::{env, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use dev::cargo;
@@ -16,12 +17,14 @@ pub fn test(arguments: &[&str]) -> Result<()> {
     run(cargo().args(["test", "--package", "browser"]).args(arguments))
 }
 
+// demo: begin
 /// Takes the README's pictures by running two of the browser tests. One of them needs `img2webp`.
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--package", "browser", "--", "--include-ignored", "pictures::"]);
     run(tests.env("SCREENSHOTS_DIR", fs::canonicalize("docs/screenshots")?))
 }
+// demo: end
 
 fn run(tests: &mut Command) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();

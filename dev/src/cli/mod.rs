@@ -1,23 +1,30 @@
 //! The commands. Except for `psql`, they run in the root of the project.
 
 pub mod browser;
-pub mod lab;
+pub mod lab; // demo
 pub mod prepare;
 pub mod rename;
 pub mod run;
-pub mod without;
-pub mod without_demo;
+pub mod without; // accounts, demo
 
 use std::{os::unix::process::CommandExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use dev::postgres::{Installation, running};
+use dev::{
+    cargo,
+    postgres::{Installation, running},
+};
 
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
 pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
     let address = running(home).context("start `cargo dev` first")?;
     let mut psql = address.client(Installation::find()?.bin("psql"));
     Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
+}
+
+/// Formats all code, where rustfmt is installed.
+fn format() {
+    let _ = cargo().args(["fmt", "--all"]).status();
 }
 
 /// Runs Git and returns what it prints.

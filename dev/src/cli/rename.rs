@@ -5,13 +5,10 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use dev::cargo;
 
-use super::git;
+use super::{format, git};
 
 /// The present name. It is replaced as well, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
-
-/// These keep the name: the licences name the authors of the template.
-const KEPT: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Replaces the name in all files of the repository, and the description of the package if there is one.
 pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
@@ -24,8 +21,11 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
     let changes = git(&["status", "--porcelain"])?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo the renaming:\n{changes}");
 
-    for path in git(&["ls-files", "-z"])?.split_terminator('\0').filter(|path| !KEPT.contains(path)) {
-        replace(path.as_ref(), NAME, name)?;
+    for path in git(&["ls-files", "-z"])?.split_terminator('\0') {
+        // The licenses name the authors of the template.
+        if !path.contains("LICENSE-") {
+            replace(path.as_ref(), NAME, name)?;
+        }
     }
     if let Some(description) = description {
         let manifest = Path::new("Cargo.toml");
@@ -38,6 +38,8 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
         cargo().args(["update", "--workspace", "--quiet"]).status()?.success(),
         "can't update Cargo.lock"
     );
+    // Lines with the name have another length now.
+    format();
     println!("The app is called {name} now. See what has changed with `git diff`, and run `cargo test`.");
     Ok(())
 }

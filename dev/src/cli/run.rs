@@ -33,7 +33,7 @@ pub fn run() -> Result<()> {
     // Some browsers reject Secure cookies over plain HTTP, even on localhost.
     let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
     app.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
-    app.env("EXPERIMENTS", own_or("EXPERIMENTS", "true"));
+    app.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
     // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
     let outcome = follow(&mut app, &address, &end, &postgres);

@@ -1,147 +1,88 @@
 //! `cargo dev without PART`: takes a part of the app out again.
+//!
+//! A line that ends with a comment such as `// PART` belongs to that part, together with the doc comment above it. So do
+//! the lines from `// PART: begin` to `// PART: end`. What several parts need names them all, separated by commas, and goes
+//! with the last of them. `dev/parts.txt` lists whole files and folders. The files in `dev/without-PART/` replace those with
+//! the same path in the project.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use dev::cargo;
 
-use super::{git, prepare};
+use super::{format, git, prepare};
 
-/// A part of the app, and all that has to change without it. Files that are already gone are left out.
-pub struct Part {
-    /// Its files and folders.
-    pub paths: &'static [&'static str],
-    /// In a file, everything from the line that begins with the first text up to the line that begins with the second one,
-    /// or up to the end if that is empty.
-    pub cuts: &'static [(&'static str, &'static str, &'static str)],
-    /// In a file, a text and what replaces it.
-    pub texts: &'static [(&'static str, &'static str, &'static str)],
-    /// In a file, all lines that contain a text.
-    pub lines: &'static [(&'static str, &'static str)],
-    /// Files, and the files that take their places.
-    pub replaced: &'static [(&'static str, &'static str)],
-}
+/// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in CSS.
+const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
 
-pub const ACCOUNTS: Part = Part {
-    paths: &[
-        "src/accounts",
-        "templates/accounts",
-        "static/accounts.js",
-        "tests/accounts",
-        "tests/browser/accounts.rs",
-        "migrations/0003_create_accounts.sql",
-        "dev/seed/accounts.sql",
-        "docs/accounts.md",
-    ],
-    cuts: &[("Cargo.toml", "# A login would take", "[profile.release]")],
-    texts: &[
-        ("src/app.rs", "    Config, accounts,\n", "    Config,\n"),
-        ("src/cli.rs", "Config, accounts, config", "Config, config"),
-        ("src/pages/logout.rs", "Error, accounts,", "Error,"),
-        ("Cargo.toml", "\"signal\", \"sync\", \"time\"", "\"signal\", \"time\""),
-    ],
-    lines: &[
-        ("src/lib.rs", "mod accounts;"),
-        ("src/app.rs", "accounts"),
-        ("src/cli.rs", "accounts"),
-        ("src/pages/logout.rs", "accounts::"),
-        ("src/view/assets.rs", "accounts"),
-        ("src/config.rs", "remember_"),
-        ("src/config.rs", "REMEMBER_"),
-        ("templates/base.html", "href=\"/account\""),
-        ("tests/structure.rs", "\"accounts\""),
-        ("tests/config/values.rs", "REMEMBER_"),
-        ("tests/browser/suite.rs", "mod accounts;"),
-        (".env.example", "REMEMBER_"),
-        ("docs/configuration.md", "REMEMBER_"),
-        ("README.md", "docs/accounts.md"),
-        ("dev/without-demo/README.md", "docs/accounts.md"),
-        ("docs/asvs.md", "accounts.md"),
-        ("Cargo.toml", "argon2 = "),
-        ("Cargo.toml", "rpassword = "),
-        ("Cargo.toml", "unicode-normalization = "),
-        ("Cargo.toml", "# Of the default features, only what a hash"),
-        ("Cargo.toml", "# Reads a password from the terminal"),
-        ("Cargo.toml", "# The same password typed on two systems"),
-    ],
-    replaced: &[],
-};
-
-/// What only the accounts and the pages about visits use. It goes with the last of them.
-const BOTH: Part = Part {
-    paths: &[],
-    cuts: &[("src/http/session_cookie.rs", "    /// Returns the key in a cookie's", "    /// Decrypts")],
-    texts: &[
-        ("Cargo.toml", "\"runtime-tokio\", \"time\", \"tls", "\"runtime-tokio\", \"tls"),
-        ("Cargo.toml", "\"serde\", \"v4\", \"v7\"", "\"serde\", \"v4\""),
-    ],
-    lines: &[
-        ("src/view/assets.rs", "const SCRIPT"),
-        ("Cargo.toml", "governor = "),
-        ("Cargo.toml", "time = { version"),
-        ("Cargo.toml", "serde_json = { version"),
-    ],
-    replaced: &[],
-};
+/// How a comment may end. The first one is the end of a row in a Markdown table.
+const ENDS: [&str; 4] = [" |", " -->", " */", " #}"];
 
 /// Takes a part out. The app's tests pass afterwards.
-pub fn take_out(part: &Part) -> Result<()> {
-    let is_there = part.paths.iter().any(|path| Path::new(path).exists());
-    ensure!(is_there, "this is gone already");
+pub fn take_out(part: &str) -> Result<()> {
     let changes = git(&["status", "--porcelain"])?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");
-    edit(part)?;
-    for (path, with) in part.replaced {
-        fs::rename(with, path).with_context(|| format!("can't replace {path}"))?;
+    let files = git(&["ls-files", "-z"])?;
+    let files: Vec<&str> = files.split_terminator('\0').collect();
+    let mut edits = Vec::new();
+    // Pictures are not text, and have no marked lines.
+    for (path, text) in files.iter().filter_map(|path| Some((path, fs::read_to_string(path).ok()?))) {
+        let kept = without(part, &text).with_context(|| format!("nothing is changed, because of {path}"))?;
+        if kept != text {
+            edits.push((path, kept));
+        }
     }
-    for path in part.paths.iter().map(Path::new).filter(|path| path.exists()) {
+    ensure!(!edits.is_empty(), "the app has no part with the name {part}");
+
+    let list = fs::read_to_string("dev/parts.txt").context("can't read dev/parts.txt")?;
+    for (path, text) in edits {
+        fs::write(path, text).with_context(|| format!("can't write {path}"))?;
+    }
+    let place = format!("dev/without-{part}/");
+    for (path, replaced) in files.iter().filter_map(|path| Some((path, path.strip_prefix(&place)?))) {
+        fs::rename(path, replaced).with_context(|| format!("can't replace {replaced}"))?;
+    }
+    let listed = list.lines().filter(|line| label(line) == part).filter_map(|line| line.split(" #").next());
+    for path in listed.map(Path::new).filter(|path| path.exists()) {
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         removed.with_context(|| format!("can't delete {}", path.display()))?;
     }
-    if !["src/accounts", "src/visitors.rs"].iter().any(|path| Path::new(path).exists()) {
-        edit(&BOTH)?;
-    }
     prepare::renew()?;
-    // Some lists fit on one line now. Without rustfmt, they stay as they are.
-    let _ = cargo().arg("fmt").status();
+    format();
     println!("It is gone. See what has changed with `git diff`, and run `cargo test`.");
     println!("A database that has its table keeps it. For a development database, delete .postgres/.");
     Ok(())
 }
 
-/// Makes all edits, or none if one of them has nothing to change. Leaves out files that are gone.
-fn edit(part: &Part) -> Result<()> {
-    let mut files = BTreeMap::new();
-    let mut problems = Vec::new();
-    let mut change = |file: &'static str, what: &str, edit: &dyn Fn(&str) -> String| {
-        let Some(text) = files.get(file).cloned().or_else(|| fs::read_to_string(file).ok()) else { return };
-        let changed = edit(&text);
-        if changed == text {
-            problems.push(format!("{file} doesn't contain {what:?}"));
+/// Returns the text without the lines of this part.
+fn without(part: &str, text: &str) -> Result<String> {
+    let mut kept = Vec::<String>::new();
+    let mut depth = 0;
+    let mut was_cut = false;
+    for line in text.split_inclusive('\n') {
+        let (names, edge) = label(line).split_once(": ").unwrap_or((label(line), ""));
+        let others: Vec<&str> = names.split(", ").filter(|name| *name != part).collect();
+        let is_of_part = names == part;
+        depth += u32::from(is_of_part && edge == "begin");
+        if depth > 0 || is_of_part {
+            ensure!(depth > 0 || edge.is_empty(), "a block of {part} has no begin");
+            while depth == 0 && kept.last().is_some_and(|line| line.trim_start().starts_with("///")) {
+                kept.pop();
+            }
+        } else if others.len() < names.split(", ").count() {
+            kept.push(line.replace(names, &others.join(", ")));
+        } else if !(was_cut && line == "\n" && kept.last().is_none_or(|line| line == "\n")) {
+            kept.push(line.to_owned());
         }
-        files.insert(file, changed);
-    };
-    for (file, from, to) in part.cuts {
-        change(file, from, &|text| cut(text, from, to));
+        was_cut = depth > 0 || is_of_part;
+        depth -= u32::from(is_of_part && edge == "end");
     }
-    for (file, old, new) in part.texts {
-        change(file, old, &|text| text.replace(old, new));
-    }
-    for (file, part) in part.lines {
-        change(file, part, &|text| text.split_inclusive('\n').filter(|line| !line.contains(part)).collect());
-    }
-    ensure!(problems.is_empty(), "nothing is changed:\n{}", problems.join("\n"));
-    for (file, text) in files {
-        fs::write(file, text).with_context(|| format!("can't write {file}"))?;
-    }
-    Ok(())
+    ensure!(depth == 0, "a block of {part} has no end");
+    Ok(kept.concat())
 }
 
-fn cut(text: &str, from: &str, to: &str) -> String {
-    let mut is_cut = false;
-    let is_kept = |line: &&str| {
-        is_cut = if is_cut { to.is_empty() || !line.starts_with(to) } else { line.starts_with(from) };
-        !is_cut
-    };
-    text.split_inclusive('\n').filter(is_kept).collect()
+/// Returns the text of the comment at the end of a line.
+fn label(line: &str) -> &str {
+    let line = ENDS.iter().fold(line.trim_end(), |line, end| line.strip_suffix(end).unwrap_or(line));
+    let comments = COMMENTS.iter().filter_map(|begin| Some(line.rsplit_once(begin)?.1));
+    comments.min_by_key(|comment| comment.len()).unwrap_or_default()
 }

@@ -14,11 +14,18 @@ const BATCH: u32 = 200;
 /// Time between two sweeps. It is random, so that replicas that start together don't sweep at the same time.
 pub const INTERVAL: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
 
-/// Deletes all sessions that expired before the current hour, and returns how many.
+/// The number of rows that a [`sweep`] has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Expired sessions.
+    pub sessions: u64,
+}
+
+/// Deletes all sessions that expired before the current hour.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
-pub async fn sweep(pool: &PgPool) -> anyhow::Result<u64> {
+pub async fn sweep(pool: &PgPool, _max_age: Duration) -> anyhow::Result<Swept> {
     let store = PgSessionStore::new(pool.clone());
     let mut total = 0;
     loop {
@@ -26,7 +33,7 @@ pub async fn sweep(pool: &PgPool) -> anyhow::Result<u64> {
         let deleted = deleted.context("delete expired sessions")?;
         total += deleted;
         if deleted < BATCH.into() {
-            return Ok(total);
+            return Ok(Swept { sessions: total });
         }
         // Leaves most of the database's time for requests.
         sleep(Duration::from_millis(20)).await;
@@ -35,12 +42,12 @@ pub async fn sweep(pool: &PgPool) -> anyhow::Result<u64> {
 
 /// Sweeps forever, with a random pause from `interval` before each sweep. The future can be dropped in the middle of a
 /// batch, because PostgreSQL rolls the batch back.
-pub async fn run(pool: &PgPool, interval: Range<Duration>) -> ! {
+pub async fn run(pool: &PgPool, max_age: Duration, interval: Range<Duration>) -> ! {
     loop {
         sleep(rand::random_range(interval.clone())).await;
-        match sweep(pool).await {
-            Ok(0) => tracing::debug!("nothing to sweep"),
-            Ok(sessions) => {
+        match sweep(pool, max_age).await {
+            Ok(Swept { sessions: 0 }) => tracing::debug!("nothing to sweep"),
+            Ok(Swept { sessions }) => {
                 counter!("sessions_swept_total").increment(sessions);
                 tracing::info!(sessions, "swept expired rows");
             }
