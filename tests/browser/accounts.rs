@@ -1,5 +1,7 @@
 //! A whole journey of a member in a real browser, with axe in every state, light and dark, and on a phone.
 
+use std::{fs, path::Path};
+
 use serde_json::Value;
 use thirtyfour::Key;
 
@@ -99,4 +101,30 @@ async fn a_typed_password_can_be_shown() {
     browser.click("#show-password").await;
 
     assert_eq!((&*before, &*browser.run::<String>(kind).await), ("password", "text"));
+}
+
+#[actix_web::test]
+async fn only_a_login_that_is_remembered_survives_closing_the_browser() {
+    let (app, browser) = open().await;
+    browser.go("/register").await;
+    submit(&browser, &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile");
+    let _ = fs::remove_dir_all(&profile);
+
+    for (remember, page) in [(false, "/login"), (true, "/account")] {
+        let browser = Browser::with_profile(&app.url, &profile).await;
+        browser.go("/login").await;
+        if remember {
+            browser.click("#remember").await;
+        }
+        submit(&browser, &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        assert_eq!(browser.path().await, "/account");
+        drop(browser);
+
+        let reopened = Browser::with_profile(&app.url, &profile).await;
+        reopened.go("/account").await;
+
+        assert_eq!(reopened.path().await, page, "remember: {remember}");
+        assert!(reopened.has("nav a[href='/account']").await);
+    }
 }
