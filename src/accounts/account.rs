@@ -167,7 +167,7 @@ pub async fn change_password(
     if refusal.is_some() {
         return show(&request, &account, &store, None, refusal).await;
     }
-    let hash = accounts.passwords.hash(&new).await?;
+    let hash = accounts.passwords.hash(0, &new).await?;
     let changed = table::change_password(&pool, &account, &hash).await?;
     account.epoch = changed.ok_or(Error::Conflict("another change was faster"))?;
     audit::log(&request, Some(account.id), "changed the password");
