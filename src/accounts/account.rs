@@ -199,7 +199,12 @@ pub async fn data(
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"account.json\""))
         .json(json!({
-            "account": { "id": account.id, "email": account.email, "created_at": iso(account.created_at) },
+            "account": {
+                "id": account.id,
+                "email": account.email,
+                "created_at": iso(account.created_at),
+                "wrong_passwords": account.failures,
+            },
             "sessions": sessions,
         })))
 }

@@ -9,10 +9,13 @@ use crate::{Browser, accessibility::violations, open};
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// Checks the page in this state, and that the field with this id has the focus, if there is one.
+/// Checks the page in this state, and that the field with this id has the focus and the error's color, if there is one.
 async fn check(browser: &Browser, state: &str, focus: Option<&str>) {
     if let Some(id) = focus {
         assert_eq!(browser.run::<String>("return document.activeElement.id").await, id, "{state}");
+        let has_color = "const color = getComputedStyle(document.querySelector('.error')).color;
+            return getComputedStyle(document.activeElement).borderTopColor === color";
+        assert!(browser.run::<bool>(has_color).await, "{state}");
     }
     for scheme in ["light", "dark"] {
         browser.prefer(&[("prefers-color-scheme", scheme)]).await;
