@@ -85,7 +85,7 @@ fn per_minute(n: u32) -> Quota {
 }
 
 impl Attempts {
-    /// Counts an attempt that needs a hash, such as a registration. Returns the hash's rank: 1 and more, up to [`RANKS`].
+    /// Counts an attempt that needs a hash, such as a registration. Returns the rank of the hash, below [`RANKS`].
     ///
     /// # Errors
     /// Returns the seconds to wait if there were too many.
@@ -96,7 +96,7 @@ impl Attempts {
         Ok(lately.map_or(RANKS - 1, |state| RANKS - 2 - state.remaining_burst_capacity() as usize))
     }
 
-    /// Counts an attempt on the account with this address, which needn't exist. Returns the hash's rank.
+    /// Counts an attempt on the account with this address, which needn't exist. Returns the rank of the hash.
     ///
     /// # Errors
     /// Returns the seconds to wait if there were too many.

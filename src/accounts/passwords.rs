@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Number of requests of each rank that may wait. More couldn't be served in time anyway.
 const WAITING: usize = 64;
 
-/// Who gets the next hash. Rank 0 is a browser that has logged in to the account before, and a member. The others depend on
-/// how often their network has tried a password lately. So an attack delays others little.
+/// Number of ranks. The lowest one gets the next hash: 0 is for members and for browsers that have logged in to the account
+/// before. The others depend on how often the client's network has tried a password lately.
 pub const RANKS: usize = 5;
 
 /// The most hashes that run at a time, and the memory that each takes.
@@ -90,7 +90,7 @@ pub struct Passwords {
     slots: Arc<Semaphore>,
     /// Places for those who wait, for each rank.
     places: [Semaphore; RANKS],
-    /// For each rank but the first.
+    /// For each rank except the last, those of a higher rank who may wait together with it.
     turns: [Semaphore; RANKS - 1],
     waiting: usize,
     patience: Duration,
@@ -169,8 +169,8 @@ impl Passwords {
         Ok(done.await.context("can't hash a password")?)
     }
 
-    /// Waits for a slot. Requests of each rank first wait for their turn among themselves. So for each higher number, only as
-    /// many of them as there are slots are ahead of a lower one.
+    /// Waits for a slot. A request first needs a turn of each lower rank. There are only as many turns as slots, so that
+    /// few requests of a higher rank are ahead of a lower one.
     async fn slot(&self, rank: usize) -> OwnedSemaphorePermit {
         let mut turn = None;
         for next in self.turns[..rank].iter().rev() {
