@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Number of requests of each rank that may wait. More couldn't be served in time anyway.
 const WAITING: usize = 64;
 
-/// Number of ranks. The lowest one gets the next hash: 0 is for members and for browsers that have logged in to the account
-/// before. The others depend on how often the client's network has tried a password lately.
+/// Number of ranks. The lowest one gets the next hash: 0 is for members and for browsers that have logged in to the
+/// account before. The others depend on how often the client's network has tried a password lately.
 pub const RANKS: usize = 5;
 
 /// The most hashes that run at a time, and the memory that each takes.
@@ -104,7 +104,8 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank wait, each for up to `patience`.
+    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank wait, each for up to
+    /// `patience`.
     pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(slots)),
@@ -152,8 +153,8 @@ impl Passwords {
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                // The fewer places are left, the more requests are refused at random. Otherwise, whoever sends the most gets
-                // each place as soon as it is free.
+                // The fewer places are left, the more requests are refused at random. Otherwise, the client that sends
+                // the most requests gets each place as soon as it is free.
                 let places = &self.places[rank];
                 let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
                 let place = places.try_acquire().ok().filter(|_| is_lucky);
@@ -169,8 +170,8 @@ impl Passwords {
         Ok(done.await.context("can't hash a password")?)
     }
 
-    /// Waits for a slot. A request first needs a turn of each lower rank. There are only as many turns as slots, so that
-    /// few requests of a higher rank are ahead of a lower one.
+    /// Waits for a slot. A request first needs a turn of each lower rank. There are only as many turns as slots, so few
+    /// requests of a higher rank are ahead of a lower one.
     async fn slot(&self, rank: usize) -> OwnedSemaphorePermit {
         let mut turn = None;
         for next in self.turns[..rank].iter().rev() {
