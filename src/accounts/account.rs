@@ -167,7 +167,7 @@ pub async fn change_password(
     if refusal.is_some() {
         return show(&request, &account, &store, None, refusal).await;
     }
-    let hash = accounts.passwords.hash(&new).await?;
+    let hash = accounts.passwords.hash(0, &new).await?;
     let changed = table::change_password(&pool, &account, &hash).await?;
     account.epoch = changed.ok_or(Error::Conflict("another change was faster"))?;
     audit::log(&request, Some(account.id), "changed the password");
@@ -199,7 +199,12 @@ pub async fn data(
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"account.json\""))
         .json(json!({
-            "account": { "id": account.id, "email": account.email, "created_at": iso(account.created_at) },
+            "account": {
+                "id": account.id,
+                "email": account.email,
+                "created_at": iso(account.created_at),
+                "wrong_passwords": account.failures,
+            },
             "sessions": sessions,
         })))
 }

@@ -20,10 +20,12 @@ use actix_web::HttpRequest;
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::keyed::DefaultKeyedStateStore,
 };
 use uuid::Uuid;
 
-use super::table::Account;
+use super::{passwords::RANKS, table::Account};
 use crate::http::client::ClientAddress;
 
 /// Wrong passwords in a row, from anywhere, after which an account is guarded.
@@ -51,6 +53,8 @@ pub struct Attempts {
     clients: [Limit; 3],
     pairs: Limit,
     guarded: [Limit; 2],
+    /// Refuses nobody: whoever tries more often just waits longer for a hash.
+    lately: RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>,
     seed: RandomState,
 }
 
@@ -64,6 +68,7 @@ impl Default for Attempts {
             clients: [limit(30, 2), limit(60, 1), RateLimiter::keyed(per_minute(120))],
             pairs: limit(10, 60),
             guarded: [limit(3, 20 * 60), limit(30, 2 * 60)],
+            lately: limit(RANKS as u32 - 2, 10 * 60).with_middleware(),
             seed: RandomState::new(),
         }
     }
@@ -80,39 +85,44 @@ fn per_minute(n: u32) -> Quota {
 }
 
 impl Attempts {
-    /// Counts an attempt that needs a hash, such as a registration.
+    /// Counts an attempt that needs a hash, such as a registration. Returns the rank of the hash, below [`RANKS`].
     ///
     /// # Errors
     /// Returns the seconds to wait if there were too many.
-    pub fn check_client(&self, trier: Trier) -> Result<(), u64> {
-        let Trier::Client(address) = trier else { return Ok(()) };
-        let networks = networks(address);
-        self.clients.iter().zip(networks).try_for_each(|(limit, network)| self.count(limit, network))
+    pub fn check_client(&self, client: IpAddr) -> Result<usize, u64> {
+        let networks = networks(client);
+        self.clients.iter().zip(networks).try_for_each(|(limit, network)| self.count(limit, network))?;
+        let lately = self.lately.check_key(&self.key(networks[2]));
+        Ok(lately.map_or(RANKS - 1, |state| RANKS - 2 - state.remaining_burst_capacity() as usize))
     }
 
-    /// Counts an attempt on the account with this address, which needn't exist.
+    /// Counts an attempt on the account with this address, which needn't exist. Returns the rank of the hash.
     ///
     /// # Errors
     /// Returns the seconds to wait if there were too many.
-    pub fn check(&self, trier: Trier, email: &str, account: Option<&Account>) -> Result<(), u64> {
+    pub fn check(&self, trier: Trier, email: &str, account: Option<&Account>) -> Result<usize, u64> {
         let address = match trier {
-            Trier::Known(browser) => return self.count(&self.known, browser),
+            Trier::Known(browser) => return self.count(&self.known, browser).map(|()| 0),
             Trier::Client(address) => address,
         };
         // The client first, so that a refused client can't use up the attempts of others.
-        self.check_client(trier)?;
+        let rank = self.check_client(address)?;
         let [_, network, widest] = networks(address);
         self.count(&self.pairs, (network, email))?;
         if account.is_some_and(|account| account.failures >= FREE_FAILURES) {
             self.count(&self.guarded[0], (widest, email))?;
             self.count(&self.guarded[1], email)?;
         }
-        Ok(())
+        Ok(rank)
+    }
+
+    fn key(&self, key: impl Hash) -> u16 {
+        self.seed.hash_one(key) as u16
     }
 
     fn count(&self, limit: &Limit, key: impl Hash) -> Result<(), u64> {
         limit
-            .check_key(&(self.seed.hash_one(key) as u16))
+            .check_key(&self.key(key))
             .map_err(|refused| refused.wait_time_from(DefaultClock::default().now()).as_secs() + 1)
     }
 }

@@ -11,9 +11,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Accounts, Member, Refusal, Tools,
+    Accounts, MaybeMember, Refusal, Tools,
     attempts::Trier,
-    audit, device, error, form, layout, log_in, passwords,
+    audit, device, error, form, is_logged_in, layout, log_in, passwords,
     table::{self, Account},
 };
 use crate::{
@@ -54,13 +54,13 @@ pub struct Credentials {
 /// Shows the form, or goes on to `next` if the visitor is already logged in.
 pub async fn get(
     request: HttpRequest,
-    member: Option<Member>,
+    member: MaybeMember,
     Query(Next { next }): Query<Next>,
-) -> Result<HttpResponse, Error> {
-    if member.is_some() {
+) -> actix_web::Result<HttpResponse> {
+    if is_logged_in(member)? {
         return Ok(redirect(path_after(&request, &next)).finish());
     }
-    show(&request, String::new(), next, false, None)
+    Ok(show(&request, String::new(), next, false, None)?)
 }
 
 fn show(
@@ -110,21 +110,22 @@ pub async fn check(
     password: &str,
 ) -> Result<Option<Refusal>, Error> {
     let id = account.map(|account| account.id);
-    if let Err(seconds) = accounts.attempts.check(trier, email, account) {
-        audit::log(request, id, "refused an attempt: there were too many");
-        return Ok(Some(Refusal::wait("password", seconds)));
-    }
-    let hash = account.map(|account| account.password_hash.as_str());
-    if !accounts.passwords.verify(password, hash).await? {
-        audit::log(request, id, "a wrong password");
-        if let Some(id) = id {
-            table::count_failure(pool, id).await?;
+    let rank = match accounts.attempts.check(trier, email, account) {
+        Ok(rank) => rank,
+        Err(seconds) => {
+            audit::log(request, id, "refused an attempt: there were too many");
+            return Ok(Some(Refusal::wait("password", seconds)));
         }
+    };
+    let hash = account.map(|account| account.password_hash.as_str());
+    if !accounts.passwords.verify(rank, password, hash).await? {
+        audit::log(request, id, "a wrong password");
+        table::count_failure(pool, email).await?;
         return Ok(Some(Refusal::new("password", "This is not your password.")));
     }
     if let Some(account) = account {
         let is_outdated = passwords::is_outdated(&account.password_hash);
-        let rehashed = if is_outdated { Some(accounts.passwords.hash(password).await?) } else { None };
+        let rehashed = if is_outdated { Some(accounts.passwords.hash(rank, password).await?) } else { None };
         if rehashed.is_some() || account.failures > 0 {
             table::succeed(pool, account, rehashed.as_deref()).await?;
         }

@@ -63,7 +63,7 @@ impl Arguments {
                 if let Some(problem) = passwords::problem(&password, &account.email) {
                     bail!("{problem}");
                 }
-                let hash = Passwords::default().hash(&password).await?;
+                let hash = Passwords::default().hash(0, &password).await?;
                 table::change_password(pool, &account, &hash)
                     .await?
                     .context("the account has just changed")?;

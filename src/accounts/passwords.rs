@@ -7,7 +7,10 @@ use std::{sync::Arc, thread, time::Duration};
 use actix_web::web;
 use anyhow::{Context, anyhow};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
@@ -24,8 +27,12 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 /// Maximum time that a request waits for others' hashes. Then it fails with 503, and the visitor can try again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Number of requests that may wait. More couldn't be served in time anyway, and would only delay the others.
+/// Number of requests of each rank that may wait. More couldn't be served in time anyway.
 const WAITING: usize = 64;
+
+/// Number of ranks. The lowest one gets the next hash: 0 is for members and for browsers that have logged in to the
+/// account before. The others depend on how often the client's network has tried a password lately.
+pub const RANKS: usize = 5;
 
 /// The most hashes that run at a time, and the memory that each takes.
 const MAX_HASHES: usize = 8;
@@ -81,7 +88,11 @@ pub fn slots(cores: usize) -> usize {
 /// Hashes passwords, a few at a time. All workers share it.
 pub struct Passwords {
     slots: Arc<Semaphore>,
-    waiting: Semaphore,
+    /// Places for those who wait, for each rank.
+    places: [Semaphore; RANKS],
+    /// For each rank except the last, those of a higher rank who may wait together with it.
+    turns: [Semaphore; RANKS - 1],
+    waiting: usize,
     patience: Duration,
 }
 
@@ -93,19 +104,26 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests wait, each for up to `patience`.
+    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank wait, each for up to
+    /// `patience`.
     pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
-        Self { slots: Arc::new(Semaphore::new(slots)), waiting: Semaphore::new(waiting), patience }
+        Self {
+            slots: Arc::new(Semaphore::new(slots)),
+            places: [waiting; RANKS].map(Semaphore::new),
+            turns: [slots; RANKS - 1].map(Semaphore::new),
+            waiting,
+            patience,
+        }
     }
 
     /// Hashes a new password with a random salt.
     ///
     /// # Errors
     /// Returns [`Error::Timeout`] if too many others are waiting.
-    pub async fn hash(&self, password: &str) -> Result<String, Error> {
+    pub async fn hash(&self, rank: usize, password: &str) -> Result<String, Error> {
         let password: String = password.nfc().collect();
         let hash = move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string());
-        Ok(self.in_a_slot(hash).await?.map_err(|error| anyhow!("can't hash a password: {error}"))?)
+        Ok(self.in_a_slot(rank, hash).await?.map_err(|error| anyhow!("can't hash a password: {error}"))?)
     }
 
     /// Returns whether the password matches the hash.
@@ -115,28 +133,33 @@ impl Passwords {
     ///
     /// # Errors
     /// Returns [`Error::Timeout`] if too many others are waiting.
-    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, Error> {
+    pub async fn verify(&self, rank: usize, password: &str, hash: Option<&str>) -> Result<bool, Error> {
         let password: String = password.nfc().take(LENGTH.1 + 1).collect();
         let hash = hash.map(str::to_owned);
         let verify = move || match hash {
             Some(hash) => argon2().verify_password(password.as_bytes(), hash.as_str()).is_ok(),
             None => argon2().hash_password(password.as_bytes()).is_err(),
         };
-        self.in_a_slot(verify).await
+        self.in_a_slot(rank, verify).await
     }
 
     /// Runs the work on a blocking thread, because a worker serves all of its connections on one thread.
     async fn in_a_slot<T: Send + 'static>(
         &self,
+        rank: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let busy = || Error::Timeout(self.patience);
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                let _place = self.waiting.try_acquire().map_err(|_| busy())?;
-                let slot = timeout(self.patience, Arc::clone(&self.slots).acquire_owned()).await;
-                slot.map_err(|_| busy())?.expect("the semaphore is never closed")
+                // The fewer places are left, the more requests are refused at random. Otherwise, the client that sends
+                // the most requests gets each place as soon as it is free.
+                let places = &self.places[rank];
+                let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
+                let place = places.try_acquire().ok().filter(|_| is_lucky);
+                let _place = place.ok_or_else(busy)?;
+                timeout(self.patience, self.slot(rank)).await.map_err(|_| busy())?
             }
         };
         let done = web::block(move || {
@@ -145,6 +168,18 @@ impl Passwords {
             work()
         });
         Ok(done.await.context("can't hash a password")?)
+    }
+
+    /// Waits for a slot. A request first needs a turn of each lower rank. There are only as many turns as slots, so few
+    /// requests of a higher rank are ahead of a lower one.
+    async fn slot(&self, rank: usize) -> OwnedSemaphorePermit {
+        let mut turn = None;
+        for next in self.turns[..rank].iter().rev() {
+            turn = Some(next.acquire().await);
+        }
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        drop(turn);
+        slot.expect("the semaphore is never closed")
     }
 }
 

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use sqlx::PgPool;
 
 use super::{
-    Accounts, Member, Refusal, Tools,
-    attempts::Trier,
-    audit, device, error, form, layout, log_in, passwords,
+    Accounts, MaybeMember, Refusal, Tools, audit, device, error, form, is_logged_in, layout, log_in,
+    passwords,
     table::{self, Account},
 };
 use crate::{
     Error,
+    http::client::ClientAddress,
     view::{Layout, redirect},
 };
 
@@ -32,12 +32,12 @@ pub struct NewAccount {
 }
 
 /// Shows the form, or the account if the visitor is already logged in.
-pub async fn get(request: HttpRequest, member: Option<Member>) -> Result<HttpResponse, Error> {
-    if member.is_some() {
+pub async fn get(request: HttpRequest, member: MaybeMember) -> actix_web::Result<HttpResponse> {
+    if is_logged_in(member)? {
         return Ok(redirect("/account").finish());
     }
     let page = Register { layout: layout(&request), email: String::new(), refusal: None };
-    form(&request, &page, &page.refusal)
+    Ok(form(&request, &page, &page.refusal)?)
 }
 
 /// Creates the account, logs in, and goes on to `/account`.
@@ -75,11 +75,14 @@ async fn create(
     if let Some(problem) = passwords::problem(password, &address) {
         return Ok(Err(Refusal::new("password", problem)));
     }
-    if let Err(seconds) = accounts.attempts.check_client(Trier::client(request)) {
-        audit::log(request, None, "refused a registration: there were too many");
-        return Ok(Err(Refusal::wait("email", seconds)));
-    }
-    let hash = accounts.passwords.hash(password).await?;
+    let rank = match accounts.attempts.check_client(ClientAddress::of(request).0) {
+        Ok(rank) => rank,
+        Err(seconds) => {
+            audit::log(request, None, "refused a registration: there were too many");
+            return Ok(Err(Refusal::wait("email", seconds)));
+        }
+    };
+    let hash = accounts.passwords.hash(rank, password).await?;
     match table::create(pool, &address, &hash).await {
         Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address has an account already."))),
         created => created.map(Ok),

@@ -105,9 +105,18 @@ pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<Account>> {
     list.fetch_all(&mut *acquire(pool).await?).await
 }
 
-/// Counts a wrong password.
-pub(super) async fn count_failure(pool: &PgPool, id: Uuid) -> sqlx::Result<()> {
-    let count = sqlx::query!("update accounts set failures = failures + 1 where id = $1", id);
+/// Counts a wrong password for this address, which needn't have an account. Doesn't wait for the disk, because the time
+/// would reveal whether there is one.
+pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()> {
+    let count = sqlx::query!(
+        "
+        update accounts
+        set failures = failures + 1
+        where email = $1
+        and (select set_config('synchronous_commit', 'off', true)) is not null
+        ",
+        email,
+    );
     count.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 

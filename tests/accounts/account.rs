@@ -145,12 +145,14 @@ async fn confirming_the_password_gives_a_new_key_and_ten_more_minutes() {
 
 #[actix_web::test]
 async fn members_can_download_everything_that_is_stored_about_them() {
-    let (_app, _, one) = ada().await;
+    let (app, _, one) = ada().await;
+    app.database.execute("update accounts set failures = 3").await;
 
     let page = one.get("/account/data").await;
 
     let data: Value = serde_json::from_str(&page.body).expect("JSON");
     assert_eq!(data["account"]["email"], ADA, "{data}");
+    assert_eq!(data["account"]["wrong_passwords"], 3, "{data}");
     assert_eq!(data["sessions"][0]["browser"], "A program", "{data}");
     assert_eq!(data["sessions"][0]["address"], "127.0.0.1", "{data}");
     assert!(page.header("content-disposition").starts_with("attachment"), "{page:#?}");

@@ -1,12 +1,13 @@
 //! Which addresses and passwords are accepted.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use actix_web::ResponseError;
 use app::accounts::{
     passwords::{self, Passwords},
     table,
 };
+use futures_util::future::{FutureExt, join_all};
 
 use crate::{ADA, Accounts, account, spawn, support::probe::PATIENCE};
 
@@ -75,11 +76,11 @@ fn any_other_password_is_accepted_whatever_its_characters() {
 async fn the_same_password_typed_on_two_systems_is_one_password() {
     let passwords = Passwords::default();
 
-    let hash = passwords.hash("se\u{301}same ouvre-toi").await.expect("a hash");
+    let hash = passwords.hash(1, "se\u{301}same ouvre-toi").await.expect("a hash");
 
-    assert!(passwords.verify("s\u{e9}same ouvre-toi", Some(&hash)).await.expect("an answer"));
-    assert!(!passwords.verify("sesame ouvre-toi", Some(&hash)).await.expect("an answer"));
-    assert!(!passwords.verify("s\u{e9}same ouvre-toi", None).await.expect("an answer"));
+    assert!(passwords.verify(1, "s\u{e9}same ouvre-toi", Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify(1, "sesame ouvre-toi", Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify(1, "s\u{e9}same ouvre-toi", None).await.expect("an answer"));
 }
 
 #[actix_web::test]
@@ -87,23 +88,53 @@ async fn the_whole_password_counts() {
     let passwords = Passwords::default();
     let (one, other) = (format!("{}x", "a".repeat(999)), format!("{}y", "a".repeat(999)));
 
-    let hash = passwords.hash(&one).await.expect("a hash");
+    let hash = passwords.hash(1, &one).await.expect("a hash");
 
-    assert!(!passwords.verify(&other, Some(&hash)).await.expect("an answer"));
-    assert!(!passwords.verify(&format!("{one}x"), Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify(1, &other, Some(&hash)).await.expect("an answer"));
+    assert!(!passwords.verify(1, &format!("{one}x"), Some(&hash)).await.expect("an answer"));
 }
 
 #[actix_web::test]
 async fn a_request_waits_for_a_hash_only_so_long_and_only_behind_so_many() {
     let soon = Duration::from_millis(1);
     for passwords in [Passwords::new(0, 64, soon), Passwords::new(0, 0, Duration::MAX)] {
-        let hash = tokio::time::timeout(PATIENCE, passwords.hash("correct horse")).await;
+        let hash = tokio::time::timeout(PATIENCE, passwords.hash(1, "correct horse")).await;
         let error = hash.expect("it doesn't wait").expect_err("no slot is free");
 
         let response = error.error_response();
         assert_eq!(response.status(), 503, "{error}");
         assert!(response.headers().contains_key("retry-after"), "{error}");
     }
+}
+
+#[actix_web::test]
+async fn wrong_logins_that_fill_the_queue_keep_out_neither_a_known_browser_nor_a_new_network() {
+    let passwords = Passwords::new(1, 8, Duration::MAX);
+    let order = RefCell::new(Vec::new());
+    let log_in = async |rank| {
+        if passwords.verify(rank, "a guess", None).await.is_ok() {
+            order.borrow_mut().push(rank);
+        }
+    };
+
+    // One wrong login is being hashed, and eight wait. The others are refused.
+    let attack = [4; 200].map(log_in);
+    join_all(attack.into_iter().chain([1, 0].map(log_in))).await;
+
+    let order = order.into_inner();
+    assert_eq!(order.len(), 9 + 2, "{order:?}");
+    // A few wrong logins have their turn already.
+    assert_eq!((&order[..3], order.iter().position(|rank| *rank == 1) <= Some(6)), (&[4, 4, 0][..], true));
+}
+
+#[actix_web::test]
+async fn half_of_the_places_are_for_everyone_and_the_others_are_given_at_random() {
+    let passwords = Passwords::new(0, 64, Duration::MAX);
+    let mut requests: Vec<_> = (0..64).map(|_| Box::pin(passwords.verify(1, "a guess", None))).collect();
+
+    let refused = requests.iter_mut().filter_map(FutureExt::now_or_never).count();
+
+    assert!((1..=32).contains(&refused), "{refused}");
 }
 
 #[test]

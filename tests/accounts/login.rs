@@ -53,6 +53,38 @@ async fn an_unknown_address_and_a_wrong_password_get_the_same_page() {
 }
 
 #[actix_web::test]
+async fn an_unknown_address_costs_the_database_as_many_updates_as_a_wrong_password() {
+    let (app, ..) = ada().await;
+    app.database
+        .execute(
+            "create table updates ();
+            create function note() returns trigger language plpgsql as
+                'begin insert into updates default values; return null; end';
+            create trigger note after update on accounts for each statement execute function note()",
+        )
+        .await;
+    let updates = "select count(*) from updates";
+
+    app.browser().log_in(ADA, "a guess").await;
+    let wrong = app.database.number(updates).await;
+    app.browser().log_in("eve@example.org", "a guess").await;
+
+    assert_eq!((wrong, app.database.number(updates).await), (1, 2));
+}
+
+#[actix_web::test]
+async fn a_failing_database_is_an_error_page_and_not_a_form() {
+    let (app, _, browser) = ada().await;
+    app.database.execute("alter table accounts rename to away").await;
+
+    for path in ["/login", "/register"] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 500, "{path}: {page:#?}");
+    }
+    assert_eq!(app.browser().get("/login").await.status, 200, "without a session, the form needs no account");
+}
+
+#[actix_web::test]
 async fn a_login_gives_the_session_a_new_key_and_drops_its_contents() {
     let app = spawn().await;
     account(&app, ADA).await;

@@ -62,7 +62,8 @@ pub async fn account(app: &TestApp, email: &str) -> Account {
     static HASH: LazyLock<String> = LazyLock::new(|| {
         let hash = std::thread::spawn(|| {
             let passwords = Passwords::default();
-            actix_web::rt::System::new().block_on(async { passwords.hash(PASSWORD).await.expect("a hash") })
+            actix_web::rt::System::new()
+                .block_on(async { passwords.hash(0, PASSWORD).await.expect("a hash") })
         });
         hash.join().expect("a hash")
     });

@@ -1,5 +1,7 @@
 //! A whole journey of a member in a real browser, with axe in every state, light and dark, and on a phone.
 
+use std::{fs, path::Path};
+
 use serde_json::Value;
 use thirtyfour::Key;
 
@@ -7,10 +9,13 @@ use crate::{Browser, accessibility::violations, open};
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// Checks the page in this state, and that the field with this id has the focus, if there is one.
+/// Checks the page in this state, and that the field with this id has the focus and the error's color, if there is one.
 async fn check(browser: &Browser, state: &str, focus: Option<&str>) {
     if let Some(id) = focus {
         assert_eq!(browser.run::<String>("return document.activeElement.id").await, id, "{state}");
+        let has_color = "const color = getComputedStyle(document.querySelector('.error')).color;
+            return getComputedStyle(document.activeElement).borderTopColor === color";
+        assert!(browser.run::<bool>(has_color).await, "{state}");
     }
     for scheme in ["light", "dark"] {
         browser.prefer(&[("prefers-color-scheme", scheme)]).await;
@@ -99,4 +104,30 @@ async fn a_typed_password_can_be_shown() {
     browser.click("#show-password").await;
 
     assert_eq!((&*before, &*browser.run::<String>(kind).await), ("password", "text"));
+}
+
+#[actix_web::test]
+async fn only_a_login_that_is_remembered_survives_closing_the_browser() {
+    let (app, browser) = open().await;
+    browser.go("/register").await;
+    submit(&browser, &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile");
+    let _ = fs::remove_dir_all(&profile);
+
+    for (remember, page) in [(false, "/login"), (true, "/account")] {
+        let browser = Browser::with_profile(&app.url, &profile).await;
+        browser.go("/login").await;
+        if remember {
+            browser.click("#remember").await;
+        }
+        submit(&browser, &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        assert_eq!(browser.path().await, "/account");
+        drop(browser);
+
+        let reopened = Browser::with_profile(&app.url, &profile).await;
+        reopened.go("/account").await;
+
+        assert_eq!(reopened.path().await, page, "remember: {remember}");
+        assert!(reopened.has("nav a[href='/account']").await);
+    }
 }

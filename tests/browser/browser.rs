@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -41,18 +42,23 @@ const WATCH: &str = "window.violations = [];
 impl Browser {
     /// Opens a browser for the site at `url`.
     pub async fn open(url: &str) -> Self {
-        Self::start(url, json!({})).await
+        Self::start(url, &[], json!({})).await
+    }
+
+    /// Opens a browser that keeps its profile in this directory.
+    pub async fn with_profile(url: &str, directory: &Path) -> Self {
+        Self::start(url, &[&format!("--user-data-dir={}", directory.display())], json!({})).await
     }
 
     /// Opens a browser without JavaScript.
     pub async fn without_javascript(url: &str) -> Self {
-        Self::start(url, json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+        Self::start(url, &[], json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
 
-    async fn start(url: &str, preferences: Value) -> Self {
+    async fn start(url: &str, arguments: &[&str], preferences: Value) -> Self {
         let service = Driver::get();
         let mut wanted = ChromeCapabilities::new();
-        for argument in ARGUMENTS.iter().chain(service.is_root.then_some(&"--no-sandbox")) {
+        for argument in ARGUMENTS.iter().chain(arguments).chain(service.is_root.then_some(&"--no-sandbox")) {
             wanted.add_arg(argument).expect("an argument");
         }
         wanted.add_experimental_option("prefs", preferences).expect("preferences");
