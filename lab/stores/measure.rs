@@ -7,7 +7,7 @@ use actix_web::{
 };
 use app::visitors::VisitCounter;
 use futures_util::future::try_join_all;
-use session_store_suite::{Report, Subject, revived_sessions, run};
+use session_store_suite::{Report, Subject, run, undone_logouts};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub struct Column {
     /// Visits counted of 200 at once, with the count in the session.
     pub counted: u64,
     /// Sessions that are still valid after 1,000 logouts, each at the same time as another request.
-    pub revived: usize,
+    pub undone: usize,
     /// Length of the cookie's value, in bytes.
     pub cookie: usize,
     /// Statements or commands for a returning visit.
@@ -102,15 +102,15 @@ where
     let statements = statements(Visits { address: address.clone(), cookie: cookie.clone() }).await;
     let counted = visit_together(&address, &cookie, 200).await.expect("visits").counted;
     server.stop(false).await;
-    let races = rt::time::timeout(PATIENCE, revived_sessions(subject, 1_000)).await;
-    let revived = races.expect("in time").expect("no error");
+    let races = rt::time::timeout(PATIENCE, undone_logouts(subject, 1_000)).await;
+    let undone = races.expect("in time").expect("no error");
     let report = run(subject).await;
     let survivors = survivors(subject).await;
     Column {
         kind,
         report,
         counted,
-        revived,
+        undone,
         cookie: decoded_length(&cookie),
         statements,
         survivors,

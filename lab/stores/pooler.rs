@@ -12,7 +12,7 @@ use app::{
 };
 use futures_util::future::join_all;
 use lab::PgBouncer;
-use session_store_suite::{Promise, Subject, run};
+use session_store_suite::{Subject, run};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{
@@ -73,7 +73,7 @@ impl Subject for Pooled {
         self.direct.stored().await
     }
 
-    fn inapplicable(&self) -> &[Promise] {
+    fn inapplicable(&self) -> &[&str] {
         self.direct.inapplicable()
     }
 
@@ -92,7 +92,7 @@ impl Subject for Pooled {
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_promise_behind_pgbouncer() {
+async fn the_store_keeps_every_guarantee_behind_pgbouncer() {
     if !has_pgbouncer() {
         return;
     }
