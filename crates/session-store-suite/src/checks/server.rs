@@ -64,7 +64,7 @@ pub async fn recovery(subject: &impl Subject) -> Result<()> {
 
     subject.stop_server().await;
     // A request that notices the outage, and whose browser gives up.
-    let _ = timeout(PATIENCE, session.touch()).await;
+    let _ = timeout(PATIENCE, session.store.save(session.state.clone(), &TTL)).await;
     subject.start_server().await;
 
     save_again(&*session.store).await
