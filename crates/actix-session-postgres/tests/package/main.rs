@@ -13,7 +13,7 @@ use dev::Postgres;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const EXAMPLES: [&str; 2] = ["minimal.rs", "login.rs"];
-const PACKAGES: [&str; 2] = ["sqlx-batcher", "actix-session-postgres"];
+const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
 fn an_app_builds_from_the_packages_and_keeps_sessions() {
@@ -96,6 +96,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
         actix-web = {{ version = \"4\", features = [\"secure-cookies\"] }}\n\
         serde = {{ version = \"1\", features = [\"derive\"] }}\n\
         sqlx = {{ version = \"0.9\", default-features = false, features = [\"postgres\", \"runtime-tokio\", \"tls-none\"] }}\n\n\
+        [dev-dependencies]\nsession-store-suite = \"0.1.0\"\n\n\
         [patch.crates-io]\n{patches}"
     );
     fs::write(app.join("Cargo.toml"), manifest).expect("written");
