@@ -4,121 +4,74 @@
 //! cargo dev lab stores --ignored
 //! ```
 
-use std::{fs, path::PathBuf};
+use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
-use session_store_suite::{Outcome, Promise};
+use actix_web::cookie::time::OffsetDateTime;
 
 use crate::{
+    column::{COUNTED, Cells, Column, UNDONE},
     has_redis,
     kind::Kind,
-    measure::{Column, column},
+    measure::column,
 };
 
 const BEGIN: &str = "<!-- begin: written by `cargo dev lab stores --ignored` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// A row of the table.
-struct Row {
-    title: String,
-    cells: Vec<String>,
-    /// The figure that the cells must agree on with a later run. Races differ in everything else.
-    fixed: Option<&'static str>,
-}
+/// The one other PostgreSQL store for actix-session. It needs older versions, so a separate workspace measures it.
+const PEER: &str = "actix-session-sqlx-postgres";
 
-fn row(title: &str, columns: &[Column], cell: impl Fn(&Column) -> String) -> Row {
-    Row { title: title.to_owned(), cells: columns.iter().map(cell).collect(), fixed: None }
-}
-
-fn promises(columns: &[Column]) -> Vec<Row> {
-    let rows = Promise::ALL.iter().enumerate().map(|(n, promise)| {
-        row(promise.sentence(), columns, |column| match column.report.findings[n].verdict() {
-            "broken" => "**broken**".to_owned(),
-            verdict => verdict.to_owned(),
-        })
-    });
-    rows.collect()
-}
-
-fn figures(columns: &[Column]) -> Vec<Row> {
-    let counted = row("visits counted of 200 at once, with the count in the session", columns, |column| {
-        column.counted.to_string()
-    });
-    let revived = row("sessions revived in 1,000 logout races", columns, |column| match column.revived {
-        1_000 => "1,000".to_owned(),
-        revived => revived.to_string(),
-    });
-    vec![
-        Row { fixed: Some("200"), ..counted },
-        row("the same, with the count in a table of its own", columns, |column| {
-            column.counted_in_table.map_or("–".to_owned(), |counted| counted.to_string())
-        }),
-        Row { fixed: Some("0"), ..revived },
-        row("bytes in the cookie, with nothing but the count", columns, |column| column.cookie.to_string()),
-        row("statements or commands for a visit", columns, |column| column.statements.to_string()),
-        row("sessions that survive a crash and restart, of 100", columns, |column| {
-            match column.survivors_with_defaults {
-                Some(defaults) => {
-                    format!("{} with `appendfsync always`, {defaults} by default", column.survivors)
-                }
-                None => column.survivors.to_string(),
-            }
-        }),
-        row("what one more server needs", columns, |column| {
-            let needs = match column.kind {
-                Kind::Memory => "a proxy that sends each visitor to the same process",
-                Kind::Redis => "the same Redis and secret",
-                Kind::Cookie => "the same secret",
-                Kind::Postgres => "the same PostgreSQL and secret",
-            };
-            needs.to_owned()
-        }),
-    ]
-}
-
-fn table(rows: &[Row]) -> String {
-    let heading = "| | memory | Redis | cookie | PostgreSQL |\n| --- | --- | --- | --- | --- |\n".to_owned();
-    rows.iter().fold(heading, |table, row| format!("{table}| {} | {} |\n", row.title, row.cells.join(" | ")))
+fn table(columns: &[Cells]) -> String {
+    let mut table = format!(
+        "| | memory | Redis | cookie | PostgreSQL | {PEER} |\n| --- | --- | --- | --- | --- | --- |\n"
+    );
+    for (n, (title, _)) in columns[0].iter().enumerate() {
+        let cells: Vec<&str> = columns.iter().map(|column| &*column[n].1).collect();
+        table.push_str(&format!("| {title} | {} |\n", cells.join(" | ")));
+    }
+    table
 }
 
 fn path() -> PathBuf {
     dev::project().expect("a project").join("docs/stores.md")
 }
 
-/// Returns a cell of the document.
-fn documented(title: &str, kind: Kind) -> String {
+/// Returns a store's cells in the document, by the titles of their rows.
+fn documented(kind: Kind) -> HashMap<String, String> {
     let document = fs::read_to_string(path()).expect("docs/stores.md");
-    let line = document.lines().find_map(|line| line.strip_prefix(&format!("| {title} | ")));
-    let cells = line.unwrap_or_else(|| panic!("docs/stores.md has no row {title:?}")).trim_end_matches(" |");
-    let position = Kind::ALL.iter().position(|other| *other == kind).expect("a kind");
-    cells.split(" | ").nth(position).expect("a cell for each kind").to_owned()
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let position = kind as usize;
+    let cells = rows.filter_map(|(title, cells)| {
+        Some((title.to_owned(), cells.trim_end_matches(" |").split(" | ").nth(position)?.to_owned()))
+    });
+    cells.collect()
 }
 
 /// Measures a store, and compares the document with the result.
 async fn check(kind: Kind) -> Column {
-    let columns = [column(kind).await];
-    for row in promises(&columns).iter().chain(&figures(&columns)) {
-        let (found, documented) = (&row.cells[0], documented(&row.title, kind));
-        let agrees = match row.fixed {
-            Some(fixed) => (found == fixed) == (documented == fixed),
-            None => *found == documented,
+    let (column, documented) = (column(kind).await, documented(kind));
+    for (title, found) in [column.guarantees(), column.figures()].concat() {
+        let documented =
+            documented.get(&title).unwrap_or_else(|| panic!("docs/stores.md has no row {title:?}"));
+        let agrees = match &*title {
+            COUNTED => (found == "200") == (documented == "200"),
+            UNDONE => (found == "0") == (documented == "0"),
+            _ => found == *documented,
         };
         // Only Linux has a way to set the clock of Redis.
         let agrees = agrees || !cfg!(target_os = "linux") && found == "not applicable";
-        let report = &columns[0].report;
-        assert!(agrees, "{}: found {found:?}, but docs/stores.md has {documented:?}\n{report}", row.title);
+        let report = &column.report;
+        assert!(agrees, "{title}: found {found:?}, but docs/stores.md has {documented:?}\n{report}");
     }
-    let [column] = columns;
     column
 }
 
 #[actix_web::test]
-async fn our_store_keeps_every_promise_and_the_document_says_so() {
+async fn our_store_keeps_every_guarantee_and_the_document_says_so() {
     let column = check(Kind::Postgres).await;
 
-    let kept =
-        |finding: &session_store_suite::Finding| finding.is_claimed && finding.outcome == Outcome::Kept;
-    assert!(column.report.findings.iter().all(kept), "{}", column.report);
-    assert_eq!((column.revived, column.survivors, column.counted_in_table), (0, 100, Some(200)));
+    assert!(column.report.0.iter().all(|finding| finding.verdict == "kept"), "{}", column.report);
+    assert_eq!((column.undone, column.survivors, column.counted_in_table), (0, 100, Some(200)));
 }
 
 #[actix_web::test]
@@ -141,15 +94,52 @@ async fn the_document_says_what_the_suite_finds_about_the_redis_store() {
 #[actix_web::test]
 #[ignore = "writes docs/stores.md"]
 async fn measure_the_stores_and_write_the_document() {
-    let mut columns = Vec::new();
+    let (mut guarantees, mut figures) = (Vec::new(), Vec::new());
     for kind in Kind::ALL {
-        columns.push(column(kind).await);
-        println!("{}\n{}", kind.name(), columns.last().expect("a column").report);
+        let column = column(kind).await;
+        println!("{}\n{}", kind.name(), column.report);
+        guarantees.push(column.guarantees());
+        figures.push(column.figures());
     }
+    let peer = peer();
+    let (kept, measured) = peer.split_at(guarantees[0].len());
+    guarantees.push(kept.to_vec());
+    figures.push(measured.to_vec());
+    assert!(guarantees[3].iter().all(|(_, cell)| cell == "kept"));
     let document = fs::read_to_string(path()).expect("docs/stores.md");
     let (before, rest) = document.split_once(BEGIN).expect("the mark before the tables");
     let (_, after) = rest.split_once(END).expect("the mark after the tables");
-    let tables = format!("\n{}\n{}\n", table(&promises(&columns)), table(&figures(&columns)));
-    assert!(columns[3].report.findings.iter().all(|finding| finding.outcome == Outcome::Kept));
+    let tables = format!("\n{}\n\n{}\n{}\n", versions(), table(&guarantees), table(&figures));
     fs::write(path(), format!("{before}{BEGIN}{tables}{END}{after}")).expect("written");
+}
+
+/// Measures the other PostgreSQL store.
+fn peer() -> Cells {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["run", "--quiet", "--locked", "--package", "peer-postgres", "--target-dir", "target/peers"]);
+    cargo.args(["--manifest-path", "lab/bench/peers/Cargo.toml"]);
+    let output = cargo.current_dir(dev::project().expect("a project")).output().expect("Cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("text");
+    let cells = lines.lines().map(|line| line.split_once('\t').expect("a title and a cell"));
+    cells.map(|(title, cell)| (title.to_owned(), cell.to_owned())).collect()
+}
+
+/// Says what was measured, and when.
+fn versions() -> String {
+    let project = dev::project().expect("a project");
+    let version = |lock: &str, package: &str| {
+        let lock = fs::read_to_string(project.join(lock)).expect("Cargo.lock");
+        let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).expect("a package");
+        rest.split('"').next().expect("a version").to_owned()
+    };
+    let server = Command::new("redis-server").arg("--version").output().expect("Redis").stdout;
+    let server = String::from_utf8(server).expect("text");
+    let server = server.split("v=").nth(1).and_then(|rest| rest.split(' ').next()).expect("a version");
+    let (session, client) = (version("Cargo.lock", "actix-session"), version("Cargo.lock", "redis"));
+    format!(
+        "Measured on {} with actix-session {session}, Redis {server} (the crate redis {client}) and {PEER} {}.",
+        OffsetDateTime::now_utc().date(),
+        version("lab/bench/peers/Cargo.lock", PEER),
+    )
 }

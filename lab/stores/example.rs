@@ -5,9 +5,9 @@ use actix_session_postgres::PgSessionStore;
 use session_store_suite::{MemorySessionStore, Subject};
 
 use crate::{
+    column::{example, get},
     has_redis,
     kind::Kind,
-    measure::{example, get},
     pages::{COOKIE, count},
     subjects::InRedis,
     support::TestDatabase,

@@ -8,10 +8,12 @@ mod kind;
 #[path = "../../examples/stores/pages.rs"]
 mod pages;
 
+mod column;
 mod document;
 mod example;
 mod measure;
 mod partitions;
+mod plans_behind_pooler;
 mod pooler;
 mod subjects;
 

@@ -30,7 +30,7 @@ async fn partitioned() -> TestDatabase {
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_promise_on_hash_partitions() {
+async fn the_store_keeps_every_guarantee_on_hash_partitions() {
     let subject = InPostgres::new().await;
     subject.pool.execute(PARTITION).await.expect("partitioned");
 

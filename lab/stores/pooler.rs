@@ -12,7 +12,7 @@ use app::{
 };
 use futures_util::future::join_all;
 use lab::PgBouncer;
-use session_store_suite::{Promise, Subject, run};
+use session_store_suite::{Subject, run};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{
@@ -24,16 +24,16 @@ use crate::{
 const SETTINGS: &str = include_str!("../../deploy/pgbouncer.ini");
 
 /// What docs/scaling.md says to set for the role.
-const TIME_LIMIT: &str = "alter role postgres set statement_timeout = '1500ms'";
+pub const TIME_LIMIT: &str = "alter role postgres set statement_timeout = '1500ms'";
 
 /// The settings for tests with many connections. Without optimizations, a client takes a long time to prove that it knows
 /// its password.
-fn without_passwords() -> String {
+pub fn without_passwords() -> String {
     SETTINGS.replace("scram-sha-256", "trust")
 }
 
 /// Returns whether PgBouncer is installed.
-fn has_pgbouncer() -> bool {
+pub fn has_pgbouncer() -> bool {
     is_tested(PgBouncer::is_installed(), "pgbouncer 1.21 or newer", "PgBouncer")
 }
 
@@ -44,7 +44,7 @@ fn config(pooler: &PgBouncer) -> Config {
 }
 
 /// Returns a server of its own with an app behind PgBouncer.
-async fn app_behind(settings: &str, role: &'static str) -> (TestApp, PgBouncer) {
+pub async fn app_behind(settings: &str, role: &'static str) -> (TestApp, PgBouncer) {
     let mut database = TestDatabase::on_own_server().await;
     database.execute(role).await;
     let pooler = PgBouncer::temporary(&database.url, settings).expect("PgBouncer");
@@ -73,7 +73,7 @@ impl Subject for Pooled {
         self.direct.stored().await
     }
 
-    fn inapplicable(&self) -> &[Promise] {
+    fn inapplicable(&self) -> &[&str] {
         self.direct.inapplicable()
     }
 
@@ -92,7 +92,7 @@ impl Subject for Pooled {
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_promise_behind_pgbouncer() {
+async fn the_store_keeps_every_guarantee_behind_pgbouncer() {
     if !has_pgbouncer() {
         return;
     }

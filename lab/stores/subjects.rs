@@ -13,7 +13,7 @@ use app::{
 use dev::Postgres;
 use lab::Redis;
 use redis::Commands;
-use session_store_suite::{MemorySessionStore, Promise, Subject};
+use session_store_suite::{MemorySessionStore, Subject};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::support::{TestApp, TestDatabase};
@@ -37,8 +37,8 @@ impl Subject for Memory {
         self.0.borrow().dump()
     }
 
-    fn unclaimed(&self) -> &[Promise] {
-        &[Promise::SizeLimit, Promise::HiddenKeys, Promise::MaxAge, Promise::Durability]
+    fn unclaimed(&self) -> &[&str] {
+        &["size_limit", "hidden_keys", "max_age", "durability"]
     }
 
     async fn restart(&self) {
@@ -63,18 +63,12 @@ impl Subject for Cookie {
         String::new()
     }
 
-    fn unclaimed(&self) -> &[Promise] {
-        &[
-            Promise::ConcurrentUpdates,
-            Promise::CompleteDeletion,
-            Promise::UpdateAfterDelete,
-            Promise::SlowSave,
-            Promise::MaxAge,
-        ]
+    fn unclaimed(&self) -> &[&str] {
+        &["concurrent_updates", "complete_deletion", "update_after_delete", "logout_race", "max_age"]
     }
 }
 
-/// Its documentation promises that a purged session is removed, and nothing about age, size or readable keys.
+/// Its documentation says that a purged session is removed, and nothing about age, size or readable keys.
 pub struct InRedis {
     server: RefCell<Redis>,
     day_ahead: OnceCell<Redis>,
@@ -115,13 +109,13 @@ impl Subject for InRedis {
         format!("{keys:?} {values:?}")
     }
 
-    fn unclaimed(&self) -> &[Promise] {
-        &[Promise::SizeLimit, Promise::HiddenKeys, Promise::MaxAge, Promise::TouchOnlyExtends]
+    fn unclaimed(&self) -> &[&str] {
+        &["size_limit", "hidden_keys", "max_age", "touch_only_extends"]
     }
 
-    fn inapplicable(&self) -> &[Promise] {
+    fn inapplicable(&self) -> &[&str] {
         // Other systems have no LD_PRELOAD to set a program's clock with.
-        if cfg!(target_os = "linux") { &[] } else { &[Promise::ServerClock] }
+        if cfg!(target_os = "linux") { &[] } else { &["server_clock"] }
     }
 
     async fn stop_server(&self) {
@@ -213,7 +207,7 @@ impl Subject for InPostgres {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect("rows")
     }
 
-    fn inapplicable(&self) -> &[Promise] {
+    fn inapplicable(&self) -> &[&str] {
         &[]
     }
 

@@ -14,35 +14,18 @@ use crate::{
     store::{connection, within_deadline},
 };
 
-/// What identifies an account: any type that sqlx can bind and serde can write, such as `Uuid`, `i64` or `String`.
-pub trait Owner:
-    Clone
-    + PartialEq
-    + Serialize
-    + DeserializeOwned
-    + Type<Postgres>
-    + for<'q> Encode<'q, Postgres>
-    + PgHasArrayType
-    + Send
-    + Sync
-    + Unpin
-    + 'static
-{
+macro_rules! owner {
+    ($($bounds:tt)+) => {
+        /// What identifies an account: any type that sqlx can bind and serde can write, such as `Uuid`, `i64` or `String`.
+        pub trait Owner: $($bounds)+ {}
+
+        impl<T: $($bounds)+> Owner for T {}
+    };
 }
 
-impl<T> Owner for T where
-    T: Clone
-        + PartialEq
-        + Serialize
-        + DeserializeOwned
-        + Type<Postgres>
-        + for<'q> Encode<'q, Postgres>
-        + PgHasArrayType
-        + Send
-        + Sync
-        + Unpin
-        + 'static
-{
+owner! {
+    Clone + PartialEq + Serialize + DeserializeOwned + Type<Postgres> + for<'q> Encode<'q, Postgres> + PgHasArrayType
+    + Send + Sync + Unpin + 'static
 }
 
 /// A live session of an account.

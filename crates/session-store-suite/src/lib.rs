@@ -2,14 +2,13 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod checks;
 mod memory;
-mod promise;
-mod promises;
 mod report;
+mod session;
 mod subject;
 
+pub use checks::ends::undone_logouts;
 pub use memory::MemorySessionStore;
-pub use promise::Promise;
-pub use promises::races::revived_sessions;
-pub use report::{Finding, Outcome, Report, run};
+pub use report::{Finding, Report, run};
 pub use subject::Subject;

@@ -11,7 +11,7 @@ use actix_session::storage::{
 };
 use time::Duration;
 
-use crate::promises::State;
+use crate::session::State;
 
 /// Keeps sessions in this process. Clones share them.
 ///

@@ -1,94 +1,78 @@
-//! Runs the suite, and reports which promises a store keeps.
+//! Runs the suite, and reports which guarantees a store keeps.
 
 use std::{fmt, time::Duration};
 
-use crate::{Promise, Subject};
+use crate::{Subject, checks::guarantees};
 
-/// Time limit for one promise. A store that hangs breaks it.
+/// Time limit for one guarantee. A store that hangs breaks it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the suite found about one promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The store keeps it.
-    Kept,
-    /// The store breaks it, in this way.
-    Broken(String),
-    /// The promise makes no sense for the store. See [`Subject::inapplicable`].
-    NotApplicable,
-}
-
-/// A promise, and what the suite found about it.
+/// What the suite found about one guarantee.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The promise.
-    pub promise: Promise,
-    /// Whether the store makes it.
-    pub is_claimed: bool,
-    /// Whether the store keeps it.
-    pub outcome: Outcome,
+    /// The guarantee's name, for [`Subject::unclaimed`] and [`Subject::inapplicable`].
+    pub name: &'static str,
+    /// The guarantee as a sentence.
+    pub sentence: &'static str,
+    /// `kept`, `kept, not claimed`, `broken`, `not claimed` or `not applicable`.
+    pub verdict: &'static str,
+    /// How the store breaks the guarantee, or an empty text.
+    pub reason: String,
 }
 
-impl Finding {
-    /// Returns the finding in a word or two, such as `kept` or `not claimed`.
-    pub fn verdict(&self) -> &'static str {
-        match (&self.outcome, self.is_claimed) {
-            (Outcome::Kept, true) => "kept",
-            (Outcome::Kept, false) => "kept, not claimed",
-            (Outcome::Broken(_), true) => "broken",
-            (Outcome::Broken(_), false) => "not claimed",
-            (Outcome::NotApplicable, _) => "not applicable",
-        }
-    }
-}
-
-/// What the suite found. Prints as one line for each promise.
+/// What the suite found about all guarantees. Prints as one line for each.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// One for each promise, in the order of [`Promise::ALL`].
-    pub findings: Vec<Finding>,
-}
+pub struct Report(pub Vec<Finding>);
 
 impl Report {
-    /// Fails if the store breaks a promise that it claims.
+    /// Fails if the store breaks a guarantee that it claims.
     ///
     /// # Panics
-    /// Panics with the whole report if a claimed promise is broken.
+    /// Panics with the whole report if a claimed guarantee is broken.
     #[track_caller]
     pub fn assert_claims(&self) {
-        let is_broken = |finding: &Finding| finding.verdict() == "broken";
-        assert!(!self.findings.iter().any(is_broken), "the store breaks promises that it claims:\n{self}");
+        let is_broken = self.0.iter().any(|finding| finding.verdict == "broken");
+        assert!(!is_broken, "the store breaks guarantees that it claims:\n{self}");
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in &self.findings {
-            write!(formatter, "{:>17}  {}", finding.verdict(), finding.promise.sentence())?;
-            match &finding.outcome {
-                Outcome::Broken(why) => writeln!(formatter, " ({why})")?,
-                Outcome::Kept | Outcome::NotApplicable => writeln!(formatter)?,
-            }
+        for Finding { name, sentence, verdict, reason } in &self.0 {
+            let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            writeln!(formatter, "{verdict:>17}  {name}: {sentence}{reason}")?;
         }
         Ok(())
     }
 }
 
-/// Tests all promises on a store, one after the other.
-pub async fn run(subject: &impl Subject) -> Report {
-    let mut findings = Vec::new();
-    for promise in Promise::ALL {
-        let is_claimed = !subject.unclaimed().contains(&promise);
-        let outcome = if subject.inapplicable().contains(&promise) {
-            Outcome::NotApplicable
-        } else {
-            match tokio::time::timeout(LIMIT, promise.check(subject)).await {
-                Ok(Ok(())) => Outcome::Kept,
-                Ok(Err(why)) => Outcome::Broken(format!("{why:#}")),
-                Err(_) => Outcome::Broken(format!("no result within {LIMIT:?}")),
-            }
-        };
-        findings.push(Finding { promise, is_claimed, outcome });
+/// Checks all guarantees of a store, one after the other.
+///
+/// # Panics
+/// Panics if the subject lists a guarantee that doesn't exist.
+pub async fn run<S: Subject>(subject: &S) -> Report {
+    let guarantees = guarantees::<S>();
+    let (unclaimed, inapplicable) = (subject.unclaimed(), subject.inapplicable());
+    for name in unclaimed.iter().chain(inapplicable) {
+        assert!(guarantees.iter().any(|(known, ..)| known == name), "there is no guarantee {name:?}");
     }
-    Report { findings }
+    let mut findings = Vec::new();
+    for (name, sentence, check) in guarantees {
+        if inapplicable.contains(&name) {
+            findings.push(Finding { name, sentence, verdict: "not applicable", reason: String::new() });
+            continue;
+        }
+        let reason = match tokio::time::timeout(LIMIT, check(subject)).await {
+            Ok(checked) => checked.err().map(|error| format!("{error:#}")),
+            Err(_) => Some(format!("no result within {LIMIT:?}")),
+        };
+        let verdict = match (&reason, unclaimed.contains(&name)) {
+            (None, false) => "kept",
+            (None, true) => "kept, not claimed",
+            (Some(_), false) => "broken",
+            (Some(_), true) => "not claimed",
+        };
+        findings.push(Finding { name, sentence, verdict, reason: reason.unwrap_or_default() });
+    }
+    Report(findings)
 }

@@ -5,8 +5,6 @@ use std::future::Future;
 use actix_session::storage::{SessionKey, SessionStore};
 use time::Duration;
 
-use crate::Promise;
-
 /// A store to test, with what the suite needs to look into it and to change its surroundings.
 ///
 /// Three methods are required. A store with a server also needs those after [`Subject::inapplicable`]. Write them as
@@ -25,8 +23,9 @@ pub trait Subject {
     /// Returns everything that is stored outside the browser, with keys and states, in any format.
     fn stored(&self) -> impl Future<Output = String>;
 
-    /// The promises that the store doesn't make. The suite tests them, too, and reports those that it keeps.
-    fn unclaimed(&self) -> &[Promise] {
+    /// The names of the guarantees that the store doesn't claim to give. The suite checks them, too, and reports those
+    /// that it keeps.
+    fn unclaimed(&self) -> &[&str] {
         &[]
     }
 
@@ -44,10 +43,10 @@ pub trait Subject {
         }
     }
 
-    /// The promises that make no sense for the store, and aren't tested. By default, those about a server that can fail
-    /// while the app runs. If the store has a server, return `&[]`, and write the three methods below.
-    fn inapplicable(&self) -> &[Promise] {
-        &Promise::ABOUT_A_SERVER
+    /// The names of the guarantees that make no sense for the store, and aren't checked. By default, those about a server
+    /// that can fail while the app runs. If the store has a server, return `&[]`, and write the three methods below.
+    fn inapplicable(&self) -> &[&str] {
+        &["server_clock", "outage", "recovery"]
     }
 
     /// Kills the server, and returns once it no longer runs.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use sqlx_batcher::{Batcher, Error, Statement};
 use support::{COUNTERS, Count, Numbers, TestDatabase, results, start_calls};
 
@@ -19,8 +19,7 @@ async fn a_bad_item_fails_alone() {
     assert_eq!(numbers.database.number("select count(*) from numbers").await, 3);
 }
 
-/// A trigger function that raises an exception. Its first argument is the SQLSTATE, and its second argument is the
-/// number of inserted rows after which it stops. The sequence counts rows, even if they are rolled back.
+/// A trigger function that raises an exception. The sequence counts rows, even if they are rolled back.
 const REFUSE: &str = "
     create sequence attempts;
     create function refuse() returns trigger language plpgsql as $$
@@ -33,17 +32,22 @@ const REFUSE: &str = "
 
 const ATTEMPTS: &str = "select last_value from attempts";
 
+impl Numbers {
+    /// Refuses rows with this SQLSTATE, until as many rows have been inserted.
+    async fn refuse(&self, condition: &str, sqlstate: &str, rows: u32) {
+        self.database.execute(REFUSE).await;
+        let trigger = format!(
+            "create trigger refuse before insert on numbers
+            for each row when ({condition}) execute function refuse('{sqlstate}', {rows})"
+        );
+        self.database.pool.execute(AssertSqlSafe(trigger)).await.expect("a trigger");
+    }
+}
+
 #[tokio::test]
 async fn a_batch_refused_by_a_deadlock_is_retried() {
     let numbers = Numbers::new().await;
-    numbers.database.execute(REFUSE).await;
-    numbers
-        .database
-        .execute(
-            "create trigger refuse before insert on numbers
-             for each row when (new.n > 0) execute function refuse('40P01', 3)",
-        )
-        .await;
+    numbers.refuse("new.n > 0", "40P01", 3).await;
     let held = numbers.hold().await;
 
     let calls = start_calls(&numbers.batcher, [1, 2, 3]).await;
@@ -56,14 +60,7 @@ async fn a_batch_refused_by_a_deadlock_is_retried() {
 #[tokio::test]
 async fn a_damaged_row_fails_alone() {
     let numbers = Numbers::new().await;
-    numbers.database.execute(REFUSE).await;
-    numbers
-        .database
-        .execute(
-            "create trigger refuse before insert on numbers
-             for each row when (new.n = 13) execute function refuse('XX001', 1000)",
-        )
-        .await;
+    numbers.refuse("new.n = 13", "XX001", 1000).await;
     let held = numbers.hold().await;
 
     let calls = start_calls(&numbers.batcher, [1, 13, 2]).await;
@@ -76,14 +73,7 @@ async fn a_damaged_row_fails_alone() {
 #[tokio::test]
 async fn a_refused_item_is_not_retried() {
     let numbers = Numbers::new().await;
-    numbers.database.execute(REFUSE).await;
-    numbers
-        .database
-        .execute(
-            "create trigger refuse before insert on numbers
-             for each row when (new.n = 13) execute function refuse('P0001', 1000)",
-        )
-        .await;
+    numbers.refuse("new.n = 13", "P0001", 1000).await;
 
     let result = numbers.batcher.call(13).await;
 
@@ -91,27 +81,24 @@ async fn a_refused_item_is_not_retried() {
     assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
 }
 
-/// Refuses one of the counters.
-const NO_77: &str = "alter table counters add constraint no_77 check (id <> 77)";
-
-/// Calls a new batcher with all `ids`. They are in its queue before it has connected, so they share statements. Returns
-/// whether each call succeeded, and the number of attempts.
-async fn count_together(database: &TestDatabase, ids: Vec<i64>) -> (Vec<bool>, usize) {
+/// Calls a new batcher with all `ids` on a table that refuses 77. They are in its queue before it has connected, so they
+/// share statements. Returns whether each call succeeded, and the number of attempts.
+async fn count_without_77(ids: &[i64]) -> (Vec<bool>, usize) {
+    let database = TestDatabase::new().await;
+    database.execute(COUNTERS).await;
+    database.execute("alter table counters add constraint no_77 check (id <> 77)").await;
     let count = Count::default();
     let batcher = Batcher::new(&database.options, count.clone());
-    let calls = start_calls(&batcher, ids).await;
+    let calls = start_calls(&batcher, ids.iter().copied()).await;
     let succeeded = results(calls).await.iter().map(Result::is_ok).collect();
     (succeeded, count.attempts().len())
 }
 
 #[tokio::test]
 async fn a_bad_item_among_many_costs_few_statements() {
-    let database = TestDatabase::new().await;
-    database.execute(COUNTERS).await;
-    database.execute(NO_77).await;
     let ids: Vec<i64> = (0..100).collect();
 
-    let (succeeded, attempts) = count_together(&database, ids.clone()).await;
+    let (succeeded, attempts) = count_without_77(&ids).await;
 
     assert_eq!(succeeded, ids.iter().map(|id| *id != 77).collect::<Vec<_>>());
     assert!(attempts <= 30, "{attempts}");
@@ -119,12 +106,9 @@ async fn a_bad_item_among_many_costs_few_statements() {
 
 #[tokio::test]
 async fn equal_items_share_a_refusal() {
-    let database = TestDatabase::new().await;
-    database.execute(COUNTERS).await;
-    database.execute(NO_77).await;
     let ids: Vec<i64> = (0..100).map(|n| if n % 2 == 0 { 77 } else { n + 100 }).collect();
 
-    let (succeeded, attempts) = count_together(&database, ids.clone()).await;
+    let (succeeded, attempts) = count_without_77(&ids).await;
 
     assert_eq!(succeeded, ids.iter().map(|id| *id != 77).collect::<Vec<_>>());
     assert!(attempts <= 30, "{attempts}");
@@ -146,15 +130,7 @@ async fn equal_items_that_a_statement_cannot_take_together_are_sent_one_by_one()
 #[tokio::test]
 async fn a_statement_that_may_have_been_committed_is_not_retried() {
     let numbers = Numbers::new().await;
-    numbers.database.execute(REFUSE).await;
-    numbers
-        .database
-        .execute(
-            "create trigger refuse before insert on numbers
-             for each row when (new.n = 13) execute function refuse('40003', 1000)",
-        )
-        .await;
-
+    numbers.refuse("new.n = 13", "40003", 1000).await;
     let held = numbers.hold().await;
 
     let calls = start_calls(&numbers.batcher, [13, 13]).await;

@@ -7,26 +7,31 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use dev::Postgres;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const PACKAGES: [&str; 2] = ["sqlx-batcher", "actix-session-postgres"];
+const EXAMPLES: [&str; 2] = ["minimal.rs", "login.rs"];
+const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
 fn an_app_builds_from_the_packages_and_keeps_sessions() {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
     let app = place.join("app");
-    fs::create_dir_all(app.join("src")).expect("a directory");
+    let _ = fs::remove_dir_all(app.join("src"));
+    fs::create_dir_all(app.join("src/bin")).expect("a directory");
     let packages = package(&place);
     write_app(&app, &packages);
     cargo(&app, &["build", "--target-dir", "target"]);
 
-    let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
-    let app = App::start(&app, &postgres.url("postgres"));
+    visits_rotates_and_logs_out(&app);
+    shows_a_page_to_members_only(&app);
+}
+
+/// `examples/minimal.rs`
+fn visits_rotates_and_logs_out(directory: &Path) {
+    let app = App::start(directory, "minimal");
     let first = app.get("/", "");
     assert_eq!(first.body, "Visit 1 of a visitor\n");
     assert_eq!(app.get("/", &first.cookie).body, "Visit 2 of a visitor\n");
@@ -41,6 +46,22 @@ fn an_app_builds_from_the_packages_and_keeps_sessions() {
 
     app.get("/log-out", &rotated.cookie);
     assert_eq!(app.get("/", &rotated.cookie).body, "Visit 1 of a visitor\n");
+}
+
+/// `examples/login.rs`
+fn shows_a_page_to_members_only(directory: &Path) {
+    let app = App::start(directory, "login");
+    assert_eq!(app.get("/members", "").location, "/");
+
+    let refused = app.post("/log-in", "", "name=ferris&password=crayfish");
+    assert_eq!((&*refused.body, &*refused.cookie), ("Wrong name or password\n", ""));
+    let login = app.post("/log-in", "", "name=ferris&password=crab");
+    assert_eq!(login.location, "/members");
+    let page = app.get("/members", &login.cookie);
+    assert!(page.body.starts_with("Hello, ferris!"), "{}", page.body);
+
+    assert_eq!(app.post("/log-out", &login.cookie, "").location, "/");
+    assert_eq!(app.get("/members", &login.cookie).location, "/");
 }
 
 /// Makes the archives and unpacks them. Returns the directory of each package.
@@ -62,7 +83,7 @@ fn unpack(package: &str, archives: &Path) -> PathBuf {
     directory
 }
 
-/// Writes an app with the code of `examples/minimal.rs`, in a workspace by itself.
+/// Writes an app with the code of the examples, in a workspace by itself.
 fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     let patches: String = packages
         .iter()
@@ -73,19 +94,23 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
         "[package]\nname = \"new-app\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
         actix-session = \"0.11\"\nactix-session-postgres = \"0.1.0\"\n\
         actix-web = {{ version = \"4\", features = [\"secure-cookies\"] }}\n\
+        serde = {{ version = \"1\", features = [\"derive\"] }}\n\
         sqlx = {{ version = \"0.9\", default-features = false, features = [\"postgres\", \"runtime-tokio\", \"tls-none\"] }}\n\n\
+        [dev-dependencies]\nsession-store-suite = \"0.1.0\"\n\n\
         [patch.crates-io]\n{patches}"
     );
     fs::write(app.join("Cargo.toml"), manifest).expect("written");
-    let example = packages[1].1.join("examples/minimal.rs");
-    let code = fs::read_to_string(example).expect("the example is in the package");
-    // A port that the kernel chooses, and a line that tells it.
-    let code = code.replace(
-        "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
-        "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
-         println!(\"{}\", server.addrs()[0]);\n        server.run().await?\n    }",
-    );
-    fs::write(app.join("src/main.rs"), code).expect("written");
+    for example in EXAMPLES {
+        let code = packages[1].1.join("examples").join(example);
+        let code = fs::read_to_string(code).expect("the example is in the package");
+        // A port that the kernel chooses, and a line that tells it.
+        let code = code.replace(
+            "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
+            "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
+             println!(\"{}\", server.addrs()[0]);\n        server.run().await?\n    }",
+        );
+        fs::write(app.join("src/bin").join(example), code).expect("written");
+    }
 }
 
 /// Runs Cargo as in a shell without this project.
@@ -101,49 +126,54 @@ fn cargo(directory: &Path, arguments: &[&str]) {
     assert_eq!(warnings.next(), None, "cargo {}\n{messages}", arguments.join(" "));
 }
 
-/// The running app. It is killed when this is dropped.
+/// A running app with its database. It is killed when this is dropped.
 struct App {
     process: Child,
     address: String,
+    _postgres: Postgres,
 }
 
 struct Response {
     body: String,
     /// The session cookie that the response sets, or nothing.
     cookie: String,
+    /// Where the response redirects to, or nothing.
+    location: String,
 }
 
 impl App {
-    fn start(directory: &Path, database_url: &str) -> Self {
-        let program = directory.join("target/debug/new-app");
-        let mut program = Command::new(program);
-        program.env("DATABASE_URL", database_url).stdout(Stdio::piped());
+    fn start(directory: &Path, name: &str) -> Self {
+        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        let mut program = Command::new(directory.join("target/debug").join(name));
+        program.env("DATABASE_URL", postgres.url("postgres")).stdout(Stdio::piped());
         let mut process = program.spawn().expect("the app starts");
         let mut address = String::new();
         let output = process.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut address).expect("a line");
-        Self { process, address: address.trim().to_owned() }
+        Self { process, address: address.trim().to_owned(), _postgres: postgres }
     }
 
     fn get(&self, path: &str, cookie: &str) -> Response {
-        let start = Instant::now();
-        let url = format!("http://{}{path}", self.address);
-        let output = loop {
-            let mut curl = Command::new("curl");
-            curl.args(["--silent", "--show-error", "--fail", "--include", "--header"]);
-            let output = curl.arg(format!("cookie: {cookie}")).arg(&url).output().expect("curl");
-            if output.status.success() {
-                break output.stdout;
-            }
-            let message = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(start.elapsed() < Duration::from_secs(20), "{message}");
-            sleep(Duration::from_millis(50));
-        };
-        let text = String::from_utf8(output).expect("text").replace("\r\n", "\n");
+        self.request(path, cookie, &[])
+    }
+
+    fn post(&self, path: &str, cookie: &str, form: &str) -> Response {
+        self.request(path, cookie, &["--data", form])
+    }
+
+    fn request(&self, path: &str, cookie: &str, arguments: &[&str]) -> Response {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--include", "--retry-connrefused", "--retry", "5"]);
+        curl.args(arguments).args(["--header", &format!("cookie: {cookie}")]);
+        let output = curl.arg(format!("http://{}{path}", self.address)).output().expect("curl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("text").replace("\r\n", "\n");
         let (head, body) = text.split_once("\n\n").expect("a response");
-        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
-        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).unwrap_or_default();
-        Response { body: body.to_owned(), cookie: cookie.to_owned() }
+        let header = |name| {
+            let value = head.lines().find_map(|line| line.strip_prefix(name)?.split(';').next());
+            value.unwrap_or_default().to_owned()
+        };
+        Response { body: body.to_owned(), cookie: header("set-cookie: "), location: header("location: ") }
     }
 }
 

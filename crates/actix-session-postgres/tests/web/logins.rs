@@ -1,5 +1,8 @@
 //! Logins, rotations and `renew` through the middleware.
 
+use actix_session_postgres::SessionId;
+use actix_web::cookie::{Cookie, CookieJar, Key};
+
 use crate::site::{ALICE, Site};
 
 const COUNT: &str = "select count(*) from sessions";
@@ -15,6 +18,20 @@ async fn a_login_replaces_the_anonymous_session() {
     assert_eq!(site.get("/show", Some(&cookie)).await.body, "", "its contents are dropped");
     assert_eq!(site.store.sessions_of(&ALICE).await.expect("sessions").len(), 1);
     assert_eq!(site.database.number(COUNT).await, 1);
+}
+
+#[actix_web::test]
+async fn the_cookie_contains_the_key_whose_hash_is_the_sessions_id() {
+    let site = Site::new().await;
+    let login = site.get("/log-in", None).await.session().expect("a cookie");
+
+    // As in the README.
+    let mut cookies = CookieJar::new();
+    cookies.add_original(Cookie::parse_encoded(login).expect("a cookie"));
+    let key = cookies.private(&Key::from(&[7; 64])).get("id").expect("the session's cookie");
+
+    let sessions = site.store.sessions_of(&ALICE).await.expect("sessions");
+    assert_eq!(SessionId::of(key.value()), Some(sessions[0].id));
 }
 
 #[actix_web::test]

@@ -1,0 +1,43 @@
+//! The guarantees. Each is a sentence, and a function that checks it and whose name is the guarantee's name.
+
+pub mod ends;
+mod server;
+mod states;
+
+use anyhow::Result;
+use futures_util::future::LocalBoxFuture;
+
+use crate::Subject;
+
+/// Returns an error that says how the store breaks a guarantee.
+type Check<S> = for<'a> fn(&'a S) -> LocalBoxFuture<'a, Result<()>>;
+
+macro_rules! guarantees {
+    ($($file:ident::$name:ident: $sentence:literal,)*) => {
+        /// Returns all guarantees, in the order in which they are checked: name, sentence and check.
+        pub fn guarantees<S: Subject>() -> Vec<(&'static str, &'static str, Check<S>)> {
+            vec![$((stringify!($name), $sentence, |subject| Box::pin($file::$name(subject))),)*]
+        }
+    };
+}
+
+guarantees! {
+    states::round_trip: "A state is loaded byte for byte as it was saved",
+    states::no_overwriting: "Saving a session never overwrites another one",
+    states::invalid_keys: "Unknown and malformed keys have no session",
+    states::concurrent_updates: "After 200 concurrent updates, the session holds exactly one of them, complete",
+    states::size_limit: "A state that is too large is an error, and the session stays as it was",
+    states::hidden_keys: "Keys are not stored in the clear",
+    ends::complete_deletion: "Deletion is complete and idempotent",
+    ends::update_after_delete: "An update never brings back a deleted session",
+    ends::logout_race: "A slow request never undoes a concurrent logout",
+    ends::idle_timeout: "A session expires if it isn't used",
+    ends::max_age: "A session expires at its maximum age, regardless of activity",
+    ends::final_expiry: "No method brings back an expired session",
+    ends::touch: "`update_ttl` extends a session",
+    ends::touch_only_extends: "`update_ttl` never shortens a session",
+    server::server_clock: "The clocks of the app and the server may differ by a day",
+    server::outage: "An outage is an error within 3 seconds, never an empty session",
+    server::recovery: "The store recovers within 3 seconds after an outage",
+    server::durability: "Saved sessions survive a crash of the store",
+}

@@ -1,0 +1,67 @@
+//! A session in the store that is tested.
+
+use std::{collections::HashMap, rc::Rc};
+
+use actix_session::storage::{LoadError, SessionKey, SessionStore};
+use anyhow::{Result, ensure};
+use time::Duration;
+
+use crate::Subject;
+
+/// The contents of a session as actix-session passes them: names, each with the JSON text of its value.
+pub type State = HashMap<String, String>;
+
+/// The time to live of the sessions in these tests.
+pub const TTL: Duration = Duration::minutes(30);
+
+pub fn state(name: &str, json: &str) -> State {
+    HashMap::from([(name.to_owned(), json.to_owned())])
+}
+
+/// A saved session.
+pub struct Session<S> {
+    pub store: Rc<S>,
+    pub key: SessionKey,
+    pub state: State,
+}
+
+impl<S: SessionStore> Session<S> {
+    pub async fn new(subject: &impl Subject<Store = S>) -> Result<Self> {
+        Self::save(&Rc::new(subject.store().await), state("n", "1")).await
+    }
+
+    pub async fn save(store: &Rc<S>, state: State) -> Result<Self> {
+        let key = store.save(state.clone(), &TTL).await?;
+        Ok(Self { store: Rc::clone(store), key, state })
+    }
+
+    /// Updates the session through an instance of the store. Returns the key that the browser gets.
+    pub async fn update(&self, store: &S, state: &State) -> Result<SessionKey> {
+        let key = self.key.as_ref().to_owned().try_into()?;
+        Ok(store.update(key, state.clone(), &TTL).await?)
+    }
+
+    pub async fn touch(&self) -> Result<()> {
+        self.store.update_ttl(&self.key, &TTL).await
+    }
+
+    pub async fn ensure_live(&self, when: &str) -> Result<()> {
+        let loaded = load(&*self.store, &self.key).await?;
+        ensure!(loaded.as_ref() == Some(&self.state), "the session isn't the same {when}");
+        Ok(())
+    }
+
+    pub async fn ensure_ended(&self, key: &SessionKey, when: &str) -> Result<()> {
+        ensure!(load(&*self.store, key).await?.is_none(), "the session is still valid {when}");
+        Ok(())
+    }
+}
+
+/// Returns the state of a session, if the key has one.
+pub async fn load(store: &impl SessionStore, key: &SessionKey) -> Result<Option<State>> {
+    match store.load(key).await {
+        // actix-session's middleware turns this into an empty session, not into an error page.
+        Err(LoadError::Deserialization(_)) => Ok(None),
+        loaded => Ok(loaded?),
+    }
+}
