@@ -86,3 +86,15 @@ fn label(line: &str) -> &str {
     let comments = COMMENTS.iter().filter_map(|begin| Some(line.rsplit_once(begin)?.1));
     comments.min_by_key(|comment| comment.len()).unwrap_or_default()
 }
+
+#[test]
+fn a_part_goes_with_its_doc_comments_and_blocks_and_what_two_parts_need_goes_with_the_last() {
+    let text =
+        "a\n/// doc\nb // one\n\n# one: begin\nc\n# one: end\n\n| d <!-- two --> |\ne /* one, two */\none\n";
+
+    let without_one = without("one", text).expect("complete blocks");
+
+    assert_eq!(without_one, "a\n\n| d <!-- two --> |\ne /* two */\none\n");
+    assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
+    assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
+}
