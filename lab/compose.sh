@@ -29,7 +29,9 @@ is() { # is CHECK EXPECTED ACTUAL
   echo "ok  $1"
 }
 
-ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url/health/ready" -o /dev/null 2>/dev/null; }
+# Caddy keeps /health/ready to itself, and answers 503 for every path until the app is ready.
+probe=/health/ready
+ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url$probe" -o /dev/null 2>/dev/null; }
 status() { curl -s -o /dev/null -w '%{http_code}' "${@:2}" "$url$1"; }
 
 health() { # waits for a container's first health check
@@ -122,7 +124,7 @@ for _ in $(seq 30); do
   sleep 1
 done
 is "Caddy redirects plain HTTP" 308 "$(url=http://localhost:$HTTP_PORT status /)"
-url=https://localhost:$HTTPS_PORT
+url=https://localhost:$HTTPS_PORT probe=/health/live
 is "a first visit over TLS counts one" 1 "$(visit)"
 is "the cookie is __Host-id" 1 "$(grep -c __Host-id "$jar")"
 is "a second visit over TLS counts two" 2 "$(visit)"

@@ -6,15 +6,15 @@ use std::{
 };
 
 use actix_web::{
-    Error,
+    App, Error, HttpServer,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
     rt,
-    web::Data,
+    web::{self, Data},
 };
 use metrics::{counter, describe_counter, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 
 use crate::{log, readiness::Readiness};
@@ -39,26 +39,33 @@ const COUNTERS: &[(&str, &str)] = &[
 /// Time between two samples of the gauges.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records metrics, and serves them on `address`.
+/// Records metrics, and serves them on `address`, to at most 64 connections. The exporter's own listener has no limit.
 ///
 /// # Errors
 /// Returns an error if the address can't be used, or if the process already has a recorder.
-pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>) -> Result<(), BuildError> {
-    PrometheusBuilder::new()
+pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>) -> anyhow::Result<()> {
+    let handle = PrometheusBuilder::new()
         .set_buckets(&NUMBERS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
-        .with_http_listener(address)
-        .install()?;
+        .install_recorder()?;
+    let metrics = handle.clone();
+    let page = move || {
+        let metrics = metrics.clone();
+        App::new().route("/metrics", web::get().to(move || std::future::ready(metrics.render())))
+    };
+    rt::spawn(HttpServer::new(page).workers(1).max_connections(64).disable_signals().bind(address)?.run());
     for &(name, description) in COUNTERS {
         describe_counter!(name, description);
         counter!(name).increment(0);
     }
-    rt::spawn(sample(pool, readiness));
+    rt::spawn(sample(handle, pool, readiness));
     Ok(())
 }
 
-async fn sample(pool: Data<PgPool>, readiness: Data<Readiness>) {
+async fn sample(handle: PrometheusHandle, pool: Data<PgPool>, readiness: Data<Readiness>) {
     loop {
+        // Merges recorded durations. Otherwise, they would take up more and more memory.
+        handle.run_upkeep();
         let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
         gauge!("database_pool_connections", "state" => "idle").set(idle);
         gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));

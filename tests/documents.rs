@@ -199,3 +199,18 @@ fn the_settings_in_the_readme_have_the_same_defaults() {
         assert!(shows_default(&name, &value, &shown), "{name}: {shown}");
     }
 }
+
+#[test]
+fn the_development_container_is_valid_and_has_the_compiler_of_the_image() {
+    let text = read(".devcontainer/devcontainer.json");
+    let container: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+
+    let dockerfile = container["build"]["dockerfile"].as_str().expect("a Dockerfile");
+    let dockerfile = read(&format!(".devcontainer/{dockerfile}"));
+    let compiler = |text: &str| {
+        text.lines().find_map(|line| line.strip_prefix("FROM rust:")?.split(' ').next().map(str::to_owned))
+    };
+    assert_eq!(compiler(&dockerfile).expect("an image"), compiler(&read("Dockerfile")).expect("an image"));
+    let user = container["remoteUser"].as_str().expect("a user");
+    assert!(dockerfile.contains(&format!("USER {user}\n")), "{dockerfile}");
+}

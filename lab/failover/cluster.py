@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
+
+from network import certificates, free_ports, http
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # PostgreSQL refuses to run as root. Patroni may be in a directory that only root can read.
@@ -19,14 +19,6 @@ AS_USER = (
     "--securebits=+no_setuid_fixup"
 ).split() * (os.getuid() == 0)
 NODES = ("db1", "db2")
-
-
-def free_ports(number):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def eventually(what, seconds, ask):
@@ -39,23 +31,10 @@ def eventually(what, seconds, ask):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def http(url, method="GET", body=None, login=None):
-    """Returns the status and the text of the answer, or a status of 0 if there is none."""
-    data = json.dumps(body).encode() if body is not None else None
-    headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
-    try:
-        request = urllib.request.Request(url, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
 class Cluster:
     def __init__(self, work):
         self.work = work
+        self.tls = work / "tls"
         self.running = {}
 
     def start_all(self, synchronous):
@@ -65,25 +44,53 @@ class Cluster:
         self.patroni = dict(zip(NODES, ports[2:]))
         # Patroni reaches etcd through one of these. A node without its link is cut off.
         self.links = dict(zip(NODES, ports[4:]))
-        etcd = f"http://127.0.0.1:{self.etcd}"
+        certificates(self.tls)
+        etcd = f"https://127.0.0.1:{self.etcd}"
         self.start(
-            "etcd", "etcd", "--data-dir", self.work / "etcd", "--listen-client-urls", etcd, "--advertise-client-urls", etcd,
+            "etcd", "etcd", "--cert-file", self.tls / "server.pem", "--key-file", self.tls / "server.key",
+            "--data-dir", self.work / "etcd", "--listen-client-urls", etcd, "--advertise-client-urls", etcd,
             "--listen-peer-urls", f"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls",
             f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}",
         )  # fmt: skip
-        eventually("etcd answers", 20, lambda: http(f"{etcd}/health")[0] == 200)
+        eventually("etcd answers", 20, lambda: http(f"{etcd}/health", authority=self.tls / "ca.pem")[0] == 200)
+        self.protect_etcd()
         for node in NODES:
             self.configure(node, synchronous)
             self.connect(node)
             self.start_node(node)
             self.wait_for_leader(60)
-        proxy = (DEPLOY / "haproxy-postgres.cfg").read_text().replace("bind :5432", f"bind 127.0.0.1:{self.port}")
+        proxy = (DEPLOY / "haproxy-postgres.cfg").read_text()
+        assert "bind 127.0.0.1:5432\n" in proxy
+        proxy = proxy.replace("bind 127.0.0.1:5432", f"bind 127.0.0.1:{self.port}")
         for number, node in enumerate(NODES, 1):
             proxy = proxy.replace(
                 f"10.0.0.{number}:5432 port 8008", f"127.0.0.1:{self.postgres[node]} port {self.patroni[node]}"
             )
         (self.work / "haproxy.cfg").write_text(proxy)
         self.start("haproxy", "haproxy", "-f", self.work / "haproxy.cfg")
+
+    def protect_etcd(self):
+        """Does what the comment in deploy/patroni.yml does with etcdctl."""
+        assert http(f"http://127.0.0.1:{self.etcd}/health")[0] != 200, "etcd answers without TLS"
+        name, password = re.search(r"username: (patroni)\n  password: (\S+)", (DEPLOY / "patroni.yml").read_text()).groups()
+        keys = [base64.b64encode(key).decode() for key in (b"/service/app/", b"/service/app0")]
+        permission = {"permType": "READWRITE", "key": keys[0], "range_end": keys[1]}
+        for what, body in [
+            ("auth/user/add", {"name": "root", "password": "a password of the failover test"}),
+            ("auth/user/add", {"name": name, "password": password}),
+            ("auth/role/add", {"name": name}),
+            ("auth/role/grant", {"name": name, "perm": permission}),
+            ("auth/user/grant", {"user": "root", "role": "root"}),
+            ("auth/user/grant", {"user": name, "role": name}),
+            ("auth/enable", {}),
+        ]:
+            status, text = self.ask_etcd(what, body)
+            assert status == 200, f"{what}: {text}"
+        status, text = self.ask_etcd("kv/range", {"key": keys[0]})
+        assert status != 200, f"etcd answers without a password: {text}"
+
+    def ask_etcd(self, what, body):
+        return http(f"https://127.0.0.1:{self.etcd}/v3/{what}", body, authority=self.tls / "ca.pem")
 
     def configure(self, node, synchronous):
         """Writes deploy/patroni.yml with this node's addresses and paths."""
@@ -92,6 +99,8 @@ class Cluster:
         for old, new in [
             (r"name: db1", f"name: {node}"),
             (r"  # Three, so that one may fail.\n  hosts: .*", f"  use_proxies: true\n  hosts: 127.0.0.1:{self.links[node]}"),
+            (r"/etc/patroni/", f"{self.tls}/"),
+            (r"10\.0\.0\.1, 10\.0\.0\.2", "127.0.0.1"),
             (r"10\.0\.0\.1:8008", f"127.0.0.1:{self.patroni[node]}"),
             (r"10\.0\.0\.1:5432", address),
             (r"10\.0\.0\.0/24", "127.0.0.1/32"),
@@ -179,21 +188,33 @@ class Cluster:
         other = next(node for node in NODES if node != leader)
         url = f"http://127.0.0.1:{self.patroni[leader]}/switchover"
         body = {"leader": leader, "candidate": other}
-        status, text = http(url, "POST", body)
+        status, text = http(url, body)
         assert status == 401, f"a switchover without a password: {status} {text}"
-        login = re.search(r"username: (patroni)\n\s+password: (\S+)", (DEPLOY / "patroni.yml").read_text())
-        status, text = http(url, "POST", body, ":".join(login.groups()))
+        login = re.search(r"username: (patroni)\n    password: (\S+)", (DEPLOY / "patroni.yml").read_text())
+        status, text = http(url, body, ":".join(login.groups()), source="127.0.0.2")
+        assert status == 403, f"a switchover from an address that is not allowed: {status} {text}"
+        status, text = http(url, body, ":".join(login.groups()))
         assert status == 200, text
         return leader
 
     def sql(self, statement, database="postgres"):
-        leader = self.wait_for_leader(30)
-        password = re.search(r"password: (\S+)", (DEPLOY / "patroni.yml").read_text())[1]
-        url = f"postgres://postgres:{password}@127.0.0.1:{self.postgres[leader]}/{database}"
-        psql = Path(os.environ["POSTGRES_BIN"]) / "psql"
-        done = subprocess.run([psql, "-XAtq", url, "-c", statement], capture_output=True, text=True, timeout=30)
+        done = self.psql(f"host={self.work} dbname={database}", statement)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def psql(self, where, statement):
+        """Connects to the leader, as the superuser if `where` names nobody else."""
+        port = self.postgres[self.wait_for_leader(30)]
+        password = re.search(r"username: postgres\n\s+password: (\S+)", (DEPLOY / "patroni.yml").read_text())[1]
+        where = f"user=postgres password={password} port={port} {where}"
+        psql = Path(os.environ["POSTGRES_BIN"]) / "psql"
+        return subprocess.run([psql, "-XAtq", where, "-c", statement], capture_output=True, text=True, timeout=30)
+
+    def assert_protected(self):
+        """Over the network, there is no superuser, and nobody connects without TLS."""
+        for where in ["sslmode=require", "user=app password=password dbname=app sslmode=disable"]:
+            done = self.psql(f"host=127.0.0.1 {where}", "select 1")
+            assert "no pg_hba.conf entry" in done.stderr, f"{where}: {done}"
 
     def stop(self):
         for node in NODES:

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fails PostgreSQL over while 64 visitors use three replicas of the app, with the files in deploy/. Needs etcd, HAProxy,
-# PostgreSQL, and Python 3.11 with pip, which gets Patroni. Takes about three minutes after the build.
+# openssl, PostgreSQL, and Python 3.11 with pip, which gets Patroni. Takes about three minutes after the build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export POSTGRES_BIN=${POSTGRES_BIN:-$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)}
-for program in etcd haproxy "$POSTGRES_BIN/postgres"; do
+for program in etcd haproxy openssl "$POSTGRES_BIN/postgres"; do
   command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 1; }
 done
 cargo build --quiet --locked

@@ -9,7 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from cluster import NODES, Cluster, eventually, free_ports, http
+from cluster import NODES, Cluster, eventually
+from network import free_ports, http
 from visitors import Load, Visitor, revived
 
 VISITORS = 64
@@ -21,11 +22,11 @@ PROGRAM = sys.argv[1]
 class App:
     """A replica of the app."""
 
-    def __init__(self, work, name, database_port):
+    def __init__(self, work, name, database_port, authority):
         (self.port,) = free_ports(1)
         environment = {
             "PATH": os.environ["PATH"],
-            "DATABASE_URL": f"postgres://app:password@127.0.0.1:{database_port}/app",
+            "DATABASE_URL": f"postgres://app:password@127.0.0.1:{database_port}/app?sslmode=verify-ca&sslrootcert={authority}",
             "SESSION_SECRET": "a secret of the failover test and of nothing else",
             "BIND_ADDRESS": f"127.0.0.1:{self.port}",
             "COOKIE_SECURE": "false",
@@ -66,9 +67,11 @@ class Run:
         self.cluster.wait_for_standby("sync_standby" if synchronous else "replica")
         self.cluster.sql("create role app login password 'password'")
         self.cluster.sql("create database app owner app")
-        self.apps = [App(work, f"app{number}", self.cluster.port) for number in (1, 2, 3)]
+        self.cluster.assert_protected()
+        authority = self.cluster.tls / "ca.pem"
+        self.apps = [App(work, f"app{number}", self.cluster.port, authority) for number in (1, 2, 3)]
         # Asks one server only, whether it is the leader or not.
-        self.direct = {node: App(work, f"direct-{node}", port) for node, port in self.cluster.postgres.items()}
+        self.direct = {node: App(work, f"direct-{node}", port, authority) for node, port in self.cluster.postgres.items()}
         for app in self.apps:
             eventually("the app is ready", 30, app.is_ready)
         self.load = Load([app.port for app in self.apps])

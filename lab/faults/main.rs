@@ -19,3 +19,4 @@ mod stage;
 mod startup;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod upgrade;

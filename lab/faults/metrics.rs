@@ -1,6 +1,11 @@
 //! What the app reports about itself: metrics, and the trace IDs of its callers.
 
-use std::{collections::BTreeMap, net::TcpListener, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use crate::{
     client,
@@ -23,12 +28,17 @@ fn eventually_ready(app: &App, ready: f64) {
     eventually("a sample", 3 * FIVE_SECONDS, || (metrics(app)["ready"] == ready).then_some(()));
 }
 
-/// Returns all series with their values.
-fn metrics(app: &App) -> BTreeMap<String, f64> {
+/// Returns the address that the log names.
+fn metrics_address(app: &App) -> SocketAddr {
     let log = app.log();
     let (_, address) = log.split_once("metrics are at http://").expect("the address in the log");
     let (address, _) = address.split_once('/').expect("a path");
-    let answer = client::get(address.parse().expect("an address"), "/metrics");
+    address.parse().expect("an address")
+}
+
+/// Returns all series with their values.
+fn metrics(app: &App) -> BTreeMap<String, f64> {
+    let answer = client::get(metrics_address(app), "/metrics");
     assert_eq!(answer.status, 200, "{answer:#?}");
     let lines = answer.body.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
@@ -119,6 +129,23 @@ fn clients_cannot_add_series() {
 
     let after = metrics(&app);
     assert_eq!(after.len(), before, "{after:#?}");
+}
+
+#[test]
+fn idle_connections_to_the_metrics_take_at_most_64_files_and_the_app_still_serves() {
+    let stage = Stage::new();
+    let app = app_with_metrics(&stage);
+    let open_files = || fs::read_dir(format!("/proc/{}/fd", app.pid)).expect("Linux").count();
+
+    let idle: Vec<_> =
+        (0..256).map(|_| client::connect(metrics_address(&app)).expect("the backlog")).collect();
+    eventually("64 are accepted", FIVE_SECONDS, || (open_files() > 64).then_some(()));
+
+    assert_eq!(app.get("/").status, 200);
+    // Without the limit, more than 256. The app itself has about 20.
+    assert!(open_files() < 128, "{} files", open_files());
+    drop(idle);
+    eventually_ready(&app, 1.0);
 }
 
 #[test]

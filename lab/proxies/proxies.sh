@@ -66,8 +66,8 @@ export PYTHONPATH=$work/python PATH=$work/python/bin:$PATH
 kubernetes-validate --strict deploy/kubernetes.yaml >/dev/null
 echo "ok  kubernetes.yaml matches the schemas of Kubernetes"
 
-DATABASE_URL=postgres://localhost/app SESSION_SECRET=$(openssl rand -hex 32) python3 lab/proxies/settings.py "$program"
-echo "ok  the app accepts the settings of compose.caddy.yml and kubernetes.yaml"
+python3 lab/proxies/settings.py "$program"
+echo "ok  the app starts with the settings of compose.caddy.yml and kubernetes.yaml"
 
 if docker compose version >/dev/null 2>&1; then
   DOMAIN=app.example.org docker compose -f docker-compose.yml -f deploy/compose.caddy.yml config --quiet
@@ -104,14 +104,15 @@ export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PR
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev
 
-# The files as they are, with other ports and paths. nginx's own directories need root.
+# The files as they are, with other ports and paths. nginx's own directories need root. With its own ciphers, OpenSSL
+# refuses old versions of TLS whatever nginx.conf says.
 folders=$(for use in client_body proxy fastcgi uwsgi scgi; do printf '%s' "${use}_temp_path $work/$use; "; done)
 sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#
   s#listen (\[::\]:)?443#listen \1$nginx#; s#listen (\[::\]:)?80;#listen \1$nginx_http;#
   s#/etc/ssl/certs/app.pem#$CERTIFICATE#; s#/etc/ssl/private/app.key#$work/key.pem#
   s#^user .*##; s#/run/nginx.pid#$work/nginx.pid#
   s#^( *server )127\.0\.0\.1:$app(.*)#&\n\1127.0.0.1:$closed\2#
-  s#^http \{#&\n$folders#" \
+  s#^http \{#&\n$folders ssl_ciphers DEFAULT@SECLEVEL=0;#" \
   deploy/nginx.conf >"$work/nginx.conf"
 sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#; s#bind :443 #bind :$haproxy #; s#bind :80\$#bind :$haproxy_http#
   s#/etc/haproxy/app.pem#$work/both.pem#" deploy/haproxy.cfg >"$work/haproxy.cfg"
@@ -152,6 +153,9 @@ serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from
   is "$name: the cookie is __Host-id" 1 "$(grep -c '__Host-id' "$work/jar")"
   is "$name: a second visit counts two" 2 "$(visit "$visitor" "$port")"
   is "$name: HTTP/2 is offered" 2 "$(request "$visitor" "$port" /health/live --http2 -o /dev/null -w '%{http_version}')"
+  is "$name: /health/ready is only for the proxy" 404 "$(status "$visitor" "$port" /health/ready)"
+  is "$name: TLS 1.1 is refused" 1 "$(openssl s_client -connect "127.0.0.1:$port" -tls1_1 \
+    -cipher DEFAULT@SECLEVEL=0 </dev/null >/dev/null 2>&1; echo $?)"
   is "$name: plain HTTP is redirected" "$5" "$(curl -s --max-time 5 -o /dev/null -w '%{http_code}' \
     --resolve "app.example.org:$http:127.0.0.1" "http://app.example.org:$http/")"
 
@@ -217,7 +221,7 @@ limits_connections() { # limits_connections NAME PORT NETWORK REFUSED
 }
 
 for port in "$nginx" "$haproxy" "$caddy"; do
-  eventually "port $port serves the app" 200 status 127.0.0.1 "$port" /health/ready
+  eventually "port $port serves the app" 200 status 127.0.0.1 "$port" /health/live
 done
 waste nginx "$nginx" 1
 waste haproxy "$haproxy" 2

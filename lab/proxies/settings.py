@@ -1,10 +1,10 @@
-"""Checks the settings in deploy/ for proxies.sh. The program accepts them, which only `healthcheck` shows without a
-database. The program's path is the argument."""
+"""Checks the settings in deploy/ for proxies.sh. The program starts with them, although there is no database. The
+program's path is the argument."""
 
 import ipaddress
-import os
 import subprocess
 import sys
+import tempfile
 
 import yaml
 
@@ -17,17 +17,30 @@ def documents(name):
 
 
 [compose] = documents("compose.caddy.yml")
-[container] = documents("kubernetes.yaml")[0]["spec"]["template"]["spec"]["containers"]
-settings = {
-    "kubernetes.yaml": {one["name"]: one["value"] for one in container["env"]},
-    "compose.caddy.yml": compose["services"]["app"]["environment"],
-}
-for name, variables in settings.items():
-    # Nothing listens there.
-    environment = os.environ | variables | {"BIND_ADDRESS": "127.0.0.1:1"}
-    run = subprocess.run([program, "healthcheck"], env=environment, capture_output=True, text=True, timeout=10)
-    if "Connection refused" not in run.stderr:
-        sys.exit(f"{name}: {run.stderr}")
+kubernetes = {one["kind"]: one["spec"] for one in documents("kubernetes.yaml")}
+pod = kubernetes["Deployment"]["template"]["spec"]
+[container] = pod["containers"]
+
+
+def starts(name, variables):
+    """The program listens with these settings, and with a secret like Kubernetes' in the file `.env`."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f"{directory}/.env", "w") as file:
+            file.write(f"DATABASE_URL=postgres://127.0.0.1:1/app\nSESSION_SECRET={'0' * 32}\n")
+        environment = variables | {"BIND_ADDRESS": "127.0.0.1:0"}
+        run = subprocess.Popen([program], cwd=directory, env=environment, stderr=subprocess.PIPE, text=True)
+        log = []
+        for line in run.stderr:
+            log.append(line)
+            if "listening on" in line:
+                break
+        run.kill()
+        run.wait()
+        assert "listening on" in log[-1], f"{name}: {log}"
+
+
+starts("kubernetes.yaml", {one["name"]: one["value"] for one in container["env"]})
+starts("compose.caddy.yml", compose["services"]["app"]["environment"])
 
 address = compose["services"]["caddy"]["networks"]["web"]["ipv4_address"]
 [network] = compose["networks"]["web"]["ipam"]["config"]
@@ -36,3 +49,15 @@ assert ipaddress.ip_address(address) in ipaddress.ip_network(network["subnet"])
 assert ipaddress.ip_address(address) not in ipaddress.ip_network(network["ip_range"])
 assert compose["services"]["app"]["environment"]["TRUSTED_PROXIES"] == address
 assert container["ports"][0]["containerPort"] == 8080
+[metrics] = documents("compose.metrics.yml")
+grafana = metrics["services"]["grafana"]["environment"]
+# Otherwise, admin with the password admin is an administrator.
+assert grafana["GF_AUTH_BASIC_ENABLED"] == "false" and grafana["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+secret = next(one for one in pod["volumes"] if one["name"] == "secret")["secret"]
+assert container["workingDir"] in [one["mountPath"] for one in container["volumeMounts"]] and secret["secretName"] == "app"
+# The app needs 14 seconds after preStop.
+assert pod["terminationGracePeriodSeconds"] >= container["lifecycle"]["preStop"]["sleep"]["seconds"] + 14
+# What selects pods selects the app's.
+labels = kubernetes["Deployment"]["template"]["metadata"]["labels"]
+selectors = [kubernetes["NetworkPolicy"]["podSelector"], kubernetes["PodDisruptionBudget"]["selector"]]
+assert [one["matchLabels"] for one in selectors] == [labels] * 2 and kubernetes["Service"]["selector"] == labels
