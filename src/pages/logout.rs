@@ -8,7 +8,7 @@ use crate::{
     Error,
     http::{same_origin::fetch_site, session_cookie::PresentedCookie},
     session::{Session, SessionCookie},
-    view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect},
+    view::{Layout, flash::LOGGED_OUT, is_for_document, is_seen, page, redirect},
 };
 
 #[derive(Template)]
@@ -27,8 +27,8 @@ pub async fn get(
     session: Session,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let is_link = request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document");
-    let is_asked_for = is_link && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
+    let is_asked_for =
+        is_for_document(&request) && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
     if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
