@@ -55,6 +55,9 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
         ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        // A list may have empty elements (RFC 9110, section 5.6.1).
+        ("10.0.0.1", &["203.0.113.9,"], "203.0.113.9"),
+        ("10.0.0.1", &["198.51.100.1,, 203.0.113.9 , ,", "", " ,"], "203.0.113.9"),
     ] {
         assert_eq!(client_of(peer, forwarded_for), client, "{peer} {forwarded_for:?}");
     }
@@ -68,7 +71,7 @@ fn a_header_from_an_untrusted_client_is_ignored() {
 
 #[test]
 fn a_proxy_without_a_valid_header_counts_as_the_client() {
-    for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", "203.0.113.9, "] {
+    for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", ", ,"] {
         assert_eq!(client_of("10.0.0.1", &[invalid]), "10.0.0.1", "{invalid}");
     }
 }
@@ -76,7 +79,7 @@ fn a_proxy_without_a_valid_header_counts_as_the_client() {
 const HEADERS: [(&str, &str); 4] = [
     ("forwarded", "for=198.51.100.1;host=evil.example;proto=https"),
     ("x-forwarded-for", "198.51.100.1, 203.0.113.9"),
-    ("x-forwarded-host", "evil.example, shop.example"),
+    ("x-forwarded-host", "evil.example, shop.example,"),
     ("x-forwarded-proto", "http, https"),
 ];
 

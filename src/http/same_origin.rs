@@ -11,7 +11,7 @@ use actix_web::{
     middleware::Next,
 };
 
-use super::client::ClientAddress;
+use super::{client::ClientAddress, request_log::truncated};
 
 /// Returns 403 for an unsafe request from another site's page.
 pub async fn same_origin(
@@ -21,7 +21,14 @@ pub async fn same_origin(
     if request.method().is_safe() || is_same_origin(request.request()) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    tracing::warn!(client = %ClientAddress::of(request.request()).0, "refused a cross-origin request");
+    let site = fetch_site(request.request()).and_then(|site| str::from_utf8(site).ok());
+    tracing::warn!(
+        client = %ClientAddress::of(request.request()).0,
+        site = site.map(|site| truncated(site, 32)),
+        origin = origin(request.request()).map(|origin| truncated(origin, 256)),
+        host = truncated(request.connection_info().host(), 256),
+        "refused a cross-origin request"
+    );
     Ok(request.into_response(HttpResponse::Forbidden().finish()))
 }
 
@@ -36,8 +43,19 @@ fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";
     }
-    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    // Compares only host and port: behind a proxy that terminates TLS, the app doesn't see the visitor's scheme.
-    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
+    // Without the scheme: behind a proxy that terminates TLS, the app doesn't see the visitor's.
+    origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
+        let default = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return false,
+        };
+        // Origins are equal if their ports are, even if only one names it (RFC 6454, section 4).
+        let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
+        bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
+    })
+}
+
+fn origin(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ORIGIN)?.to_str().ok()
 }
