@@ -15,9 +15,8 @@ use sqlx::PgPool;
 use crate::{
     Config, accounts,
     http::{
-        client::client, deadline::deadline, error_pages::error_pages, get, request_limits::request_limits,
-        request_log::request_log, same_origin::same_origin, security_headers::security_headers,
-        session_cookie::session_cookie,
+        client::client, get, page::page, request_limits::request_limits, request_log::request_log,
+        responses::responses,
     },
     limits::{MAX_BODY_BYTES, PAGE_DEADLINE},
     metrics::measure,
@@ -85,10 +84,8 @@ pub fn build(
         .wrap(from_fn(client))
         // Before any work is done for a request that is too large or too slow.
         .wrap(from_fn(request_limits))
-        // Outside everything that can fail.
-        .wrap(from_fn(error_pages))
-        // Outside the error pages, so that they get the headers, too.
-        .wrap(from_fn(security_headers))
+        // Outside everything that can fail, because it turns failures into pages.
+        .wrap(from_fn(responses))
         .wrap(Condition::new(config.metrics_address.is_some(), from_fn(measure)))
         // First, because it gives the request its ID, which is part of every log line of the other layers.
         .wrap(request_log())
@@ -110,15 +107,10 @@ impl Pages<'_> {
     pub fn slow_page(&self, route: Resource, limit: Duration) -> impl HttpServiceFactory + use<> {
         // A request passes through these from the last to the first.
         route
-            .wrap(from_fn(accounts::audit::note_member))
             // Loads the session, and saves it when the handler is done.
             .wrap(self.dependencies.cookie.middleware(self.store.clone()))
-            .wrap(from_fn(accounts::audit::log_sessions))
-            // Before actix-session, which takes the first cookie with its name.
-            .wrap(from_fn(session_cookie))
-            // Outside the session, which waits for the database.
-            .wrap(from_fn(move |request, next| deadline(limit, request, next)))
-            .wrap(from_fn(same_origin))
+            // Outside the session, which waits for the database and takes the first cookie with its name.
+            .wrap(from_fn(move |request, next| page(limit, request, next)))
     }
 }
 

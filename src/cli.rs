@@ -1,6 +1,4 @@
-//! The command line. Without a command, the program serves the app.
-
-use std::process::ExitCode;
+//! The commands for operators.
 
 use actix_session_postgres::PgSessionStore;
 use anyhow::Context;
@@ -8,9 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{
-    Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, server, sweep,
-};
+use crate::{Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -20,8 +16,9 @@ struct Cli {
     command: Option<Command>,
 }
 
+/// What the program does.
 #[derive(Subcommand)]
-enum Command {
+pub enum Command {
     /// Serves the app, which is what the program does without a command
     Serve,
     /// Checks whether the app that listens on BIND_ADDRESS is ready
@@ -31,11 +28,13 @@ enum Command {
     Sessions(Sessions),
     /// Deletes expired rows now; a running app does so by itself
     Sweep,
+    /// Lists, blocks and deletes accounts, and sets passwords
     Accounts(accounts::operator::Arguments),
 }
 
+/// The `sessions` commands.
 #[derive(Subcommand)]
-enum Sessions {
+pub enum Sessions {
     /// Lists live sessions, newest first
     List {
         /// Only the sessions of this account
@@ -46,9 +45,10 @@ enum Sessions {
     End(Which),
 }
 
+/// Which sessions to end.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-struct Which {
+pub struct Which {
     /// The first 12 or more digits of a session's id
     id: Option<String>,
     /// All sessions of this account
@@ -59,39 +59,35 @@ struct Which {
     all: bool,
 }
 
-/// Runs the program with the arguments of this process.
-pub async fn run() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or(Command::Serve);
-    match execute(command).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
-            ExitCode::FAILURE
-        }
+impl Command {
+    /// Returns the command in the arguments of this process. If they are invalid, prints what is valid and exits.
+    pub fn of_this_process() -> Self {
+        Cli::parse().command.unwrap_or(Self::Serve)
     }
-}
 
-async fn execute(command: Command) -> anyhow::Result<()> {
-    if let Command::Healthcheck = command {
-        return health::check(config::bind_address_from_env()?);
-    }
-    let config = Config::from_env()?;
-    let _log = log::init(&config);
-    if let Command::Serve = command {
-        return server::run(config).await;
-    }
-    let pool = connect(&config).await.context("can't connect to the database")?;
-    match command {
-        Command::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
-        Command::Sessions(Sessions::End(which)) => end(&pool, which).await?,
-        Command::Sweep => {
-            let sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age).await?;
-            tracing::info!(sessions, visitors, "swept expired rows");
+    /// Runs a command, except for [`Command::Serve`].
+    ///
+    /// # Errors
+    /// Returns an error if a setting is invalid, or if the command fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        if let Self::Healthcheck = self {
+            return health::check(config::bind_address_from_env()?);
         }
-        Command::Accounts(accounts) => accounts.run(&pool).await?,
-        Command::Serve | Command::Healthcheck => {}
+        let config = Config::from_env()?;
+        let _log = log::init(&config);
+        let pool = connect(&config).await.context("can't connect to the database")?;
+        match self {
+            Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
+            Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
+            Self::Sweep => {
+                let sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age).await?;
+                tracing::info!(sessions, visitors, "swept expired rows");
+            }
+            Self::Accounts(accounts) => accounts.run(&pool).await?,
+            Self::Serve | Self::Healthcheck => {}
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Connects without a time limit for statements, because ending all sessions may take a while.

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use sqlx_batcher::is_unavailable;
 
-/// A failed request. It becomes a response without a body, and [`crate::http::error_pages`] adds the page.
+/// A failed request. It becomes a response without a body, and [`crate::http::responses`] adds the page.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request is invalid: 400. The text is for the log.

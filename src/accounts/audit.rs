@@ -1,75 +1,48 @@
 //! The log of logins, logouts, wrong passwords and changes. Each line names the account, the client and the first
 //! digits of the session's id, and never contains what somebody typed.
 
-use actix_session::{SessionExt, SessionStatus};
+use std::net::IpAddr;
+
+use actix_session::SessionExt;
 use actix_session_postgres::SessionId;
-use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    web::Data,
-};
+use actix_web::{HttpRequest, cookie::Cookie, http::header::SET_COOKIE, web::Data};
 use uuid::Uuid;
 
 use super::member::Login;
 use crate::{
-    http::{client::ClientAddress, session_cookie::PresentedCookie},
+    http::{client::ClientAddress, request_log::log_after_success, session_cookie::PresentedCookie},
     session::SessionCookie,
 };
 
 /// Logs something that has happened, with the session that the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
-    // If this also ends the session, don't log a logout as well.
-    request.extensions_mut().remove::<Sender>();
-    write(request, account, PresentedCookie::of(request).and_then(|cookie| cookie.session_id()), what);
+    write(ClientAddress::of(request).0, account, sent(request), what);
 }
 
 /// Logs `what` with the new session of this request, once it is saved.
 pub fn log_when_saved(request: &HttpRequest, account: Uuid, what: &'static str) {
-    request.extensions_mut().insert(Pending(account, what));
-}
-
-struct Pending(Uuid, &'static str);
-
-/// The member that sent a request, even if the request logs out.
-struct Sender(Uuid);
-
-fn write(request: &HttpRequest, account: Option<Uuid>, session: Option<SessionId>, what: &str) {
-    let account = account.map(tracing::field::display);
     let client = ClientAddress::of(request).0;
+    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
+    log_after_success(request, move |headers| {
+        let set = headers.get_all(SET_COOKIE).filter_map(|line| Cookie::parse(line.to_str().ok()?).ok());
+        let key = set.filter(|set| set.name() == cookie.name).find_map(|set| cookie.key_in(set.value()));
+        write(client, Some(account), key.and_then(|key| SessionId::of(&key)), what);
+    });
+}
+
+/// Logs that a member logs out, once the session has ended. Call this first.
+pub fn log_logout(request: &HttpRequest) {
+    if let Some(Login { account_id, .. }) = Login::of(&request.get_session()) {
+        let (client, session) = (ClientAddress::of(request).0, sent(request));
+        log_after_success(request, move |_| write(client, Some(account_id), session, "logged out"));
+    }
+}
+
+fn sent(request: &HttpRequest) -> Option<SessionId> {
+    PresentedCookie::of(request).and_then(|cookie| cookie.session_id())
+}
+
+fn write(client: IpAddr, account: Option<Uuid>, session: Option<SessionId>, what: &str) {
+    let account = account.map(tracing::field::display);
     tracing::info!(target: "accounts", account, %client, session = session.map(|id| id.start()), "{what}");
-}
-
-/// Records which member sends a request, before the handler can end the session. Belongs inside the session's layer.
-pub async fn note_member(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if let Some(login) = Login::of(&request.get_session()) {
-        request.extensions_mut().insert(Sender(login.account_id));
-    }
-    next.call(request).await
-}
-
-/// Logs logins and logouts. Belongs outside the session's layer, so that it only sees those that took effect.
-pub async fn log_sessions(
-    cookie: Data<SessionCookie>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let response = next.call(request).await?;
-    let request = response.request();
-    let pending = request.extensions_mut().remove::<Pending>();
-    if let Some(Pending(account, what)) = pending {
-        let set = response.response().cookies().find(|set| set.name() == cookie.name);
-        let key = set.and_then(|set| cookie.key_in(set.value()));
-        write(request, Some(account), key.and_then(|key| SessionId::of(&key)), what);
-    } else if request.get_session().status() == SessionStatus::Purged {
-        let sender = request.extensions_mut().remove::<Sender>();
-        if let Some(Sender(account)) = sender {
-            log(request, Some(account), "logged out");
-        }
-    }
-    Ok(response)
 }

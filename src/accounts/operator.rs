@@ -11,7 +11,7 @@ use super::{
     table::{self, Account},
 };
 
-/// Lists, blocks and deletes accounts, and sets passwords
+/// The arguments of `accounts`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]

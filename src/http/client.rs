@@ -26,11 +26,11 @@ impl ClientAddress {
 
 /// Finds the client. Afterwards, `connection_info` can be trusted, because forged headers are gone.
 pub async fn client(
-    config: Data<Config>,
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let peer = address(request.peer_addr());
+    let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();
     let client = config.trusted_proxies.find_client(request.headers_mut(), peer);
     request.extensions_mut().insert(ClientAddress(client));
     next.call(request).await

@@ -157,26 +157,3 @@ fn is_host(text: &str) -> bool {
         None => port.is_empty(),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::is_host;
-
-    #[test]
-    fn names_and_addresses_with_and_without_ports_are_hosts() {
-        for host in
-            ["a", "example.com", "example.com:8080", "a:", "127.0.0.1", "[::1]", "[::1]:80", "a_b.c-d"]
-        {
-            assert!(is_host(host), "{host:?}");
-        }
-    }
-
-    #[test]
-    fn anything_else_is_not_a_host() {
-        for text in
-            ["", ":80", "a b", "a/b", "a?b", "user@a", "a:b", "a:99999", "a:80:80", "http://a", "a\"", "[::1"]
-        {
-            assert!(!is_host(text), "{text:?}");
-        }
-    }
-}

@@ -4,7 +4,7 @@ use actix_web::{
     HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{StatusCode, header::HeaderMap},
     web::Data,
 };
 use tracing::Span;
@@ -17,12 +17,12 @@ pub fn request_log() -> TracingLogger<RequestLog> {
     TracingLogger::new()
 }
 
-/// Calls `line` when the response is ready, but only if it is a success. By then, the session has been saved.
-pub fn log_after_success(request: &HttpRequest, line: impl FnOnce() + 'static) {
+/// Calls `line` with the response's headers, but only if the request didn't fail. By then, the session has been saved.
+pub fn log_after_success(request: &HttpRequest, line: impl FnOnce(&HeaderMap) + 'static) {
     request.extensions_mut().insert(AfterSuccess(Box::new(line)));
 }
 
-struct AfterSuccess(Box<dyn FnOnce()>);
+struct AfterSuccess(Box<dyn FnOnce(&HeaderMap)>);
 
 /// Decides what is logged about a request: never headers, cookies or the query, because they may be secret.
 pub struct RequestLog;
@@ -47,11 +47,11 @@ impl RootSpanBuilder for RequestLog {
             Err(error) => error.as_response_error().status_code(),
         };
         let request = outcome.as_ref().ok().map(ServiceResponse::request);
-        if let Some(request) = request
-            && status.is_success()
-            && let Some(AfterSuccess(line)) = request.extensions_mut().remove()
+        if let Ok(response) = outcome
+            && (status.is_success() || status.is_redirection())
+            && let Some(AfterSuccess(line)) = response.request().extensions_mut().remove()
         {
-            line();
+            line(response.headers());
         }
         if request.is_some_and(|request| is_routine(request.path(), status)) {
             tracing::debug!(status = status.as_u16(), "answered");

@@ -11,12 +11,10 @@ use std::{
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::{PgSessionStore, SessionId};
 use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
+    HttpMessage, HttpRequest,
     cookie::{Cookie, CookieJar, Key},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceRequest,
     http::header::{self, HeaderMap, HeaderValue},
-    middleware::Next,
     web::Data,
 };
 use futures_util::future::join_all;
@@ -50,14 +48,11 @@ impl PresentedCookie {
 }
 
 /// Keeps only one session cookie in the request. Of several valid ones, it is the first whose session is live. No layer
-/// before this one may ask the request for its cookies, because actix-web parses them only once.
-pub async fn session_cookie(
-    cookie: Data<SessionCookie>,
-    store: Data<PgSessionStore>,
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+/// before this may ask the request for its cookies, because actix-web parses them only once.
+pub async fn choose_cookie(request: &mut ServiceRequest) {
     let begin = Instant::now();
+    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
+    let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it").clone();
     let first_live = async |valid: &[(String, String)]| {
         let is_live = async |key: &String| {
             let key = SessionKey::try_from(key.clone()).ok()?;
@@ -75,7 +70,6 @@ pub async fn session_cookie(
             since: Instant::now(),
         });
     }
-    next.call(request).await
 }
 
 impl SessionCookie {

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 
 use crate::{
-    Error,
-    http::{same_origin::fetch_site, session_cookie::PresentedCookie},
+    Error, accounts,
+    http::{page::fetch_site, session_cookie::PresentedCookie},
     session::{Session, SessionCookie},
     view::{Layout, flash::LOGGED_OUT, is_for_document, is_seen, page, redirect},
 };
@@ -50,6 +50,7 @@ pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCo
         }
         response.cookie(LOGGED_OUT.cookie(&request));
     }
+    accounts::audit::log_logout(&request);
     session.end();
     response.finish()
 }

@@ -153,5 +153,6 @@ pub(super) fn short(id: Uuid) -> String {
 
 /// Formats a short time, such as `0.42 ms`.
 pub(super) fn milliseconds(time: &Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+    let hundredths = time.as_micros() / 10;
+    format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
 }

@@ -64,7 +64,7 @@ pub async fn get(
         None => None,
     };
     if let Some(Visitor { id, visits, .. }) = visitor {
-        log_after_success(&request, move || {
+        log_after_success(&request, move |_| {
             tracing::info!(visitor_id = %id, visits, "User {id} has visited the page {visits} times");
         });
     }

@@ -14,15 +14,16 @@ use actix_web::{
 use sha2::{Digest, Sha256};
 
 /// Returns the address of a file, including its hash. Templates call this.
-pub fn url(path: &str) -> String {
-    let hash = FILES.iter().find(|file| file.path == path).expect("a file of this list").hash.as_str();
-    format!("{path}?v={hash}")
+pub fn url(path: &str) -> &'static str {
+    &FILES.iter().find(|file| file.path == path).expect("a file of this list").url
 }
 
 struct File {
     path: &'static str,
     content_type: &'static str,
     body: &'static [u8],
+    /// The path, with the hash.
+    url: String,
     hash: String,
 }
 
@@ -41,8 +42,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
 
 impl File {
     fn new(path: &'static str, content_type: &'static str, body: &'static [u8]) -> Self {
-        let hash = Sha256::digest(body)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { path, content_type, body, hash }
+        let hash: String = Sha256::digest(body)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { path, content_type, body, url: format!("{path}?v={hash}"), hash }
     }
 
     /// Returns the file, or 304 if the browser already has it.

@@ -1,8 +1,13 @@
-//! The connection of a batcher. It is opened when needed, checked after it was idle, and replaced when it is old.
+//! The connection of a batcher, which is checked after it was idle and replaced when it is old. And [`acquire`], for a
+//! statement that isn't shared.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, pin::pin, time::Duration};
 
-use sqlx::{Connection as _, PgConnection, Row, postgres::PgConnectOptions, raw_sql};
+use futures_util::future::{Either, select};
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres, Row, pool::PoolConnection, postgres::PgConnectOptions,
+    raw_sql,
+};
 use tokio::time::{Instant, timeout};
 
 use crate::{CHECK_AFTER, CHECK_TIMEOUT};
@@ -10,6 +15,9 @@ use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 /// How long a connection is used. A new one follows a host name that now leads to another server. A random part of a
 /// minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// How often to look for an idle connection.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(crate) struct Connection {
     pub inner: PgConnection,
@@ -51,4 +59,31 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
     // One round trip. A prepared statement would take two.
     let row = raw_sql("show transaction_read_only").fetch_one(connection).await?;
     Ok(row.try_get::<&str, _>(0)? == "off")
+}
+
+/// Returns an idle connection of the pool, or a new one, whichever comes first.
+///
+/// [`PgPool::acquire`] chooses only once. If it has begun to open a connection, it keeps trying while PostgreSQL accepts
+/// no more of them, even if a connection of the pool becomes idle.
+///
+/// # Errors
+/// Returns the error of [`PgPool::acquire`].
+pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+    // Boxed, because it takes 14 KB, and every future that may need a connection contains it.
+    let mut acquiring = Box::pin(pool.acquire());
+    loop {
+        if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
+            return result;
+        }
+        if let Some(mut idle) = pool.try_acquire() {
+            let is_alive = match select(&mut acquiring, pin!(is_alive(&mut idle))).await {
+                Either::Left((result, _)) => return result,
+                Either::Right((is_alive, _)) => is_alive,
+            };
+            if is_alive {
+                return Ok(idle);
+            }
+            idle.close_on_drop();
+        }
+    }
 }

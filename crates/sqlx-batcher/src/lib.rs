@@ -2,13 +2,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod acquire;
 mod batch;
 mod connection;
+mod errors;
 #[cfg(feature = "metrics")]
 mod measure;
-mod refusal;
-mod unavailable;
 mod worker;
 
 use std::{
@@ -29,10 +27,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-pub use acquire::acquire;
 use batch::{Caller, Job};
-pub use connection::is_alive;
-pub use unavailable::is_unavailable;
+pub use connection::{acquire, is_alive};
+pub use errors::is_unavailable;
 use worker::{Config, Worker};
 
 /// Maximum number of callers that can wait for one batcher. Further calls fail immediately with [`Error::Overloaded`].

@@ -21,7 +21,7 @@ use crate::{
     DEADLINE, Error, MAX_BATCH, Statement,
     batch::{Batch, Job},
     connection::Connection,
-    refusal::{is_conflict, is_refusal},
+    errors::{is_conflict, is_refusal},
 };
 
 /// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that

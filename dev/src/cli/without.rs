@@ -37,12 +37,14 @@ pub const ACCOUNTS: Part = Part {
     texts: &[
         ("src/app.rs", "    Config, accounts,\n", "    Config,\n"),
         ("src/cli.rs", "Config, accounts, config", "Config, config"),
+        ("src/pages/logout.rs", "Error, accounts,", "Error,"),
         ("Cargo.toml", "\"signal\", \"sync\", \"time\"", "\"signal\", \"time\""),
     ],
     lines: &[
         ("src/lib.rs", "mod accounts;"),
         ("src/app.rs", "accounts"),
-        ("src/cli.rs", "Accounts(accounts"),
+        ("src/cli.rs", "accounts"),
+        ("src/pages/logout.rs", "accounts::"),
         ("src/view/assets.rs", "accounts"),
         ("src/config.rs", "remember_"),
         ("src/config.rs", "REMEMBER_"),

@@ -71,8 +71,6 @@ const DEMO: Part = Part {
         ("src/config.rs", "    /// `NEW_SESSIONS_PER_MINUTE`", "    /// `TRUSTED_PROXIES`"),
         ("src/config.rs", "            new_sessions_per_minute:", "            trusted_proxies:"),
         ("src/config.rs", "    /// `EXPERIMENTS`", "    /// `LOG_FORMAT`"),
-        ("src/http/request_log.rs", "/// Calls `line` when", "/// Decides what is logged"),
-        ("src/http/request_log.rs", "        if let Some(request)", "        if request.is_some_and"),
         ("src/http/session_cookie.rs", "    /// How long it took to decrypt", "}"),
         ("src/session.rs", "    /// The anonymous visitor", "}"),
         ("static/app.css", "/* Welcome: the count", ".stick path"),
@@ -130,7 +128,6 @@ const DEMO: Part = Part {
             "sessions = sweep::sweep(&pool)",
         ),
         ("src/cli.rs", "(sessions, visitors, ", "(sessions, "),
-        ("src/http/request_log.rs", "HttpMessage, HttpRequest,", "HttpMessage,"),
         (
             "src/http/session_cookie.rs",
             "use std::{\n    borrow::Cow,\n    time::{Duration, Instant},\n};",

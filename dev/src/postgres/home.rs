@@ -1,15 +1,14 @@
-//! The directory of one server: its data, its log and its password.
+//! The directory of one server: its data, its log and its password. And how to connect to it.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::{io::Read, os::fd::OwnedFd};
+use std::{fmt, io::Read, os::fd::OwnedFd};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::address::{Address, InUse};
 use crate::process;
 
 /// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
@@ -111,4 +110,43 @@ fn random() -> Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The port and password of a server on 127.0.0.1. The user is `postgres`.
+pub struct Address {
+    pub(super) port: u16,
+    pub(super) password: String,
+}
+
+impl Address {
+    /// Returns the URL of a database, including the password.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Returns a program such as `psql`, with the environment to connect to the database `postgres`. Other users can
+    /// see a program's arguments, but not its environment.
+    pub fn client(&self, program: PathBuf) -> Command {
+        let mut client = Command::new(program);
+        client.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
+        client.env("PGUSER", "postgres").env("PGPASSWORD", &self.password).env("PGDATABASE", "postgres");
+        client.env_remove("PGSERVICE").env_remove("PGSSLMODE");
+        client
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "127.0.0.1:{}", self.port)
+    }
+}
+
+/// Another process is running a server in the same directory.
+#[derive(Debug)]
+pub struct InUse;
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the database is in use, most likely by another `cargo dev`")
+    }
 }

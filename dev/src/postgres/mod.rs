@@ -2,22 +2,19 @@
 //!
 //! It listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
 
-mod account;
-mod address;
 mod download;
 mod home;
 mod installation;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, net::TcpListener, process::Command, thread};
+use std::{fs, net::TcpListener, os::unix::fs::MetadataExt, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Kept, process};
 
-pub use address::{Address, InUse};
-pub use home::{Home, running};
+pub use home::{Address, Home, InUse, running};
 pub use installation::Installation;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
@@ -90,7 +87,7 @@ impl Postgres {
     fn start_server(&mut self) -> Result<()> {
         let home = &self.home;
         let end = if home.remover.is_some() { "QUIT" } else { "INT" };
-        let mut command = account::shell(&home.path)?;
+        let mut command = shell(&home.path)?;
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
         // The account may not have access to the current directory.
@@ -172,4 +169,32 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+/// Returns a shell for the server in `home`.
+///
+/// For root, the shell runs as the data's owner, or as `postgres` or `nobody`. It may enter private directories,
+/// because the project may be in `/root`.
+fn shell(home: &Path) -> Result<Command> {
+    if id(&["-u"]) != Some(0) {
+        return Ok(Command::new("/bin/sh"));
+    }
+    let owner = fs::metadata(home.join("data")).map(|data| (data.uid(), data.gid())).ok();
+    let named = |name: &&str| Some((id(&["-u", name])?, id(&["-g", name])?));
+    let (uid, gid) = owner
+        .or_else(|| ["postgres", "nobody"].iter().find_map(named))
+        .context("PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody`")?;
+    let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
+    ensure!(has_setpriv, "PostgreSQL refuses to run as root: install `setpriv` (util-linux)");
+    let mut shell = Command::new("setpriv");
+    shell.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+    // Without the last option, access(2) would ignore the privilege.
+    shell.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]);
+    shell.arg("/bin/sh");
+    Ok(shell)
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

@@ -1,4 +1,7 @@
-//! Whether the database is unavailable, so that a later attempt may succeed.
+//! What PostgreSQL's errors mean: by the class of their code, whether it refused the statement, and whether another attempt
+//! may succeed. See [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+
+use std::borrow::Cow;
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -9,8 +12,7 @@ use crate::Error;
 ///
 /// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), an
 /// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. An error that ends the
-/// connection counts, too: while its disk is full, a server may refuse connections with an internal error. See
-/// [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+/// connection counts, too: while its disk is full, a server may refuse connections with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
@@ -41,4 +43,26 @@ impl Error {
             Self::Panicked => false,
         }
     }
+}
+
+/// Returns whether PostgreSQL refused the statement, perhaps because of a single item. The SQLSTATE classes are bad data
+/// (21, 22, 23, 44), a conflict with another transaction (40), an exceeded limit (54), a lock (55), an exception in a
+/// trigger or function (P0), and a damaged row (XX).
+pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
+    match code(error).as_deref() {
+        // statement_completion_unknown: distributed databases use it if the write may have been committed.
+        Some("40003") | None => false,
+        Some(code) => {
+            matches!(code.get(..2), Some("21" | "22" | "23" | "40" | "44" | "54" | "55" | "P0" | "XX"))
+        }
+    }
+}
+
+/// Returns whether another attempt may succeed: a serialization failure, a deadlock, or a lock timeout.
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("40001" | "40P01" | "55P03"))
+}
+
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }

@@ -1,0 +1,85 @@
+//! What only pages have: protection against requests from other sites, a deadline, and the visitor's session cookie.
+//!
+//! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
+//! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+
+use std::time::Duration;
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use super::{client::ClientAddress, request_log::truncated, session_cookie::choose_cookie};
+use crate::{error, readiness::Readiness};
+
+/// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
+/// schema isn't up to date yet. Keeps only one session cookie in the request.
+///
+/// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page would wait for
+/// 15 minutes while an unreachable database doesn't answer at all.
+pub async fn page(
+    limit: Duration,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !request.method().is_safe() && !is_same_origin(request.request()) {
+        log_refusal(request.request());
+        return Ok(request.into_response(HttpResponse::Forbidden().finish()));
+    }
+    if !request.app_data::<Data<Readiness>>().expect("all apps have it").is_migrated() {
+        // The statements may not fit the schema.
+        return Err(error::Error::Starting.into());
+    }
+    let answer = async {
+        choose_cookie(&mut request).await;
+        next.call(request).await
+    };
+    match tokio::time::timeout(limit, answer).await {
+        Ok(outcome) => Ok(outcome?.map_into_boxed_body()),
+        Err(_) => Err(error::Error::Timeout(limit).into()),
+    }
+}
+
+/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
+/// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
+pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
+    request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
+}
+
+/// A client that sends neither header is refused. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
+fn is_same_origin(request: &HttpRequest) -> bool {
+    if let Some(site) = fetch_site(request) {
+        return site == b"same-origin";
+    }
+    // Without the scheme: behind a proxy that terminates TLS, the app doesn't see the visitor's.
+    origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
+        let default = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return false,
+        };
+        // Origins are equal if their ports are, even if only one names it (RFC 6454, section 4).
+        let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
+        bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
+    })
+}
+
+fn log_refusal(request: &HttpRequest) {
+    let site = fetch_site(request).and_then(|site| str::from_utf8(site).ok());
+    tracing::warn!(
+        client = %ClientAddress::of(request).0,
+        site = site.map(|site| truncated(site, 32)),
+        origin = origin(request).map(|origin| truncated(origin, 256)),
+        host = truncated(request.connection_info().host(), 256),
+        "refused a cross-origin request"
+    );
+}
+
+fn origin(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ORIGIN)?.to_str().ok()
+}
