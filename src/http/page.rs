@@ -3,7 +3,7 @@
 //! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
 //! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -15,7 +15,7 @@ use actix_web::{
 };
 
 use super::{client::ClientAddress, request_log::truncated, session_cookie::choose_cookie};
-use crate::{error, readiness::Readiness};
+use crate::{error, readiness::Readiness, session::SessionCookie};
 
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
 /// schema isn't up to date yet. Keeps only one session cookie in the request.
@@ -35,6 +35,7 @@ pub async fn page(
         // The statements may not fit the schema.
         return Err(error::Error::Starting.into());
     }
+    warn_of_plain_http(request.request());
     let answer = async {
         choose_cookie(&mut request).await;
         next.call(request).await
@@ -67,6 +68,29 @@ fn is_same_origin(request: &HttpRequest) -> bool {
         let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
         bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
     })
+}
+
+/// Logs once that browsers reject the `Secure` cookie of a page over plain HTTP, so that each visit starts a session.
+fn warn_of_plain_http(request: &HttpRequest) {
+    static WARNING: Once = Once::new();
+    let secure = request.app_data::<Data<SessionCookie>>().is_some_and(|cookie| cookie.secure);
+    // Browsers send this header over HTTPS and to localhost only.
+    if !secure || WARNING.is_completed() || fetch_site(request).is_some() {
+        return;
+    }
+    let info = request.connection_info();
+    if info.scheme() == "http" && !is_local(info.host()) {
+        let host = truncated(info.host(), 256);
+        WARNING.call_once(|| {
+            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy does, it must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
+        });
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "[::1]"
 }
 
 fn log_refusal(request: &HttpRequest) {

@@ -19,7 +19,7 @@ use actix_web::{
 };
 use futures_util::future::join_all;
 
-use crate::session::SessionCookie;
+use crate::{log::OncePerMinute, session::SessionCookie};
 
 /// The valid session cookie that the browser sent, in the extensions of a request.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl SessionCookie {
                     valid_pairs.push(if is_current { pair.into() } else { self.encrypt(&key).into() });
                     valid.push((value.to_owned(), key));
                 }
-                None => tracing::debug!(name = self.name, "ignored an invalid cookie"),
+                None => self.note_invalid(),
             }
         }
         let chosen = if valid.len() > 1 { first_live(&valid).await } else { 0 };
@@ -122,6 +122,17 @@ impl SessionCookie {
     pub fn key_in(&self, value: &str) -> Option<String> {
         let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
         self.decrypt(cookie.value()).map(|(key, _)| key)
+    }
+
+    /// Counts a cookie that no secret decrypts. After a secret was lost, that is every visitor's.
+    fn note_invalid(&self) {
+        static WARNINGS: OncePerMinute = OncePerMinute::due();
+        metrics::counter!("session_cookies_invalid_total").increment(1);
+        if WARNINGS.is_due() {
+            tracing::warn!(name = self.name, "ignored a session cookie that no secret decrypts");
+        } else {
+            tracing::debug!(name = self.name, "ignored a session cookie that no secret decrypts");
+        }
     }
 
     /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.

@@ -60,6 +60,7 @@ const DEMO: Part = Part {
         (".ci/run", "step tests/tour.sh", ""),
         (".env.example", "# true: visitors can experiment", "# One or more secrets"),
         (".env.example", "# Number of sessions that one client", "# Addresses and networks"),
+        (".github/SECURITY.md", "- If that request opens", "- If two requests"),
         (".github/SECURITY.md", "- The limit on new sessions", "- "),
         ("dev/src/cli/browser.rs", "/// Takes the README's pictures", "fn run("),
         ("docs/deploy.md", "`cargo dev lab proxies` checks", "| file | for |"),
