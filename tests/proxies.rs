@@ -1,12 +1,15 @@
 //! Trusted proxies: which address counts as the client, which headers `connection_info` sees, and which trace ID a request
 //! has.
 
+use std::net::IpAddr;
+
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
     test::TestRequest,
 };
 use app::proxies::TrustedProxies;
+use proptest::prelude::*;
 
 fn contains(list: &str, address: &str) -> bool {
     let proxies: TrustedProxies = list.parse().expect(list);
@@ -60,6 +63,26 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         ("10.0.0.1", &["198.51.100.1,, 203.0.113.9 , ,", "", " ,"], "203.0.113.9"),
     ] {
         assert_eq!(client_of(peer, forwarded_for), client, "{peer} {forwarded_for:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a client sends: the client is the address that the trusted proxy appended, and only one value is left.
+    #[test]
+    fn a_client_can_not_choose_its_address(
+        forged in proptest::collection::vec(r"[0-9a-z.:, ]{0,20}|10\.0\.0\.[0-9]", 0..4),
+        client in any::<[u8; 4]>().prop_filter("no proxy", |address| address[0] != 10),
+        empty in "[ ,]{0,3}",
+    ) {
+        let client = IpAddr::from(client).to_string();
+        let appended = format!("{}, {client}{empty}", forged.join(","));
+        let mut lines: Vec<&str> = forged.iter().map(String::as_str).collect();
+        lines.push(&appended);
+
+        prop_assert_eq!(client_of("10.0.0.1", &lines), client);
+        prop_assert_eq!(client_of("192.0.2.1", &lines), "192.0.2.1");
     }
 }
 

@@ -89,7 +89,7 @@ fn a_cookie_of_an_old_secret_reaches_the_app_encrypted_with_the_current_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     /// Among any bytes and any valid cookies, the one whose session is live is found, and no other one is left.
     #[test]
