@@ -10,6 +10,7 @@ mod accounts;
 mod console;
 mod cookies;
 mod experiments;
+mod html;
 mod keyboard;
 mod logout;
 mod pictures;
