@@ -15,6 +15,7 @@ mod keyboard;
 mod logout;
 mod pictures;
 mod preferences;
+mod prefetch;
 mod state;
 mod story;
 mod visits;
