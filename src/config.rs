@@ -27,7 +27,7 @@ pub struct Config {
     /// cookies, and the others still decrypt old ones.
     ///
     /// `SESSION_SECRET_FILE` (`.session-secret`): a file that contains the secrets, if `SESSION_SECRET` is not set. If
-    /// the file is missing, the app creates it with a random secret.
+    /// the file is missing, the app creates it with a random secret. A file that others can read or write is refused.
     pub session_secret: SecretKeys,
     /// `SESSION_IDLE_TIMEOUT` (`30m`): a session expires after this time without requests. At least `1m`, at most
     /// `SESSION_MAX_AGE`.

@@ -76,11 +76,14 @@ fn parse(hop: &str) -> Option<IpAddr> {
     bare.or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
-/// Removes all lines of a header and returns its values in order.
+/// Removes all lines of a header and returns its values in order, without empty ones ([RFC 9110][list]).
+///
+/// [list]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1.2
 fn take(headers: &mut HeaderMap, name: &HeaderName) -> Vec<String> {
     let lines: Vec<HeaderValue> = headers.remove(name).collect();
     let values = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    values.map(|value| String::from_utf8_lossy(value.trim_ascii()).into_owned()).collect()
+    let values = values.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
+    values.map(|value| String::from_utf8_lossy(value).into_owned()).collect()
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {

@@ -3,8 +3,8 @@
 use std::{
     fmt, fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -18,17 +18,21 @@ const MIN_SECRET_LENGTH: usize = 32;
 ///
 /// The default has no key. Only an invalid configuration contains it.
 #[derive(Clone, Default)]
-pub struct SecretKeys(Vec<Key>);
+pub struct SecretKeys {
+    keys: Vec<Key>,
+    /// The file that was created with a new secret.
+    pub created: Option<PathBuf>,
+}
 
 impl SecretKeys {
     /// Returns the key for new cookies.
     pub fn current(&self) -> &Key {
-        &self.0[0]
+        &self.keys[0]
     }
 
     /// Returns all keys, the current one first.
     pub fn all(&self) -> &[Key] {
-        &self.0
+        &self.keys
     }
 
     /// Reads the file, or creates it with a random secret if it is missing.
@@ -37,13 +41,18 @@ impl SecretKeys {
     /// Returns a message that says what the file must be, and why it can't be used.
     pub fn from_file(path: &Path) -> Result<Self, String> {
         let read = || {
-            if !path.try_exists()? {
-                create(path)?;
-            }
-            fs::read_to_string(path)
+            let is_new = !path.try_exists()? && create(path)?;
+            let mode = fs::metadata(path)?.permissions().mode();
+            fs::read_to_string(path).map(|secrets| (secrets, is_new, mode))
         };
-        let secrets = read().map_err(|error| format!("a file that can be read or created ({error})"))?;
-        secrets.trim().parse().map_err(|accepts| format!("a file with {accepts}"))
+        let (secrets, is_new, mode) =
+            read().map_err(|error| format!("a file that can be read or created ({error})"))?;
+        // Its group may read it, as in Kubernetes.
+        if mode & 0o026 != 0 {
+            return Err("a file that others can't read or write (chmod 600)".into());
+        }
+        let keys: Self = secrets.trim().parse().map_err(|accepts| format!("a file with {accepts}"))?;
+        Ok(Self { created: is_new.then(|| path.to_owned()), ..keys })
     }
 }
 
@@ -53,20 +62,22 @@ impl FromStr for SecretKeys {
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
         // With a line break, two secrets could be mistaken for one.
-        let bad =
-            |secret: &&str| secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control);
+        let bad = |secret: &&str| {
+            let is_quoted = secret.starts_with(['\'', '"']) || secret.ends_with(['\'', '"']);
+            is_quoted || secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control)
+        };
         if secrets.iter().any(bad) {
             return Err(format!(
-                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas, such as the output of `openssl rand -hex 32`"
+                "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas and without quotes, such as the output of `openssl rand -hex 32`"
             ));
         }
-        Ok(Self(secrets.into_iter().map(derive).collect()))
+        Ok(Self { keys: secrets.into_iter().map(derive).collect(), created: None })
     }
 }
 
 impl fmt::Debug for SecretKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretKeys({})", self.0.len())
+        write!(f, "SecretKeys({})", self.keys.len())
     }
 }
 
@@ -77,8 +88,8 @@ fn derive(secret: &str) -> Key {
 }
 
 /// Creates the file. Two processes that start at the same time agree on one secret: each writes its own file and
-/// tries to link it into place, and only the first one succeeds.
-fn create(path: &Path) -> io::Result<()> {
+/// tries to link it into place, and only the first one succeeds. Returns whether this was the first one.
+fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let secret: String = Key::generate().signing().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -86,8 +97,8 @@ fn create(path: &Path) -> io::Result<()> {
         writeln!(file, "{secret}").and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
     match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }

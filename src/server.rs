@@ -65,6 +65,12 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(?config, "starting");
+    if let Some(file) = &config.session_secret.created {
+        tracing::warn!(
+            ?file,
+            "created a new session secret, so cookies from before are invalid. All replicas need the same file"
+        );
+    }
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));
     if let Some(address) = config.metrics_address {
         metrics::serve(address, dependencies.pool.clone(), dependencies.readiness.clone())

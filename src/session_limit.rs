@@ -12,13 +12,20 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::{Error, http::client::ClientAddress};
 
-/// Counts new sessions per client. All workers share it.
+const EXPERIMENTS_PER_MINUTE: Quota = Quota::per_minute(NonZeroU32::new(10).unwrap());
+
+/// Counts new sessions and experiments per client. All workers share it.
 pub struct SessionLimit {
     /// The key is a 16-bit hash, so there are at most 65,536 entries, no matter how many addresses an attack uses. Two
     /// networks may share an entry, but an attacker can't cause that, because the seed is random.
     limiter: Option<DefaultKeyedRateLimiter<u16>>,
+    experiments: DefaultKeyedRateLimiter<u16>,
+    /// Held by the experiment that runs.
+    experiment: Semaphore,
     seed: RandomState,
 }
 
@@ -26,20 +33,34 @@ impl SessionLimit {
     /// Allows this many new sessions per minute for each client, or any number for `None`.
     pub fn new(per_minute: Option<NonZeroU32>) -> Self {
         let limiter = per_minute.map(|n| RateLimiter::keyed(Quota::per_minute(n)));
-        Self { limiter, seed: RandomState::new() }
+        let experiments = RateLimiter::keyed(EXPERIMENTS_PER_MINUTE);
+        Self { limiter, experiments, experiment: Semaphore::new(1), seed: RandomState::new() }
     }
 
     /// Counts one more session for the client of `request`, or returns [`Error::TooManyRequests`].
     pub fn check(&self, request: &HttpRequest) -> Result<(), Error> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
+        self.count(limiter, request).inspect_err(|_| {
+            metrics::counter!("sessions_refused_total").increment(1);
+            let client = ClientAddress::of(request).0;
+            tracing::warn!(%client, "refused a new session: this client has started too many");
+        })
+    }
+
+    /// Counts one more experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until no other
+    /// one runs, because each one takes as much time as many visits. The next one runs when the permit is dropped.
+    pub async fn experiment(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Error> {
+        self.count(&self.experiments, request)?;
+        Ok(self.experiment.acquire().await.expect("it is never closed"))
+    }
+
+    fn count(&self, limiter: &DefaultKeyedRateLimiter<u16>, request: &HttpRequest) -> Result<(), Error> {
         // An IPv6 client can use any address in its /64 network.
         let client = match ClientAddress::of(request).0 {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
             address => address,
         };
         limiter.check_key(&(self.seed.hash_one(client) as u16)).map_err(|refused| {
-            metrics::counter!("sessions_refused_total").increment(1);
-            tracing::warn!(%client, "refused a new session: this client has started too many");
             let wait = refused.wait_time_from(DefaultClock::default().now());
             Error::TooManyRequests { retry_after: wait.as_secs() + 1 }
         })

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
-use sqlx_batcher::{Batcher, Statement, acquire};
+use sqlx_batcher::{Batcher, Statement};
 use uuid::Uuid;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
@@ -61,15 +61,6 @@ impl Statement for CountVisits {
         counts.reverse();
         Ok(counts)
     }
-}
-
-/// Returns a visitor's number of visits without counting another one.
-///
-/// # Errors
-/// Returns an error if the database can't be reached.
-pub async fn visits(pool: &PgPool, visitor: Uuid) -> sqlx::Result<i64> {
-    let visits = sqlx::query_scalar!("select visits from visitors where id = $1", visitor);
-    Ok(visits.fetch_optional(&mut *acquire(pool).await?).await?.unwrap_or(1))
 }
 
 /// How long a visitor's row is kept after the session must have ended, for requests that are still running.

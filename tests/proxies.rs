@@ -1,12 +1,15 @@
 //! Trusted proxies: which address counts as the client, which headers `connection_info` sees, and which trace ID a request
 //! has.
 
+use std::net::IpAddr;
+
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
     test::TestRequest,
 };
 use app::proxies::TrustedProxies;
+use proptest::prelude::*;
 
 fn contains(list: &str, address: &str) -> bool {
     let proxies: TrustedProxies = list.parse().expect(list);
@@ -55,8 +58,31 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
         ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
         ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        // A list may have empty elements (RFC 9110, section 5.6.1).
+        ("10.0.0.1", &["203.0.113.9,"], "203.0.113.9"),
+        ("10.0.0.1", &["198.51.100.1,, 203.0.113.9 , ,", "", " ,"], "203.0.113.9"),
     ] {
         assert_eq!(client_of(peer, forwarded_for), client, "{peer} {forwarded_for:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a client sends: the client is the address that the trusted proxy appended, and only one value is left.
+    #[test]
+    fn a_client_can_not_choose_its_address(
+        forged in proptest::collection::vec(r"[0-9a-z.:, ]{0,20}|10\.0\.0\.[0-9]", 0..4),
+        client in any::<[u8; 4]>().prop_filter("no proxy", |address| address[0] != 10),
+        empty in "[ ,]{0,3}",
+    ) {
+        let client = IpAddr::from(client).to_string();
+        let appended = format!("{}, {client}{empty}", forged.join(","));
+        let mut lines: Vec<&str> = forged.iter().map(String::as_str).collect();
+        lines.push(&appended);
+
+        prop_assert_eq!(client_of("10.0.0.1", &lines), client);
+        prop_assert_eq!(client_of("192.0.2.1", &lines), "192.0.2.1");
     }
 }
 
@@ -68,7 +94,7 @@ fn a_header_from_an_untrusted_client_is_ignored() {
 
 #[test]
 fn a_proxy_without_a_valid_header_counts_as_the_client() {
-    for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", "203.0.113.9, "] {
+    for invalid in ["", "unknown", "_hidden", "198.51.100.1, junk", ", ,"] {
         assert_eq!(client_of("10.0.0.1", &[invalid]), "10.0.0.1", "{invalid}");
     }
 }
@@ -76,7 +102,7 @@ fn a_proxy_without_a_valid_header_counts_as_the_client() {
 const HEADERS: [(&str, &str); 4] = [
     ("forwarded", "for=198.51.100.1;host=evil.example;proto=https"),
     ("x-forwarded-for", "198.51.100.1, 203.0.113.9"),
-    ("x-forwarded-host", "evil.example, shop.example"),
+    ("x-forwarded-host", "evil.example, shop.example,"),
     ("x-forwarded-proto", "http, https"),
 ];
 

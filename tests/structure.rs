@@ -86,6 +86,18 @@ fn the_modules_in_a_list_are_found() {
     assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
 }
 
+/// A checkout with other line ends would have other migrations, which the database refuses, and broken scripts.
+#[test]
+fn every_checkout_has_the_same_line_ends() {
+    let attributes = fs::read_to_string(".gitattributes").expect("the file");
+
+    assert_eq!(attributes.lines().next(), Some("* text=auto eol=lf"));
+    for file in ["migrations", "src", "dev", ".sqlx"].iter().flat_map(|folder| files(Path::new(folder))) {
+        let text = fs::read(&file).expect("a file");
+        assert!(!text.contains(&b'\r'), "{}", file.display());
+    }
+}
+
 #[test]
 fn each_id_that_the_styles_name_is_in_a_template() {
     let templates: String = files(Path::new("templates"))

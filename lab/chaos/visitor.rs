@@ -178,19 +178,10 @@ impl<'a> Visitor<'a> {
 
     /// Sends a request to one of the replicas. Returns `None` if the outcome isn't known.
     fn ask(&mut self, path: &str, cookie: Option<String>) -> Option<(Answer, SocketAddr, Instant)> {
-        self.ask_with(path, "", cookie)
-    }
-
-    fn ask_with(
-        &mut self,
-        path: &str,
-        headers: &str,
-        cookie: Option<String>,
-    ) -> Option<(Answer, SocketAddr, Instant)> {
         let replica = self.load.replicas[self.random.random_range(0..self.load.replicas.len())];
         let begin = Instant::now();
         let mut browser = client::Visitor { cookie, ..client::Visitor::new(replica) };
-        let outcome = browser.try_get_with(path, headers);
+        let outcome = browser.try_get(path);
         let (took, was_away) = (begin.elapsed(), self.load.was_away(replica, begin));
         if !was_away {
             let mut state = self.load.state();
@@ -268,11 +259,11 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Uses a cookie whose session has ended. A prefetch starts no session.
+    /// Uses a cookie whose session has ended. This page starts no session.
     fn replay(&mut self) {
         let Some(last) = self.ended.len().checked_sub(1) else { return };
         let cookie = self.ended[self.random.random_range(0..=last)].clone();
-        if let Some((answer, ..)) = self.ask_with("/", "Sec-Purpose: prefetch\r\n", Some(cookie)) {
+        if let Some((answer, ..)) = self.ask("/visits", Some(cookie)) {
             self.load.state().replays += 1;
             if answer.body.contains("id=\"visitor\"") {
                 self.load.violate(&format!("an ended session is valid: {answer:#?}"));

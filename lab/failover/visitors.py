@@ -117,9 +117,9 @@ class Visitor:
             self.leave()
 
     async def is_revived(self, cookie):
-        """Returns whether a session that has ended can still be used. A prefetch starts no session."""
+        """Returns whether a session that has ended can still be used. This page starts no session."""
         for _ in range(100):
-            answer = await self.ask("GET", "/", cookie, "Sec-Purpose: prefetch\r\n")
+            answer = await self.ask("GET", "/visits", cookie)
             if answer is not None:
                 return USER.search(answer[1]) is not None
         self.load.problem("an ended session could not be checked")

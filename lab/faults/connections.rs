@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    outages::{PREFETCH, at_once},
+    outages::at_once,
     program::{App, eventually},
     stage::Stage,
 };
@@ -19,12 +19,12 @@ fn open_all_connections(stage: &Stage, app: &App, most: usize) {
         // The idle timer is due again. Requests on both workers find that at the same time.
         stage.sql("update sessions set expires_at = now() + interval '20 minutes'");
         for cookie in [visitor.cookie.clone(), None] {
-            at_once(app, 16, "", &app.visitor_with(cookie));
+            at_once(app, 16, "/", &app.visitor_with(cookie));
         }
-        // Prefetches read the count through the pool, and wait for this lock.
+        // `/visits` reads the count through the pool, and waits for this lock.
         let lock = stage.holding("begin; lock table visitors");
         thread::scope(|scope| {
-            scope.spawn(|| at_once(app, 2 * POOL, PREFETCH, &visitor));
+            scope.spawn(|| at_once(app, 2 * POOL, "/visits", &visitor));
             let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
             eventually("the pool is in use", Duration::from_secs(10), || {
                 stage.sql(waiting).parse::<usize>().is_ok_and(|waiting| waiting == POOL).then_some(())

@@ -1,11 +1,15 @@
 //! Finds the client behind trusted proxies.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Once,
+};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::header,
     middleware::Next,
     web::Data,
 };
@@ -31,6 +35,12 @@ pub async fn client(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let peer = address(request.peer_addr());
     let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();
+    if request.headers().contains_key(header::X_FORWARDED_FOR) && !config.trusted_proxies.contains(peer) {
+        static WARNING: Once = Once::new();
+        WARNING.call_once(|| {
+            tracing::warn!(%peer, "ignored X-Forwarded-For, because its sender isn't in TRUSTED_PROXIES. If that is your proxy, all its visitors count as one client");
+        });
+    }
     let client = config.trusted_proxies.find_client(request.headers_mut(), peer);
     request.extensions_mut().insert(ClientAddress(client));
     next.call(request).await

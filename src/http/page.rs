@@ -3,7 +3,7 @@
 //! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
 //! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -14,11 +14,11 @@ use actix_web::{
     web::Data,
 };
 
-use super::{client::ClientAddress, session_cookie::choose_cookie};
-use crate::{error, readiness::Readiness};
+use super::{client::ClientAddress, request_log::truncated, session_cookie::choose_cookie};
+use crate::{error, readiness::Readiness, session::SessionCookie};
 
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
-/// schema isn't up to date yet. Keeps only the first valid session cookie in the request.
+/// schema isn't up to date yet. Keeps only one session cookie in the request.
 ///
 /// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page would wait for
 /// 15 minutes while an unreachable database doesn't answer at all.
@@ -28,15 +28,19 @@ pub async fn page(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if !request.method().is_safe() && !is_same_origin(request.request()) {
-        tracing::warn!(client = %ClientAddress::of(request.request()).0, "refused a cross-origin request");
+        log_refusal(request.request());
         return Ok(request.into_response(HttpResponse::Forbidden().finish()));
     }
     if !request.app_data::<Data<Readiness>>().expect("all apps have it").is_migrated() {
         // The statements may not fit the schema.
         return Err(error::Error::Starting.into());
     }
-    choose_cookie(&mut request);
-    match tokio::time::timeout(limit, next.call(request)).await {
+    warn_of_plain_http(request.request());
+    let answer = async {
+        choose_cookie(&mut request).await;
+        next.call(request).await
+    };
+    match tokio::time::timeout(limit, answer).await {
         Ok(outcome) => Ok(outcome?.map_into_boxed_body()),
         Err(_) => Err(error::Error::Timeout(limit).into()),
     }
@@ -53,8 +57,53 @@ fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";
     }
-    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    // Compares only host and port: behind a proxy that terminates TLS, the app doesn't see the visitor's scheme.
-    let host = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
+    // Without the scheme: behind a proxy that terminates TLS, the app doesn't see the visitor's.
+    origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
+        let default = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return false,
+        };
+        // Origins are equal if their ports are, even if only one names it (RFC 6454, section 4).
+        let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
+        bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
+    })
+}
+
+/// Logs once that browsers reject the `Secure` cookie of a page over plain HTTP, so that each visit starts a session.
+fn warn_of_plain_http(request: &HttpRequest) {
+    static WARNING: Once = Once::new();
+    let secure = request.app_data::<Data<SessionCookie>>().is_some_and(|cookie| cookie.secure);
+    // Browsers send this header over HTTPS and to localhost only.
+    if !secure || WARNING.is_completed() || fetch_site(request).is_some() {
+        return;
+    }
+    let info = request.connection_info();
+    if info.scheme() == "http" && !is_local(info.host()) {
+        let host = truncated(info.host(), 256);
+        WARNING.call_once(|| {
+            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy does, it must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
+        });
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "[::1]"
+}
+
+fn log_refusal(request: &HttpRequest) {
+    let site = fetch_site(request).and_then(|site| str::from_utf8(site).ok());
+    tracing::warn!(
+        client = %ClientAddress::of(request).0,
+        site = site.map(|site| truncated(site, 32)),
+        origin = origin(request).map(|origin| truncated(origin, 256)),
+        host = truncated(request.connection_info().host(), 256),
+        "refused a cross-origin request"
+    );
+}
+
+fn origin(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ORIGIN)?.to_str().ok()
 }

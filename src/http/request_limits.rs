@@ -2,19 +2,28 @@
 //!
 //! actix-http has its own, higher limits, and enforces them first.
 
+use std::cmp::Reverse;
+
 use actix_web::{
     Error, HttpMessage, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{Payload, RequestHead, ServiceRequest, ServiceResponse},
     error::PayloadError,
-    http::{ConnectionType, Method, StatusCode, header, uri::Authority},
+    http::{
+        ConnectionType, Method, StatusCode,
+        header::{self, HeaderValue},
+        uri::Authority,
+    },
     middleware::Next,
-    web::{Bytes, BytesMut},
+    web::{Bytes, BytesMut, Data},
 };
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::limits::{BODY_TIME, MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES};
+use crate::{
+    limits::{BODY_TIME, MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+    session::SessionCookie,
+};
 
 /// Returns 400, 405, 408, 413, 414 or 431 for a request that exceeds the limits. Otherwise, reads the whole body and
 /// passes it on.
@@ -26,7 +35,11 @@ pub async fn request_limits(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(status) = problem(&request) {
-        return Ok(refuse(request, status));
+        let mut response = refuse(request, status);
+        if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+            delete_large_cookies(&mut response);
+        }
+        return Ok(response);
     }
     let is_upgrade = request.head().upgrade();
     if !matches!(request.parts().1, Payload::None) {
@@ -62,6 +75,30 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
         Some(StatusCode::METHOD_NOT_ALLOWED)
     } else {
         None
+    }
+}
+
+/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page of this site would open
+/// again. The session stays.
+fn delete_large_cookies(response: &mut ServiceResponse<BoxBody>) {
+    let request = response.request();
+    let session = request.app_data::<Data<SessionCookie>>().map_or("", |cookie| cookie.name);
+    let lines =
+        request.headers().get_all(header::COOKIE).map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let cookies = lines.collect::<Vec<_>>().join(";");
+    if cookies.len() < MAX_HEAD_BYTES / 2 {
+        return;
+    }
+    let mut cookies: Vec<&str> = cookies.split(';').map(str::trim).collect();
+    cookies.sort_unstable_by_key(|cookie| Reverse(cookie.len()));
+    let names = cookies.into_iter().filter_map(|cookie| cookie.split_once('=')).map(|(name, _)| name);
+    // Few, because proxies also limit the headers of a response.
+    for name in names.filter(|name| *name != session && name.len() < 100).take(16) {
+        // `__Host-` and `__Secure-` are for secure cookies.
+        let secure = if name.starts_with("__") { "; Secure" } else { "" };
+        if let Ok(removal) = HeaderValue::from_str(&format!("{name}=; Max-Age=0; Path=/{secure}")) {
+            response.headers_mut().append(header::SET_COOKIE, removal);
+        }
     }
 }
 

@@ -67,6 +67,7 @@ fn is_routine(path: &str, status: StatusCode) -> bool {
     is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))
 }
 
-fn truncated(text: &str, length: usize) -> &str {
+/// Returns the beginning of a text that a client has chosen.
+pub(super) fn truncated(text: &str, length: usize) -> &str {
     &text[..text.floor_char_boundary(length)]
 }

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant}; // demo
 
-use actix_session_postgres::SessionId;
+use actix_session::storage::{SessionKey, SessionStore};
+use actix_session_postgres::{PgSessionStore, SessionId};
 use actix_web::{
     HttpMessage, HttpRequest,
     cookie::{Cookie, CookieJar, Key},
@@ -14,8 +15,9 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderValue},
     web::Data,
 };
+use futures_util::future::join_all;
 
-use crate::session::SessionCookie;
+use crate::{log::OncePerMinute, session::SessionCookie};
 
 /// The valid session cookie that the browser sent, in the extensions of a request.
 #[derive(Clone)]
@@ -43,12 +45,22 @@ impl PresentedCookie {
     }
 }
 
-/// Keeps only the first valid session cookie in the request. No layer before this may ask the request for its cookies,
-/// because actix-web parses them only once.
-pub fn choose_cookie(request: &mut ServiceRequest) {
+/// Keeps only one session cookie in the request. Of several valid ones, it is the first whose session is live. No layer
+/// before this may ask the request for its cookies, because actix-web parses them only once.
+pub async fn choose_cookie(request: &mut ServiceRequest) {
     let begin = Instant::now(); // demo
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
-    if let Some((value, key)) = cookie.choose(request.headers_mut()) {
+    let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it").clone();
+    let first_live = async |valid: &[(String, String)]| {
+        let is_live = async |key: &String| {
+            let key = SessionKey::try_from(key.clone()).ok()?;
+            // If the database fails, the session can't be loaded either, which is an error.
+            store.load(&key).await.ok()?
+        };
+        let sessions = join_all(valid.iter().map(|(_, key)| is_live(key))).await;
+        sessions.iter().position(Option::is_some).unwrap_or(0)
+    };
+    if let Some((value, key)) = cookie.choose(request.headers_mut(), first_live).await {
         request.extensions_mut().insert(PresentedCookie {
             value,
             key,
@@ -59,36 +71,41 @@ pub fn choose_cookie(request: &mut ServiceRequest) {
 }
 
 impl SessionCookie {
-    /// Rewrites the `Cookie` header, with the first valid session cookie in front of all cookies with other names.
-    /// Returns the valid cookie's value and the session's key in it.
+    /// Rewrites the `Cookie` header, with the chosen session cookie in front of all cookies with other names. Returns its
+    /// value and the session's key in it. If several are valid, asks `first_live` which one to choose.
     ///
     /// If the cookie was encrypted with an old secret, the header gets it encrypted with the current one. The browser's
     /// cookie doesn't change.
-    pub fn choose(&self, headers: &mut HeaderMap) -> Option<(String, String)> {
+    pub async fn choose(
+        &self,
+        headers: &mut HeaderMap,
+        first_live: impl AsyncFnOnce(&[(String, String)]) -> usize,
+    ) -> Option<(String, String)> {
         let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
-        let mut found = None;
-        let mut kept = Vec::<Cow<'_, str>>::new();
+        let (mut kept, mut valid) = (Vec::<Cow<'_, str>>::new(), Vec::<(String, String)>::new());
+        let mut valid_pairs = Vec::<Cow<'_, str>>::new();
         let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
         // A single byte that isn't UTF-8 would make actix-web drop all cookies.
-        for pair in pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()) {
-            if pair.is_empty() {
-                continue;
-            }
-            let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
-            let Some(cookie) = cookie else {
+        let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let Some(cookie) = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name)
+            else {
                 kept.push(pair.into());
                 continue;
             };
             // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
             let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
-            match value.zip(self.decrypt(cookie.value())).filter(|_| found.is_none()) {
+            match value.zip(self.decrypt(cookie.value())) {
+                Some((_, (key, _))) if valid.iter().any(|(_, known)| *known == key) => {}
                 Some((value, (key, is_current))) => {
-                    kept.insert(0, if is_current { pair.into() } else { self.encrypt(&key).into() });
-                    found = Some((value.to_owned(), key));
+                    valid_pairs.push(if is_current { pair.into() } else { self.encrypt(&key).into() });
+                    valid.push((value.to_owned(), key));
                 }
-                None => tracing::debug!(name = self.name, "ignored an invalid cookie"),
+                None => self.note_invalid(),
             }
         }
+        let chosen = if valid.len() > 1 { first_live(&valid).await } else { 0 };
+        kept.splice(0..0, valid_pairs.into_iter().nth(chosen));
         let line = kept.join("; ");
         // Usually there is only this cookie, and nothing has to change.
         if lines.len() != 1 || lines[0] != line {
@@ -96,7 +113,7 @@ impl SessionCookie {
             let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
             line.for_each(|line| headers.append(header::COOKIE, line));
         }
-        found
+        valid.into_iter().nth(chosen)
     }
 
     // accounts, demo: begin
@@ -106,6 +123,17 @@ impl SessionCookie {
         self.decrypt(cookie.value()).map(|(key, _)| key)
     }
     // accounts, demo: end
+
+    /// Counts a cookie that no secret decrypts. After a secret was lost, that is every visitor's.
+    fn note_invalid(&self) {
+        static WARNINGS: OncePerMinute = OncePerMinute::due();
+        metrics::counter!("session_cookies_invalid_total").increment(1);
+        if WARNINGS.is_due() {
+            tracing::warn!(name = self.name, "ignored a session cookie that no secret decrypts");
+        } else {
+            tracing::debug!(name = self.name, "ignored a session cookie that no secret decrypts");
+        }
+    }
 
     /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
     fn decrypt(&self, value: &str) -> Option<(String, bool)> {

@@ -54,7 +54,7 @@ pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse,
     page(&request, &Experiments { layout, outcome: None })
 }
 
-/// Runs one experiment and shows its result. It counts towards the limit on new sessions.
+/// Runs one experiment, after all others have ended, and shows its result.
 pub async fn post(
     request: HttpRequest,
     session: Session,
@@ -66,7 +66,7 @@ pub async fn post(
     let (false, Some(presented)) = (session.is_empty(), presented) else {
         return get(request, session).await;
     };
-    limit.check(&request)?;
+    let _alone = limit.experiment(&request).await?;
     let outcome = match name.as_str() {
         "count" => {
             // A made-up visitor. The first call also counts a first visit, which had no row.

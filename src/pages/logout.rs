@@ -9,7 +9,7 @@ use crate::{
     Error,
     http::{page::fetch_site, session_cookie::PresentedCookie},
     session::{Session, SessionCookie},
-    view::{Layout, flash::LOGGED_OUT, is_seen, page, redirect},
+    view::{Layout, flash::LOGGED_OUT, is_for_document, is_seen, page, redirect},
 };
 
 #[derive(Template)]
@@ -28,8 +28,8 @@ pub async fn get(
     session: Session,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
-    let is_link = request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document");
-    let is_asked_for = is_link && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
+    let is_asked_for =
+        is_for_document(&request) && matches!(fetch_site(&request), None | Some(b"same-origin" | b"none"));
     if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
@@ -41,8 +41,9 @@ pub async fn get(
 /// Deletes the session's row, removes the cookie, and redirects to `/`.
 pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCookie>) -> HttpResponse {
     let mut response = redirect("/");
-    // Not "cookies", because that would also delete the message's cookie and those of other apps on localhost.
-    response.insert_header(("clear-site-data", r#""cache", "storage""#));
+    // Not "cookies", because that would also delete the message's cookie and those of other apps on localhost. Not
+    // "cache", because that takes Chromium seconds, and no page is cached.
+    response.insert_header(("clear-site-data", r#""storage""#));
     if PresentedCookie::of(&request).is_some() {
         if session.is_empty() {
             // The session has already ended, so actix-session would leave the cookie in the browser.

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web::Data};
 use askama::Template;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::visits::{milliseconds, short};
@@ -13,8 +12,8 @@ use crate::{
     http::{request_log::log_after_success, session_cookie::PresentedCookie},
     session::Session,
     session_limit::SessionLimit,
-    view::{Layout, is_seen, page},
-    visitors::{self, VisitCounter},
+    view::{Layout, is_for_document, is_prefetch, page},
+    visitors::VisitCounter,
 };
 
 #[derive(Template)]
@@ -31,35 +30,40 @@ struct Visitor {
     times: Option<[Duration; 2]>,
 }
 
-/// Counts one visit and shows the count. HEAD requests and prefetches don't count and don't start a session.
+/// Counts one visit and shows the count. HEAD counts nothing, and only a request for a document starts a session.
+///
+/// # Errors
+/// Returns 400 for a prefetch. The browser would show that page later, with a count that is wrong by then. After an error,
+/// it sends another request instead.
 pub async fn get(
     request: HttpRequest,
     session: Session,
     counter: Data<VisitCounter>,
     limit: Data<SessionLimit>,
-    pool: Data<PgPool>,
 ) -> Result<HttpResponse, Error> {
-    let is_seen = is_seen(&request);
+    if is_prefetch(&request) {
+        return Err(Error::BadRequest("a prefetch of a page that counts"));
+    }
     let found_in = request.extensions().get::<PresentedCookie>().map(|cookie| cookie.since.elapsed());
     let visitor = match session.data().visitor_id {
+        _ if request.method() == Method::HEAD => None,
         Some(id) => {
             let begin = Instant::now();
-            let visits = if is_seen { counter.count(id).await? } else { visitors::visits(&pool, id).await? };
+            let visits = counter.count(id).await?;
             Some(Visitor { id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
         }
-        None if is_seen && session.is_empty() => {
+        None if session.is_empty() && is_for_document(&request) => {
             limit.check(&request)?;
             let id = Uuid::now_v7();
             // The session's row, which is saved before the response is sent, records the first visit.
             session.update(|data| data.visitor_id = Some(id));
             Some(Visitor { id, visits: 1, times: None })
         }
-        // A session with other contents, such as a login, has no visitor, so its visits aren't counted.
+        // A session with other contents, such as a login, has no visitor, so its visits aren't counted. And an image on
+        // another site's page must not start sessions.
         None => None,
     };
-    if let Some(Visitor { id, visits, .. }) = visitor
-        && is_seen
-    {
+    if let Some(Visitor { id, visits, .. }) = visitor {
         log_after_success(&request, move |_| {
             tracing::info!(visitor_id = %id, visits, "User {id} has visited the page {visits} times");
         });

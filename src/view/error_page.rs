@@ -51,7 +51,11 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
         404 => ("There is no page at this address.", "Check the address, or start at the welcome page."),
         405 => ("This page doesn't support this kind of request.", "Open it from the welcome page."),
         408 => ("The request took too long to arrive.", "Check your connection and try again."),
-        413 | 414 | 431 => ("The request is too large.", "Shorten it and try again."),
+        413 | 414 => ("The request is too large.", "Shorten it and try again."),
+        431 => (
+            "The request's headers are too large. Usually, this site's cookies have grown too large.",
+            "We told your browser to delete the largest ones, so try again. Delete this site's cookies in your browser's settings if that doesn't help.",
+        ),
         429 => (
             "Your network has sent too many requests of this kind.",
             "Wait a minute and try again. If cookies are disabled, allow them: without a cookie, each request may start a new session.",

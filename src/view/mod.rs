@@ -57,10 +57,15 @@ pub fn redirect(path: &str) -> HttpResponseBuilder {
     response
 }
 
-/// Returns whether a person sees the response. HEAD shows nothing, and a [prefetch][purpose] may never be shown.
+/// Returns whether a person sees the response. HEAD shows nothing, and a prefetch may never be shown.
+pub fn is_seen(request: &HttpRequest) -> bool {
+    request.method() == Method::GET && !is_prefetch(request)
+}
+
+/// Returns whether the browser [fetches the page ahead][purpose], before anybody asked for it.
 ///
 /// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
-pub fn is_seen(request: &HttpRequest) -> bool {
+pub fn is_prefetch(request: &HttpRequest) -> bool {
     // `Purpose` and `X-Moz` are the names in older browsers.
     const PURPOSE: [HeaderName; 3] = [
         HeaderName::from_static("sec-purpose"),
@@ -68,6 +73,11 @@ pub fn is_seen(request: &HttpRequest) -> bool {
         HeaderName::from_static("x-moz"),
     ];
     let mut purposes = PURPOSE.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
-    request.method() == Method::GET
-        && !purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
+    purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
+}
+
+/// Returns whether the browser wants to show the response as a page, and not as an image or to a script. A client that
+/// doesn't say, such as an old browser, does.
+pub fn is_for_document(request: &HttpRequest) -> bool {
+    request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }

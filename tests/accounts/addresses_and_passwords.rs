@@ -9,6 +9,9 @@ use app::accounts::{
 };
 use futures_util::future::{FutureExt, join_all};
 
+use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
 use crate::{ADA, Accounts, account, spawn, support::probe::PATIENCE};
 
 #[test]
@@ -165,4 +168,27 @@ async fn the_form_says_beside_the_field_what_is_wrong() {
     assert!(password.body.contains(r#"aria-invalid="true" aria-describedby="password-error password-rule""#));
     assert!(!password.body.contains("short"), "the password is not shown again");
     assert_eq!(browser.log_in("eve@example.org", "short").await.status, 422);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn the_rules_are_about_length_and_the_same_for_each_way_to_type_a_password(password in "\\PC{0,20}") {
+        let problem = |password: &str| passwords::problem(password, "ada@example.org");
+        let (composed, decomposed): (String, String) = (password.nfc().collect(), password.nfd().collect());
+
+        prop_assert_eq!(problem(&composed), problem(&decomposed));
+        let is_too_short = problem(&password).is_some_and(|problem| problem.contains("at least 8"));
+        prop_assert_eq!(is_too_short, composed.chars().count() < 8);
+    }
+
+    #[test]
+    fn the_address_with_other_case_punctuation_and_digits_is_never_a_password(
+        name in "[a-z]{8,12}", digits in "[0-9]{0,4}", mark in "[-._ !]", upper in any::<bool>(),
+    ) {
+        let typed = format!("{mark}{}{mark}{digits}", if upper { name.to_uppercase() } else { name.clone() });
+
+        prop_assert!(passwords::problem(&typed, &format!("{name}@example.org")).is_some(), "{}", typed);
+    }
 }

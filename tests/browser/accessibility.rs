@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
@@ -17,21 +17,26 @@ const HOW_TO_GET: &str = "This test needs npm: `apt install npm` on Debian.";
 /// Returns the source code of axe-core.
 fn axe() -> &'static str {
     static AXE: OnceLock<String> = OnceLock::new();
-    AXE.get_or_init(|| install().unwrap_or_else(|problem| panic!("{problem}\n{HOW_TO_GET}")))
+    AXE.get_or_init(|| fs::read_to_string(installed().join("axe-core/axe.min.js")).expect("axe-core"))
 }
 
-/// Installs axe-core below target/, where it stays until the lock file changes.
-fn install() -> Result<String, String> {
+/// Returns the folder of the installed npm packages.
+pub fn installed() -> PathBuf {
+    install().unwrap_or_else(|problem| panic!("{problem}\n{HOW_TO_GET}"))
+}
+
+/// Installs the packages below target/, where they stay until the lock file changes.
+fn install() -> Result<PathBuf, String> {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("axe");
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
-    let (lock_file, script) = ("package-lock.json", place.join("node_modules/axe-core/axe.min.js"));
-    let problem = |error: std::io::Error| format!("axe-core can't be installed: {error}");
+    let (lock_file, modules) = ("package-lock.json", place.join("node_modules"));
+    let problem = |error: std::io::Error| format!("the npm packages can't be installed: {error}");
     fs::create_dir_all(&place).map_err(problem)?;
     // Other test processes may be installing it, too.
     let guard = File::create(place.join("guard")).map_err(problem)?;
     guard.lock().map_err(problem)?;
     let is_current = fs::read(pinned.join(lock_file)).ok() == fs::read(place.join(lock_file)).ok();
-    if !(is_current && script.exists()) {
+    if !(is_current && modules.exists()) {
         fs::copy(pinned.join("package.json"), place.join("package.json")).map_err(problem)?;
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&place);
@@ -41,7 +46,7 @@ fn install() -> Result<String, String> {
             return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr)));
         }
     }
-    fs::read_to_string(script).map_err(problem)
+    Ok(modules)
 }
 
 /// Returns the violations that axe finds on the page, including those of best practices.

@@ -10,10 +10,12 @@ mod accounts; // accounts
 mod console;
 mod cookies;
 mod experiments; // demo
+mod html;
 mod keyboard;
 mod logout;
 mod pictures; // demo
 mod preferences;
+mod prefetch; // demo
 mod state;
 mod story; // demo
 mod visits; // demo

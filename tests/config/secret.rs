@@ -1,6 +1,13 @@
 //! The session secret, and the file that is created for it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Barrier, thread};
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Barrier,
+    thread,
+};
 
 use app::secret::SecretKeys;
 
@@ -8,6 +15,12 @@ use super::{DATABASE_URL, Directory, config, problems};
 
 const NEW: &str = "the new secret of these tests alone";
 const OLD: &str = "the old secret of these tests alone";
+
+/// Creates a file that only its owner can read.
+fn write(file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+    fs::write(file, content)?;
+    fs::set_permissions(file, Permissions::from_mode(0o600))
+}
 
 fn secret_file(file: &Path) -> (&'static str, &str) {
     ("SESSION_SECRET_FILE", file.to_str().expect("text"))
@@ -35,6 +48,7 @@ fn a_missing_secret_file_is_created_for_its_owner_only_and_used_from_then_on() {
     let first = keys(&file);
     let second = keys(&file);
 
+    assert_eq!((first.created.as_ref(), second.created.as_ref()), (Some(&file), None));
     assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     assert_eq!(current(&first), current(&second));
     assert!(fs::read_to_string(&file).expect("text").trim().len() >= 64, "256 bits or more");
@@ -93,7 +107,7 @@ fn a_secret_file_without_a_valid_secret_is_refused_and_kept_and_not_shown() {
     let file = directory.file("secret");
 
     for content in ["", "\n", "canary", &format!("{NEW},canary"), &format!("{NEW}\n{OLD}")] {
-        fs::write(&file, content).expect("a file");
+        write(&file, content).expect("a file");
         let message = problems(&[DATABASE_URL, secret_file(&file)]);
 
         assert!(message.contains("SESSION_SECRET_FILE: must be a file with "), "{message}");
@@ -104,10 +118,41 @@ fn a_secret_file_without_a_valid_secret_is_refused_and_kept_and_not_shown() {
 }
 
 #[test]
+fn a_secret_file_that_others_can_read_or_write_is_refused_with_one_message() {
+    let directory = Directory::new();
+    let file = directory.file("secret");
+    write(&file, NEW).expect("a file");
+
+    for mode in [0o604, 0o602, 0o620, 0o644, 0o666, 0o777] {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("a mode");
+        let message = problems(&[DATABASE_URL, secret_file(&file)]);
+
+        assert_eq!(message.matches("SESSION_SECRET_FILE: must be").count(), 1, "{message}");
+        assert!(message.contains("chmod 600") && message.lines().count() == 2, "{message}");
+    }
+    // Kubernetes lets the group read a mounted secret.
+    for mode in [0o400, 0o440, 0o600, 0o640] {
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("a mode");
+        assert_eq!(current(&keys(&file)), key(NEW), "{mode:o}");
+    }
+}
+
+#[test]
+fn a_secret_in_quotes_is_refused_because_docker_keeps_the_quotes_of_an_env_file() {
+    for quoted in
+        [format!("'{NEW}'"), format!("\"{NEW}\""), format!("'{NEW},{OLD}'"), format!("{NEW},\"{OLD}\"")]
+    {
+        let message = problems(&[DATABASE_URL, ("SESSION_SECRET", &quoted)]);
+
+        assert!(message.contains("without quotes") && !message.contains(NEW), "{message}");
+    }
+}
+
+#[test]
 fn the_message_says_why_a_secret_file_cannot_be_read_or_created() {
     let directory = Directory::new();
     let binary = directory.file("binary");
-    fs::write(&binary, [0xff; 64]).expect("a file");
+    write(&binary, [0xff; 64]).expect("a file");
 
     for (file, cause) in [
         (directory.0.clone(), "directory"),
@@ -136,7 +181,7 @@ fn the_secret_in_the_environment_takes_precedence_over_the_file() {
 fn an_empty_secret_counts_as_not_set() {
     let directory = Directory::new();
     let file = directory.file("secret");
-    fs::write(&file, OLD).expect("a file");
+    write(&file, OLD).expect("a file");
 
     for empty in ["", " "] {
         let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", empty)]);

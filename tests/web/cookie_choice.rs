@@ -5,6 +5,8 @@ use actix_web::{
     http::header::{COOKIE, HeaderMap, HeaderValue},
 };
 use app::{secret::SecretKeys, session::SessionCookie};
+use futures_util::FutureExt;
+use proptest::prelude::*;
 
 use crate::support::TestApp;
 
@@ -30,6 +32,15 @@ fn headers(lines: &[&[u8]]) -> HeaderMap {
     headers
 }
 
+/// Returns the value and the key of the chosen cookie. Of several valid ones, the store says that `live` is live.
+fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option<(String, String)> {
+    let first_live = async |valid: &[(String, String)]| {
+        assert!(valid.len() > 1, "a single cookie costs no statement");
+        valid.iter().position(|(_, key)| key == live).unwrap_or(0)
+    };
+    cookie.choose(headers, first_live).now_or_never().expect("nothing to wait for")
+}
+
 #[test]
 fn only_one_cookie_of_the_name_stays_in_the_request() {
     let valid = encrypt(NEW, "one");
@@ -42,7 +53,7 @@ fn only_one_cookie_of_the_name_stays_in_the_request() {
     ] {
         let mut headers = headers(lines);
 
-        assert_eq!(cookie(NEW).choose(&mut headers).expect("one is valid").1, "one");
+        assert_eq!(choose(&cookie(NEW), &mut headers, "").expect("one is valid").1, "one");
         assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*valid], "{lines:?}");
     }
 }
@@ -52,7 +63,7 @@ fn other_cookies_stay_and_bytes_that_are_not_text_are_dropped() {
     let valid = encrypt(NEW, "one");
     let mut headers = headers(&[b"theme=dark; bad=\xff", valid.as_bytes(), b"id=forged"]);
 
-    cookie(NEW).choose(&mut headers).expect("one is valid");
+    choose(&cookie(NEW), &mut headers, "").expect("one is valid");
 
     assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*format!("{valid}; theme=dark")]);
 }
@@ -61,7 +72,7 @@ fn other_cookies_stay_and_bytes_that_are_not_text_are_dropped() {
 fn a_request_without_a_valid_cookie_keeps_no_cookie_of_the_name() {
     let mut headers = headers(&[b"id=forged; theme=dark", encrypt(OLD, "one").as_bytes()]);
 
-    assert!(cookie(NEW).choose(&mut headers).is_none());
+    assert!(choose(&cookie(NEW), &mut headers, "").is_none());
     assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), ["theme=dark"]);
 }
 
@@ -71,8 +82,34 @@ fn a_cookie_of_an_old_secret_reaches_the_app_encrypted_with_the_current_one() {
     let mut headers = headers(&[sent.as_bytes()]);
 
     let both = cookie(&format!("{NEW},{OLD}"));
-    let (value, key) = both.choose(&mut headers).expect("the old secret decrypts it");
+    let (value, key) = choose(&both, &mut headers, "").expect("the old secret decrypts it");
 
     assert_eq!((key, format!("id={value}")), ("one".to_owned(), sent));
-    assert_eq!(cookie(NEW).choose(&mut headers).expect("the new secret decrypts it").1, "one");
+    assert_eq!(choose(&cookie(NEW), &mut headers, "").expect("the new secret decrypts it").1, "one");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// Among any bytes and any valid cookies, the one whose session is live is found, and no other one is left.
+    #[test]
+    fn the_live_cookie_is_found_among_all_others(
+        lines in proptest::collection::vec(proptest::collection::vec("[ -:<-~\u{80}-\u{ff}]{0,20}|id=[!-:<-~]{0,9}", 0..4), 0..4),
+        keys in proptest::collection::hash_set("[a-z]{1,8}", 0..4),
+        at in any::<proptest::sample::Index>(),
+    ) {
+        let valid = keys.iter().map(|key| encrypt(NEW, key));
+        let mut lines: Vec<String> = lines.iter().map(|pairs| pairs.join(";")).collect();
+        valid.for_each(|pair| lines.insert(at.index(lines.len() + 1), pair));
+        let mut headers = headers(&lines.iter().map(String::as_bytes).collect::<Vec<_>>());
+        let live = keys.iter().next();
+
+        let chosen = choose(&cookie(NEW), &mut headers, live.map_or("", String::as_str));
+
+        prop_assert_eq!(chosen.as_ref().map(|(_, key)| key), live);
+        let left = headers.get(COOKIE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let left = String::from_utf8_lossy(left);
+        let named = left.split("; ").filter(|pair| pair.starts_with("id=")).count();
+        prop_assert_eq!(named, usize::from(live.is_some()), "{}", left);
+    }
 }

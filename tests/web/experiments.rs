@@ -1,5 +1,8 @@
 //! `/experiments`. Every request test of them is in this file.
 
+use actix_web::test::TestRequest;
+use app::session_limit::SessionLimit;
+use futures_util::FutureExt;
 use reqwest::Method;
 
 use crate::{
@@ -108,13 +111,30 @@ async fn without_a_session_there_is_nothing_to_experiment_with() {
 }
 
 #[actix_web::test]
-async fn experiments_need_a_form_of_this_site_and_count_against_the_limit() {
-    let app = TestApp::spawn_with(&[("EXPERIMENTS", "true"), ("NEW_SESSIONS_PER_MINUTE", "2")]).await;
+async fn experiments_need_a_form_of_this_site_and_a_client_may_run_ten_per_minute() {
+    let app = app().await;
     let browser = app.browser();
     browser.get("/").await;
 
     let request = browser.request(Method::POST, "/experiments/count").header("sec-fetch-site", "cross-site");
     assert_eq!(Page::of(request).await.status, 403);
     assert_eq!(browser.post("/experiments/nothing", &[]).await.status, 404);
-    assert_eq!(browser.post("/experiments/count", &[]).await.status, 429);
+    for _ in 0..9 {
+        assert_eq!(browser.post("/experiments/replay", &[]).await.status, 200);
+    }
+    let refused = browser.post("/experiments/count", &[]).await;
+    assert_eq!(refused.status, 429, "{refused:#?}");
+    assert!((1..=7).contains(&refused.header("retry-after").parse().expect("seconds")), "{refused:#?}");
+    assert_eq!(browser.get("/").await.visits(), 2, "other pages are not refused");
+}
+
+#[test]
+fn an_experiment_waits_until_the_one_before_has_ended() {
+    let (limit, request) = (SessionLimit::new(None), TestRequest::default().to_http_request());
+
+    let first = limit.experiment(&request).now_or_never().expect("nobody to wait for");
+    let waits = limit.experiment(&request).now_or_never().is_none();
+    drop(first);
+
+    assert!(waits && limit.experiment(&request).now_or_never().is_some_and(|next| next.is_ok()));
 }

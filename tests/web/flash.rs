@@ -46,7 +46,7 @@ async fn the_message_waits_for_a_page_that_a_person_sees() {
         (Method::GET, "sec-purpose", "prefetch;prerender"),
         (Method::GET, "purpose", "prefetch"),
     ] {
-        let page = Page::of(browser.request(method.clone(), "/").header(name, value)).await;
+        let page = Page::of(browser.request(method.clone(), "/logout?confirm").header(name, value)).await;
 
         assert_eq!(page.status, 200, "{method} {name} {page:#?}");
         assert_eq!(page.try_element("flash"), None, "{method} {name} {page:#?}");

@@ -7,6 +7,7 @@ use actix_session_postgres::PgSessionStore;
 use actix_web::cookie;
 use reqwest::{Client, Method, redirect::Policy};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     process::Process,
@@ -112,6 +113,57 @@ async fn the_start_logs_the_configuration_and_no_secret() {
         assert!(start.contains(setting), "{setting}: {start}");
     }
     assert!(!log.contains(SECRET) && !log.contains(password(&database.url)), "{log}");
+}
+
+#[actix_web::test]
+async fn the_start_warns_that_a_new_secret_was_made_up_only_when_it_was() {
+    let database = TestDatabase::new().await;
+    let file = std::env::temp_dir().join(format!("secret-{}", Uuid::new_v4()));
+    let start = || {
+        let file = file.to_str().expect("text");
+        Process::spawn(&[("DATABASE_URL", &database.url), ("SESSION_SECRET_FILE", file)]).log()
+    };
+
+    let (first, second) = (start(), start());
+    std::fs::remove_file(&file).expect("the file");
+
+    let warning = "created a new session secret";
+    assert!(first.contains(warning) && first.contains(file.to_str().expect("text")), "{first}");
+    assert!(!second.contains(warning), "{second}");
+}
+
+#[actix_web::test]
+async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_is_one_warning() {
+    let app = TestApp::spawn_with(&[("TRUSTED_PROXIES", "10.0.0.1")]).await;
+
+    for _ in 0..2 {
+        Page::of(app.request(Method::GET, "/probe").header("x-forwarded-for", "203.0.113.9")).await;
+    }
+
+    let lines = log::lines_with("isn't in TRUSTED_PROXIES");
+    let [line] = &lines[..] else { panic!("{lines:#?}") };
+    assert!(line.contains(r#""level":"WARN""#) && line.contains(r#""peer":"127.0.0.1""#), "{line}");
+}
+
+#[actix_web::test]
+async fn a_page_over_plain_http_for_a_host_that_is_not_local_is_one_warning() {
+    let app = TestApp::spawn_with(&[("COOKIE_SECURE", "true"), ("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let get = |path: &str, host: &str| app.request(Method::GET, path).header("host", host.to_owned());
+    let warnings = || log::lines_with("over plain HTTP");
+
+    for local in ["localhost:8080", "app.localhost", "127.0.0.1", "127.1.2.3:80", "[::1]:8080"] {
+        Page::of(get("/probe", local)).await;
+    }
+    Page::of(get("/health/live", "app.example")).await;
+    Page::of(get("/probe", "app.example").header("x-forwarded-proto", "https")).await;
+    // Browsers send this header over HTTPS and to localhost only.
+    Page::of(get("/probe", "app.example").header("sec-fetch-site", "none")).await;
+    assert!(warnings().is_empty(), "{:#?}", warnings());
+    Page::of(get("/probe", "app.example")).await;
+    Page::of(get("/probe", "app.example")).await;
+
+    let [line] = &warnings()[..] else { panic!("{:#?}", warnings()) };
+    assert!(line.contains(r#""level":"WARN""#) && line.contains("app.example"), "{line}");
 }
 
 #[actix_web::test]

@@ -31,14 +31,15 @@ async fn logging_out_deletes_the_session_row_and_the_cookie() {
 }
 
 #[actix_web::test]
-async fn logging_out_makes_the_browser_delete_what_it_has_stored_except_cookies() {
+async fn logging_out_makes_the_browser_delete_what_it_has_stored_except_cookies_and_the_cache() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     browser.get("/probe/start").await;
 
     let page = browser.post("/logout", &[]).await;
 
-    assert_eq!(page.header("clear-site-data"), r#""cache", "storage""#, "{page:#?}");
+    // "cache" takes Chromium seconds, and pages are never cached anyway.
+    assert_eq!(page.header("clear-site-data"), r#""storage""#, "{page:#?}");
 }
 
 #[actix_web::test]

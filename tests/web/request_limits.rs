@@ -41,8 +41,34 @@ async fn a_head_that_is_too_large_is_refused_with_a_page() {
 
     for (page, status) in [(uri, 414), (value, 431), (many, 431)] {
         assert_eq!(page.status.as_u16(), status, "{page:#?}");
-        assert!(page.body.contains("<html"), "{page:#?}");
+        assert!(page.body.contains("<html") && page.set_cookies().is_empty(), "{page:#?}");
     }
+}
+
+#[actix_web::test]
+async fn cookies_that_are_too_large_are_deleted_so_that_the_next_request_succeeds() {
+    let app = TestApp::spawn().await;
+    let (user, session) = app.start().await;
+    let large: Vec<String> = (0..9).map(|n| format!("large{n}={}", "x".repeat(4_000))).collect();
+    let small: Vec<String> = (0..20).map(|n| format!("small{n}=1")).collect();
+    let cookies = format!("{}; {session}; {}; __Secure-x=\u{e9}", small.join("; "), large.join("; "));
+
+    let refused = app.get_with("/probe", &cookies).await;
+
+    assert_eq!(refused.status, 431, "{refused:#?}");
+    assert!(refused.body.contains("Delete this site&#39;s cookies"), "{refused:#?}");
+    let deleted = refused.set_cookies();
+    assert!(
+        deleted.len() < 20 && deleted.iter().all(|set| set.contains("=; Max-Age=0; Path=/")),
+        "{deleted:?}"
+    );
+    assert!(deleted.contains(&"__Secure-x=; Max-Age=0; Path=/; Secure"), "{deleted:?}");
+    let is_left = |cookie: &&str| {
+        let (name, _) = cookie.split_once('=').expect("name=value");
+        !deleted.iter().any(|set| set.starts_with(&format!("{name}=;")))
+    };
+    let left = cookies.split("; ").filter(is_left).collect::<Vec<_>>().join("; ");
+    assert_eq!(app.get_with("/probe", &left).await.visitor(), user, "{left}");
 }
 
 #[actix_web::test]

@@ -141,44 +141,70 @@ async fn of_two_hundred_visits_at_once_that_follow_the_first_each_shows_a_count_
 #[actix_web::test]
 async fn head_counts_nothing_and_starts_nothing() {
     let app = TestApp::spawn().await;
-
-    let page = Page::of(app.request(Method::HEAD, "/")).await;
-
-    assert_eq!(page.status, 200, "{page:#?}");
-    assert!(page.body.is_empty() && page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
-}
-
-#[actix_web::test]
-async fn a_prefetch_counts_nothing_and_starts_nothing() {
-    let app = TestApp::spawn().await;
-
-    for (name, value) in [
-        ("sec-purpose", "prefetch"),
-        ("sec-purpose", "prefetch;prerender"),
-        ("purpose", "prefetch"),
-        ("x-moz", "prefetch"),
-    ] {
-        let page = Page::of(app.request(Method::GET, "/").header(name, value)).await;
-
-        assert_eq!(page.status, 200, "{page:#?}");
-        assert!(page.set_cookies().is_empty() && page.try_element("visitor").is_none(), "{page:#?}");
-        assert_nothing_inline(&page);
-    }
-    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
-}
-
-#[actix_web::test]
-async fn a_prefetch_for_a_known_visitor_shows_the_count_without_adding_to_it() {
-    let app = TestApp::spawn().await;
     let browser = app.browser();
 
-    for visit in 1..4 {
-        assert_eq!(browser.get("/").await.visits(), visit);
-        let ahead = Page::of(browser.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
+    for visits in 1..3 {
+        let page = Page::of(browser.request(Method::HEAD, "/")).await;
 
-        assert_eq!(ahead.visits(), visit, "{ahead:#?}");
+        assert_eq!(page.status, 200, "{page:#?}");
+        assert!(page.body.is_empty() && page.set_cookies().is_empty(), "{page:#?}");
+        assert_eq!(browser.get("/").await.visits(), visits);
     }
+    let app = TestApp::spawn().await;
+    Page::of(app.request(Method::HEAD, "/")).await;
+    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
+}
+
+/// How browsers say that they fetch a page before anybody asks for it.
+const AHEAD: [(&str, &str); 5] = [
+    ("sec-purpose", "prefetch"),
+    ("sec-purpose", "prefetch;prerender"),
+    ("sec-purpose", "Prefetch; anonymous-client-ip"),
+    ("purpose", "prefetch"),
+    ("x-moz", "prefetch"),
+];
+
+#[actix_web::test]
+async fn a_prefetch_is_refused_counts_nothing_and_starts_nothing() {
+    let app = TestApp::spawn().await;
+
+    for (name, value) in AHEAD {
+        let page = Page::of(app.request(Method::GET, "/").header(name, value)).await;
+
+        assert_eq!(page.status, 400, "{name}: {value} {page:#?}");
+        assert!(page.set_cookies().is_empty() && page.try_element("visitor").is_none(), "{page:#?}");
+    }
+    assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
+}
+
+#[actix_web::test]
+async fn a_prefetch_for_a_known_visitor_shows_no_count_and_the_visit_that_follows_adds_one() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    for ((name, value), visit) in AHEAD.into_iter().zip(2..) {
+        let ahead = Page::of(browser.request(Method::GET, "/").header(name, value)).await;
+
+        assert_eq!((ahead.status.as_u16(), ahead.try_element("visits")), (400, None), "{ahead:#?}");
+        assert_eq!(browser.get("/").await.visits(), visit);
+    }
+}
+
+#[actix_web::test]
+async fn only_a_request_for_a_document_starts_a_session() {
+    let app = TestApp::spawn().await;
+    let get = |destination: &str| {
+        Page::of(app.request(Method::GET, "/").header("sec-fetch-dest", destination.to_owned()))
+    };
+
+    for destination in ["image", "script", "iframe", "empty", ""] {
+        let page = get(destination).await;
+
+        assert_eq!((page.status.as_u16(), page.set_cookies().len()), (200, 0), "{destination} {page:#?}");
+    }
+    assert_eq!(app.database.number(SESSIONS).await, 0);
+    assert_eq!(get("document").await.visits(), 1);
 }
 
 #[actix_web::test]
