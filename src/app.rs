@@ -23,7 +23,7 @@ use crate::{
     metrics::measure,
     pages,
     readiness::Readiness,
-    session::SessionCookie,
+    session::{self, SessionCookie},
     session_limit::SessionLimit,
     view::assets,
     visitors::VisitCounter,
@@ -65,7 +65,7 @@ pub fn build(
     > + use<>,
 > {
     let config = &dependencies.config;
-    let store = PgSessionStore::new((**dependencies.pool).clone()).max_age(config.session_max_age);
+    let store = session::store(config, &dependencies.pool);
     App::new()
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(FormConfig::default().limit(MAX_BODY_BYTES))
@@ -76,7 +76,7 @@ pub fn build(
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.session_limit.clone())
         .app_data(dependencies.accounts.clone())
-        .app_data(Data::new(VisitCounter::new(&dependencies.pool)))
+        .app_data(Data::new(VisitCounter::new(&dependencies.pool, config.session_max_age)))
         .app_data(Data::new(store.clone()))
         .configure(|services| {
             routes(services, &Pages { dependencies, store });

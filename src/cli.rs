@@ -9,7 +9,8 @@ use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::{
-    Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, server, sweep,
+    Config, accounts, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, server, session,
+    visitors,
 };
 
 /// An app with sessions in PostgreSQL
@@ -85,7 +86,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
         Command::Sessions(Sessions::End(which)) => end(&pool, which).await?,
         Command::Sweep => {
-            let sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age).await?;
+            let sessions = sweep(&config, &pool).await?;
+            let visitors = visitors::sweep(&pool).await?;
             tracing::info!(sessions, visitors, "swept expired rows");
         }
         Command::Accounts(accounts) => accounts.run(&pool).await?,
@@ -116,6 +118,19 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
         println!("{}  {owner:36}  {}  until {}", &session.id[..12], session.since, session.until);
     }
     Ok(())
+}
+
+/// Deletes expired sessions, and shortens those that outlast the present settings. Returns how many were deleted.
+async fn sweep(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
+    let store = session::store(config, pool);
+    while store.shorten(1_000).await? > 0 {}
+    let mut total = 0;
+    loop {
+        match store.sweep(1_000).await? {
+            0 => return Ok(total),
+            deleted => total += deleted,
+        }
+    }
 }
 
 async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {

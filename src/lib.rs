@@ -29,7 +29,6 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod session_limit;
-pub mod sweep;
 pub mod view;
 pub mod visitors;
 

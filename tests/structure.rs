@@ -18,7 +18,6 @@ const ORDER: &[&str] = &[
     "http",
     "session_limit",
     "pages",
-    "sweep",
     "metrics",
     "accounts",
     "app",

@@ -43,6 +43,7 @@ pub const ACCOUNTS: Part = Part {
         ("src/lib.rs", "mod accounts;"),
         ("src/app.rs", "accounts"),
         ("src/cli.rs", "Accounts(accounts"),
+        ("src/session.rs", "remembered_limits"),
         ("src/view/assets.rs", "accounts"),
         ("src/config.rs", "remember_"),
         ("src/config.rs", "REMEMBER_"),

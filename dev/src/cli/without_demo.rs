@@ -48,7 +48,6 @@ const DEMO: Part = Part {
     replaced: &[
         ("README.md", "dev/without-demo/README.md"),
         ("src/pages/welcome.rs", "dev/without-demo/src/pages/welcome.rs"),
-        ("src/sweep.rs", "dev/without-demo/src/sweep.rs"),
         ("templates/welcome.html", "dev/without-demo/templates/welcome.html"),
         ("tests/web/welcome.rs", "dev/without-demo/tests/web/welcome.rs"),
     ],
@@ -80,7 +79,6 @@ const DEMO: Part = Part {
         ("static/app.css", "@media (min-width: 40rem)", ".reasons"),
         ("templates/logout.html", "<dt>The row in <code>visitors", "</dl>"),
         ("tests/browser/browser.rs", "    pub async fn visits", "    pub async fn press"),
-        ("tests/sweep.rs", "const EIGHT_HOURS", "/// Sweeps, and"),
     ],
     texts: &[
         (".ci/run", " --exclude bench", ""),
@@ -124,11 +122,7 @@ const DEMO: Part = Part {
             " | sessions started, and ended before they expired",
         ),
         ("docs/operations.md", "`, `visitors_swept_total`", "`"),
-        (
-            "src/cli.rs",
-            "sweep::Swept { sessions, visitors } = sweep::sweep(&pool, config.session_max_age)",
-            "sessions = sweep::sweep(&pool)",
-        ),
+        ("src/cli.rs", "session, visitors,", "session,"),
         ("src/cli.rs", "(sessions, visitors, ", "(sessions, "),
         ("src/http/request_log.rs", "HttpMessage, HttpRequest,", "HttpMessage,"),
         (
@@ -141,7 +135,8 @@ const DEMO: Part = Part {
             " `cargo dev lab faults` measures about 30 MiB.",
             " It was measured at about 30 MiB.",
         ),
-        ("src/server.rs", "dependencies.config.session_max_age, sweep", "sweep"),
+        ("src/server.rs", "session, visitors,", "session,"),
+        ("src/server.rs", "visitors::sweep_forever(&dependencies.pool)", "std::future::pending()"),
         ("static/app.css", "the colors of a tally stick", "the colors"),
         ("static/app.css", ", details:not([open]) #visitor", ""),
         ("static/app.css", ".quiet, figcaption", ".quiet"),
@@ -157,12 +152,6 @@ const DEMO: Part = Part {
             "[&Self::CORE[..], &crate::story::STATES, &crate::visits::STATES, &crate::experiments::STATES].concat()",
             "Self::CORE.to_vec()",
         ),
-        (
-            "tests/sweep.rs",
-            "(pool, EIGHT_HOURS).await.expect(\"no error\").sessions",
-            "(pool).await.expect(\"no error\")",
-        ),
-        ("tests/sweep.rs", "(&pool, EIGHT_HOURS, ", "(&pool, "),
     ],
     lines: &[
         (".dockerignore", "lab"),
@@ -190,6 +179,7 @@ const DEMO: Part = Part {
         ("src/app.rs", "session_limit"),
         ("src/app.rs", "VisitCounter"),
         ("src/app.rs", "pages::visits"),
+        ("src/cli.rs", "visitors::sweep"),
         ("src/config.rs", "experiments: read"),
         ("src/http/session_cookie.rs", "Instant::now()"),
         ("src/http/session_cookie.rs", "decrypted_in"),
