@@ -17,6 +17,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod database;
+mod database_url;
 pub mod error;
 pub mod http;
 pub mod limits;

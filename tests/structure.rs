@@ -7,6 +7,7 @@ const ORDER: &[&str] = &[
     "limits",
     "secret",
     "proxies",
+    "database_url",
     "config",
     "error",
     "log",
