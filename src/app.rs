@@ -143,7 +143,7 @@ impl Dependencies {
             cookie: Data::new(SessionCookie::new(&config)),
             accounts: Data::default(),
             session_limit: Data::new(SessionLimit::new(config.new_sessions_per_minute)),
-            readiness: Data::default(),
+            readiness: Data::new(Readiness::new(&pool.connect_options())),
             pool: Data::new(pool),
             config: Data::new(config),
         }

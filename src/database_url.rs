@@ -29,8 +29,11 @@ pub(crate) const UNSUPPORTED: [&str; 13] = [
     "PGLOADBALANCEHOSTS",
 ];
 
+/// Returns what a value must be.
+type Check = fn(&str) -> Result<(), String>;
+
 /// Variables that sqlx reads, and what each one accepts.
-pub(crate) const VARIABLES: [(&str, fn(&str) -> Result<(), String>); 6] = [
+pub(crate) const VARIABLES: [(&str, Check); 6] = [
     ("PGHOST", one_host),
     ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),
     ("PGPORT", |value| value.parse::<u16>().map(drop).map_err(|_| "a port".into())),

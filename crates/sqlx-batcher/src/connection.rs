@@ -33,8 +33,12 @@ impl Connection {
 
     /// Returns whether a statement can be sent on this connection.
     pub async fn is_usable(&mut self) -> bool {
-        let now = Instant::now();
-        now < self.expires && (now - self.last_used < CHECK_AFTER || is_alive(&mut self.inner).await)
+        self.last_used.elapsed() < CHECK_AFTER || is_alive(&mut self.inner).await
+    }
+
+    /// Returns whether a newer connection should replace this one.
+    pub fn is_old(&self) -> bool {
+        Instant::now() >= self.expires
     }
 }
 
