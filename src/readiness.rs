@@ -28,7 +28,7 @@ type Answer = Option<(Instant, Result<(), String>)>;
 
 /// Whether the app can serve pages. Shared by all workers.
 ///
-/// A task with its own connection asks the database, so that a check never waits for visitors.
+/// A task with its own connection asks the database, so that a check never waits for requests.
 #[derive(Debug)]
 pub struct Readiness {
     /// Whether the schema is up to date.

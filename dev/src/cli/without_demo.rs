@@ -122,8 +122,7 @@ const DEMO: Part = Part {
             " | sessions started, and ended before they expired",
         ),
         ("docs/operations.md", "`, `visitors_swept_total`", "`"),
-        ("src/cli.rs", "session, visitors,", "session,"),
-        ("src/cli.rs", "(sessions, visitors, ", "(sessions, "),
+        ("src/cli.rs", " visitors,", ""),
         ("src/http/request_log.rs", "HttpMessage, HttpRequest,", "HttpMessage,"),
         (
             "src/http/session_cookie.rs",
