@@ -111,6 +111,8 @@ fn fill_the_pool(app: &App) {
 
 /// Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
+    // An answer about readiness is kept for 200 ms.
+    thread::sleep(Duration::from_millis(250));
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
