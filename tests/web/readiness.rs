@@ -49,6 +49,19 @@ async fn many_checks_at_the_same_time_share_an_answer() {
 }
 
 #[actix_web::test]
+async fn the_app_uses_read_committed_even_if_the_role_has_a_stricter_default() {
+    let database = TestDatabase::on_own_server().await;
+    database.execute("alter role postgres set default_transaction_isolation = 'repeatable read'").await;
+    let app = TestApp::on(database, &[]).await;
+
+    let pool = app::database::pool(&app.config);
+    let isolation: String =
+        sqlx::query_scalar("show transaction_isolation").fetch_one(&pool).await.expect("a setting");
+
+    assert_eq!((&*isolation, ready(&app).await), ("read committed", 200));
+}
+
+#[actix_web::test]
 async fn connections_of_the_pool_are_refused_while_the_server_is_read_only_and_recover() {
     let database = TestDatabase::on_own_server().await;
     let app = TestApp::on(database, &[]).await;
