@@ -26,8 +26,8 @@ $$;
 insert into sessions_new (id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered)
 select id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered
 from sessions;
-insert into visitors_new (id, visits, created_at, last_visit_at)
-select id, visits, created_at, last_visit_at
+insert into visitors_new (id, visits, created_at, last_visit_at, keep_until)
+select id, visits, created_at, last_visit_at, keep_until
 from visitors;
 
 drop table sessions, visitors;
@@ -37,9 +37,10 @@ alter table visitors_new rename to visitors;
 -- PostgreSQL creates these on each partition. The primary key contains the partition key, so ids stay unique.
 alter table sessions add constraint sessions_pkey primary key (id);
 create index sessions_expires_hour_idx on sessions (expires_hour);
+create index sessions_limits_idx on sessions (remembered, idle_seconds, ends_at);
 create index sessions_owner_idx on sessions (owner) where owner is not null;
 alter table visitors add constraint visitors_pkey primary key (id);
-create index visitors_created_at_idx on visitors (created_at);
+create index visitors_keep_until_idx on visitors (keep_until);
 
 comment on table sessions is 'Sessions of the web application, in hash partitions';
 comment on table visitors is

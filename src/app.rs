@@ -23,7 +23,7 @@ use crate::{
     metrics::measure,
     pages,
     readiness::Readiness,
-    session::SessionCookie,
+    session::{self, SessionCookie},
     view::assets,
 };
 use crate::{session_limit::SessionLimit, visitors::VisitCounter}; // demo
@@ -66,7 +66,7 @@ pub fn build(
     > + use<>,
 > {
     let config = &dependencies.config;
-    let store = PgSessionStore::new((**dependencies.pool).clone()).max_age(config.session_max_age);
+    let store = session::store(config, &dependencies.pool);
     App::new()
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(FormConfig::default().limit(MAX_BODY_BYTES))
@@ -77,7 +77,7 @@ pub fn build(
         .app_data(dependencies.cookie.clone())
         .app_data(dependencies.session_limit.clone()) // demo
         .app_data(dependencies.accounts.clone()) // accounts
-        .app_data(Data::new(VisitCounter::new(&dependencies.pool))) // demo
+        .app_data(Data::new(VisitCounter::new(&dependencies.pool, config.session_max_age))) // demo
         .app_data(Data::new(store.clone()))
         .configure(|services| {
             routes(services, &Pages { dependencies, store });
@@ -137,7 +137,7 @@ impl Dependencies {
             cookie: Data::new(SessionCookie::new(&config)),
             accounts: Data::default(), // accounts
             session_limit: Data::new(SessionLimit::new(config.new_sessions_per_minute)), // demo
-            readiness: Data::default(),
+            readiness: Data::new(Readiness::new(&pool.connect_options())),
             pool: Data::new(pool),
             config: Data::new(config),
         }

@@ -7,7 +7,8 @@ use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::accounts; // accounts
-use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep};
+use crate::visitors; // demo
+use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, session};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -81,10 +82,11 @@ impl Command {
             Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
             Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
             Self::Sweep => {
-                let swept = sweep::sweep(&pool, config.session_max_age).await?;
+                let sessions = sweep(&config, &pool).await?;
+                let visitors = visitors::sweep(&pool).await?; // demo
                 tracing::info!(
-                    sessions = swept.sessions,
-                    visitors = swept.visitors, // demo
+                    sessions,
+                    visitors, // demo
                     "swept expired rows"
                 );
             }
@@ -117,6 +119,19 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
         println!("{}  {owner:36}  {}  until {}", &session.id[..12], session.since, session.until);
     }
     Ok(())
+}
+
+/// Deletes expired sessions, and shortens those that outlast the present settings. Returns how many were deleted.
+async fn sweep(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
+    let store = session::store(config, pool);
+    while store.shorten(1_000).await? > 0 {}
+    let mut total = 0;
+    loop {
+        match store.sweep(1_000).await? {
+            0 => return Ok(total),
+            deleted => total += deleted,
+        }
+    }
 }
 
 async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {

@@ -4,9 +4,8 @@ use std::{
     fmt, net::SocketAddr, num::NonZero, ops::RangeInclusive, path::Path, str::FromStr, thread, time::Duration,
 };
 
-use sqlx::postgres::PgConnectOptions;
-
-use crate::{proxies::TrustedProxies, secret::SecretKeys};
+pub use crate::database_url::DatabaseUrl;
+use crate::{database_url, proxies::TrustedProxies, secret::SecretKeys};
 
 /// The settings that differ between deployments. Each field documents its variable, its default and its effect.
 #[derive(Clone, Debug)]
@@ -58,18 +57,6 @@ pub struct Config {
     pub log_filter: String,
 }
 
-/// The address of the database. `Debug` hides the password.
-#[derive(Clone)]
-pub struct DatabaseUrl(pub PgConnectOptions);
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(url) = self;
-        let (user, host, port) = (url.get_username(), url.get_host(), url.get_port());
-        write!(f, "{user}@{host}:{port}/{}", url.get_database().unwrap_or_default())
-    }
-}
-
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -102,8 +89,8 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
         let mut config = Self {
-            database_url: read.required("DATABASE_URL", EXAMPLE_URL, database_url),
-            migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url)),
+            database_url: read.required("DATABASE_URL", database_url::EXAMPLE, database_url::parse),
+            migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url::parse)),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
             workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
             bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, address),
@@ -128,6 +115,7 @@ impl Config {
         };
         read.check_order("SESSION", config.session_idle_timeout, config.session_max_age);
         read.check_order("REMEMBER", config.remember_idle_timeout, config.remember_max_age); // accounts
+        read.check_postgres_variables(&config.database_url);
         // Read last, because this may create a file.
         config.session_secret = read.session_secret();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
@@ -146,6 +134,11 @@ pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
 }
 
 fn read_dotenv() -> Result<(), ConfigError> {
+    // dotenvy would panic.
+    let has_nul = |(name, value): (String, String)| name.contains('\0') || value.contains('\0');
+    if dotenvy::dotenv_iter().is_ok_and(|mut lines| lines.any(|line| line.is_ok_and(has_nul))) {
+        return Err(ConfigError(vec![".env: a line contains a NUL byte".into()]));
+    }
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
@@ -160,7 +153,6 @@ fn variable(name: &str) -> Option<String> {
 }
 
 const BIND_ADDRESS: &str = "127.0.0.1:8080";
-const EXAMPLE_URL: &str = "postgres://user:password@localhost:5432/name";
 const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn";
 
 struct Reader<L> {
@@ -199,6 +191,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// Checks the variables that sqlx reads by itself. It would ignore invalid ones.
+    fn check_postgres_variables(&mut self, url: &DatabaseUrl) {
+        for (name, check) in database_url::VARIABLES {
+            self.parse(name, "", optional(check));
+        }
+        for name in database_url::UNSUPPORTED {
+            if self.get(name).is_some() {
+                self.problems.push(format!("{name}: must not be set, because the app doesn't support it"));
+            }
+        }
+        if self.get("PGSSLROOTCERT").is_some() && !database_url::verifies(&url.0) {
+            self.problems.push("PGSSLROOTCERT: must be used with PGSSLMODE=verify-full".into());
+        }
+    }
+
     /// Reads `SESSION_SECRET` or the file. Creates a missing file, but only if everything else is valid.
     fn session_secret(&mut self) -> SecretKeys {
         let (name, keys) = match self.get("SESSION_SECRET") {
@@ -223,12 +230,6 @@ fn optional<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Re
 
 fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
-}
-
-fn database_url(value: &str) -> Result<DatabaseUrl, String> {
-    let is_postgres = value.starts_with("postgres://") || value.starts_with("postgresql://");
-    let url = value.parse().ok().filter(|_| is_postgres).map(DatabaseUrl);
-    url.ok_or_else(|| format!("a PostgreSQL URL, such as {EXAMPLE_URL}"))
 }
 
 fn number<T: FromStr + PartialOrd + fmt::Display>(

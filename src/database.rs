@@ -14,6 +14,9 @@ use crate::{
     limits::STATEMENT_TIMEOUT,
 };
 
+/// Time limit for connecting, which takes about nine round trips with TLS.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The schema: `migrations/`, compiled into the program.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -21,10 +24,22 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 pub fn pool(config: &Config) -> PgPool {
     // Ends statements that abandoned requests have left behind. A pooler ignores it, so `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    let options = options(&config.database_url).options([("statement_timeout", timeout)]);
+    // Under a stricter isolation, a visit would fail if another one changes the same row.
+    let isolation = ("default_transaction_isolation", "read committed".to_owned());
+    let options = options(&config.database_url).options([("statement_timeout", timeout), isolation]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        .acquire_timeout(STATEMENT_TIMEOUT)
+        // Longer than a request waits, because connecting to a far server goes on without it.
+        .acquire_timeout(CONNECT_TIMEOUT)
+        // A new connection follows a host name that now leads to another server.
+        .max_lifetime(Duration::from_secs(5 * 60))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let read_only =
+                    || sqlx::Error::Protocol("the server is read-only or does not respond".into());
+                is_alive(connection).await.then_some(()).ok_or_else(read_only)
+            })
+        })
         // By default, sqlx checks each connection before and after each use, without a time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
@@ -43,8 +58,11 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     // A migration that waits for a table blocks all visits behind it, so it gives up soon, and the app tries again.
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
     let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
-    let connect = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(&options));
-    let mut connection = connect.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
+    let connect = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+    let mut connection = match connect.await {
+        Ok(connected) => connected?,
+        Err(_) => return Err(silent(&options).await.into()),
+    };
     // A server that goes silent would never answer.
     let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
     migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
@@ -60,6 +78,22 @@ pub fn is_temporary(error: &MigrateError) -> bool {
     };
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_none_or(|code| !code.starts_with("42"))
+}
+
+/// Returns the error for a server that doesn't respond. If its name leads to several addresses, only the first one was
+/// tried, because it neither accepts nor refuses connections.
+pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
+    let addresses = tokio::net::lookup_host((options.get_host(), options.get_port())).await;
+    let addresses: Vec<_> = addresses.into_iter().flatten().map(|address| address.ip().to_string()).collect();
+    let hint = match &addresses[..] {
+        [first, _, ..] => format!(
+            "; the host has the addresses {}, and {first} is silent: use one that responds as the host",
+            addresses.join(", ")
+        ),
+        _ => String::new(),
+    };
+    let message = format!("the server did not respond within {CONNECT_TIMEOUT:?}{hint}");
+    std::io::Error::new(ErrorKind::TimedOut, message).into()
 }
 
 /// Returns how to connect to this database.

@@ -16,6 +16,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod database;
+mod database_url;
 pub mod error;
 pub mod http;
 pub mod limits;
@@ -28,7 +29,6 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod session_limit; // demo
-pub mod sweep;
 pub mod view;
 pub mod visitors; // demo
 

@@ -70,7 +70,7 @@ async fn sample(handle: PrometheusHandle, pool: Data<PgPool>, readiness: Data<Re
         let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
         gauge!("database_pool_connections", "state" => "idle").set(idle);
         gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));
-        gauge!("ready").set(if readiness.check(&pool).await { 1.0 } else { 0.0 });
+        gauge!("ready").set(if readiness.check().await { 1.0 } else { 0.0 });
         counter!("log_lines_lost_total").absolute(log::lost_lines());
         tokio::time::sleep(INTERVAL).await;
     }

@@ -1,28 +1,64 @@
 //! Whether the app can serve pages: the schema is up to date, it isn't stopping, and the database answers.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::ErrorKind,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use sqlx::PgPool;
-use sqlx_batcher::acquire;
-use tokio::time::timeout;
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx_batcher::is_alive;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
 
-use crate::limits::READY_TIMEOUT;
+use crate::{
+    database::{CONNECT_TIMEOUT, silent},
+    limits::READY_TIMEOUT,
+};
+
+/// How long an answer is used, so that many checks cost the database no more than a few.
+const KEPT: Duration = Duration::from_millis(200);
+
+type Answer = Option<(Instant, Result<(), String>)>;
 
 /// Whether the app can serve pages. Shared by all workers.
-#[derive(Debug, Default)]
+///
+/// A task with its own connection asks the database, so that a check never waits for requests.
+#[derive(Debug)]
 pub struct Readiness {
     /// Whether the schema is up to date.
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
+    asked: Arc<Notify>,
+    answer: watch::Receiver<Answer>,
     /// The last problem that was logged.
     problem: Mutex<Option<String>>,
 }
 
 impl Readiness {
+    /// Starts the task. It connects at the first check, and ends when this is dropped.
+    ///
+    /// # Panics
+    /// Panics outside a Tokio runtime.
+    pub fn new(options: &PgConnectOptions) -> Self {
+        let asked = Arc::<Notify>::default();
+        let (sender, answer) = watch::channel(None);
+        tokio::spawn(ask(options.clone(), Arc::clone(&asked), sender));
+        Self {
+            migrated: AtomicBool::default(),
+            stopping: AtomicBool::default(),
+            asked,
+            answer,
+            problem: Mutex::default(),
+        }
+    }
+
     /// Returns whether the schema is up to date.
     pub fn is_migrated(&self) -> bool {
         self.migrated.load(Ordering::Relaxed)
@@ -34,14 +70,19 @@ impl Readiness {
     }
 
     /// Returns whether the app can serve a visit. Logs why not, each time the reason changes.
-    pub async fn check(&self, pool: &PgPool) -> bool {
+    pub async fn check(&self) -> bool {
         if !self.is_migrated() || self.is_stopping() {
             return false;
         }
-        let problem = match timeout(READY_TIMEOUT, check_database(pool)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
+        let begin = Instant::now();
+        let is_fresh = |answer: &Answer| answer.as_ref().is_some_and(|(at, _)| *at + KEPT > begin);
+        let mut answer = self.answer.clone();
+        if !is_fresh(&answer.borrow()) {
+            self.asked.notify_one();
+        }
+        let problem = match timeout(READY_TIMEOUT, answer.wait_for(is_fresh)).await {
+            Ok(Ok(answer)) => answer.as_ref().and_then(|(_, result)| result.clone().err()),
+            Ok(Err(_)) | Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
         };
         let is_ready = problem.is_none();
         self.report(problem);
@@ -59,13 +100,43 @@ impl Readiness {
     }
 }
 
+/// Asks the database, each time that a check needs a new answer.
+async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sender<Answer>) {
+    let mut connection = None;
+    loop {
+        tokio::select! {
+            () = asked.notified() => {}
+            () = sender.closed() => return,
+        }
+        let result = check_database(&options, &mut connection).await;
+        sender.send_replace(Some((Instant::now(), result.map_err(|error| error.to_string()))));
+    }
+}
+
 /// Fails if a table is missing or locked, if this role may not write to it, or if the server is a standby. Also fails
-/// if statements have no time limit, because a pooler drops that setting.
-async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
+/// if a pooler drops the app's settings.
+async fn check_database(
+    options: &PgConnectOptions,
+    connection: &mut Option<PgConnection>,
+) -> sqlx::Result<()> {
+    // It may have been closed since the last check.
+    if let Some(open) = connection
+        && !is_alive(open).await
+    {
+        *connection = None;
+    }
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => match timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(silent(options).await),
+        },
+    };
     let check = sqlx::query!(
         r#"
         select
             current_setting('statement_timeout')::interval between '1 ms' and '2 s' as "is_limited!",
+            current_setting('transaction_isolation') = 'read committed' as "is_read_committed!",
             current_setting('transaction_read_only') = 'off' as "is_writable!",
             has_table_privilege('sessions', 'insert')
                 and has_table_privilege('sessions', 'update')
@@ -76,14 +147,18 @@ async fn check_database(pool: &PgPool) -> sqlx::Result<()> {
             exists (select id from sessions) as "has_sessions!"
         "#
     );
-    let check = check.fetch_one(&mut *acquire(pool).await?).await?;
+    let check = timeout(CONNECT_TIMEOUT, check.fetch_one(&mut open)).await;
+    let check = check.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     let problem = if !check.is_writable {
         "the server is read-only; is it a standby?"
     } else if !check.may_write {
         "the role may not write to the tables"
     } else if !check.is_limited {
         "statement_timeout must be 2s or less; set it for the role"
+    } else if !check.is_read_committed {
+        "default_transaction_isolation must be read committed; set it for the role"
     } else {
+        *connection = Some(open);
         return Ok(());
     };
     Err(sqlx::Error::Configuration(problem.into()))

@@ -17,12 +17,13 @@ use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::visitors; // demo
 use crate::{
     Config, Dependencies, Pages, app, database,
     limits::{GRACE, HEAD_TIME, KEEP_ALIVE, LINGER, MAX_CONNECTIONS, RECEIVE_BUFFER},
     metrics,
     readiness::Readiness,
-    sweep,
+    session,
 };
 
 /// Starts listening. The server runs while it is awaited, and stops gracefully when `stop` completes.
@@ -139,5 +140,8 @@ async fn migrate_then_sweep(dependencies: &Dependencies) -> anyhow::Error {
     }
     tracing::info!("the database schema is up to date");
     dependencies.readiness.migrated.store(true, Ordering::Relaxed);
-    sweep::run(&dependencies.pool, dependencies.config.session_max_age, sweep::INTERVAL).await
+    let _sweep =
+        session::store(&dependencies.config, &dependencies.pool).sweep_every(Duration::from_secs(60));
+    visitors::sweep_forever(&dependencies.pool).await; // demo
+    std::future::pending().await
 }

@@ -7,6 +7,7 @@ use actix_session::{
 use actix_session_postgres::{Guard, PgSessionStore, Typed, guard};
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use uuid::Uuid; // demo
 
 use crate::{Config, secret::SecretKeys};
@@ -22,6 +23,14 @@ pub type Session = Typed<SessionData>;
 pub struct SessionData {
     /// The anonymous visitor whose visits are counted. Only the first visit to `/` sets it.
     pub visitor_id: Option<Uuid>, // demo
+}
+
+/// Returns the store of this deployment. Its sweep shortens sessions that outlast the present settings.
+pub fn store(config: &Config, pool: &PgPool) -> PgSessionStore {
+    PgSessionStore::new(pool.clone())
+        .max_age(config.session_max_age)
+        .limits(config.session_idle_timeout, config.session_max_age)
+        .remembered_limits(config.remember_idle_timeout, config.remember_max_age) // accounts
 }
 
 /// The session cookie of this deployment.

@@ -9,18 +9,26 @@ use std::{
     time::Duration,
 };
 
+use metrics::counter;
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use sqlx_batcher::{Batcher, Statement};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
+
+/// How long a visitor's row is kept after the session must have ended, for requests that are still running.
+const MARGIN: Duration = Duration::from_secs(60 * 60);
+
+/// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
+const BATCH: i64 = 200;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct VisitCounter(Batcher<CountVisits>);
 
 impl VisitCounter {
-    /// Creates a counter for the database of `pool`.
-    pub fn new(pool: &PgPool) -> Self {
-        Self(Batcher::new(&pool.connect_options(), CountVisits))
+    /// Creates a counter for the database of `pool`. A session lasts at most `max_age`, and its visitor is kept as long.
+    pub fn new(pool: &PgPool, max_age: Duration) -> Self {
+        Self(Batcher::new(&pool.connect_options(), CountVisits { max_age }))
     }
 
     /// Counts another visit by a returning visitor. Returns the new count once it is committed.
@@ -36,7 +44,9 @@ impl VisitCounter {
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 pub const COUNT_SQL: &str = include_str!("visitors.sql");
 
-struct CountVisits;
+struct CountVisits {
+    max_age: Duration,
+}
 
 impl Statement for CountVisits {
     type Item = Uuid;
@@ -49,7 +59,8 @@ impl Statement for CountVisits {
             *added.entry(*visitor).or_default() += 1;
         }
         let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        let rows = sqlx::query_file!("src/visitors.sql", &ids, &counts).fetch_all(connection).await?;
+        let kept = PgInterval::try_from(self.max_age + MARGIN).map_err(sqlx::Error::Encode)?;
+        let rows = sqlx::query_file!("src/visitors.sql", &ids, &counts, kept).fetch_all(connection).await?;
         // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
         let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
         let mut counts = Vec::with_capacity(visitors.len());
@@ -63,13 +74,39 @@ impl Statement for CountVisits {
     }
 }
 
-/// How long a visitor's row is kept after the session must have ended, for requests that are still running.
-const MARGIN: Duration = Duration::from_secs(60 * 60);
+/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says until when it is kept, so a
+/// changed setting deletes nothing. Deletes none while another replica is deleting.
+///
+/// # Errors
+/// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
+pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
+    let mut total = 0;
+    loop {
+        let batch = timeout(Duration::from_secs(10), delete_batch(pool)).await;
+        let deleted = batch.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        counter!("visitors_swept_total").increment(deleted);
+        total += deleted;
+        if deleted < BATCH as u64 {
+            return Ok(total);
+        }
+        // Leaves most of the database's time for visits.
+        sleep(Duration::from_millis(20)).await;
+    }
+}
 
-/// Deletes up to `limit` visitors whose rows are so old that their sessions must have ended, because a session lasts at
-/// most `max_age`. Returns how many. Deletes none while another replica is deleting.
-pub(crate) async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64) -> sqlx::Result<u64> {
-    let age = PgInterval::try_from(max_age + MARGIN).map_err(sqlx::Error::Encode)?;
+/// Sweeps immediately, and then once a minute.
+pub(crate) async fn sweep_forever(pool: &PgPool) {
+    loop {
+        match sweep(pool).await {
+            Ok(0) => {}
+            Ok(visitors) => tracing::info!(visitors, "swept visitors without a session"),
+            Err(error) => tracing::warn!(%error, "the sweep of visitors failed; trying again"),
+        }
+        sleep(Duration::from_secs(60)).await;
+    }
+}
+
+async fn delete_batch(pool: &PgPool) -> sqlx::Result<u64> {
     let mut transaction = pool.begin().await?;
     let lock = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtext('visitors')) as "is_ours!""#);
     if !lock.fetch_one(&mut *transaction).await? {
@@ -79,12 +116,11 @@ pub(crate) async fn delete_expired(pool: &PgPool, max_age: Duration, limit: i64)
         "
         select id
         from visitors
-        where created_at < now() - $1::interval
-        order by created_at
-        limit $2
+        where keep_until < (now() at time zone 'UTC')::date
+        order by keep_until
+        limit $1
         ",
-        age as _,
-        limit,
+        BATCH,
     );
     let expired = expired.fetch_all(&mut *transaction).await?;
     let deleted = sqlx::query!("delete from visitors where id = any($1)", &expired);

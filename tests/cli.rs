@@ -7,7 +7,10 @@ mod support;
 
 use std::process::{Command, Output};
 
-use support::TestApp;
+use process::Process;
+use support::{TestApp, eventually};
+
+const SECRET: &str = "a secret of the tests and of nothing else";
 
 const OWNER: &str = "00000000-0000-0000-0000-000000000007";
 
@@ -22,8 +25,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String, String)
 
 /// Runs the program on the app's database.
 fn run_on(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
-    let secret = "a secret of the tests and of nothing else";
-    run(arguments, &[("DATABASE_URL", &app.database.url), ("SESSION_SECRET", secret)])
+    run(arguments, &[("DATABASE_URL", &app.database.url), ("SESSION_SECRET", SECRET)])
 }
 
 #[actix_web::test]
@@ -72,6 +74,19 @@ async fn expired_rows_can_be_swept_at_any_time() {
 
     assert!(is_swept && log.contains("sessions=1"), "{log}");
     assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+}
+
+#[actix_web::test]
+async fn a_session_that_outlasts_lowered_settings_is_shortened_after_a_restart() {
+    let app = TestApp::spawn_with(&[("SESSION_IDLE_TIMEOUT", "7d"), ("SESSION_MAX_AGE", "30d")]).await;
+    app.start().await;
+    let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";
+    assert_eq!(app.database.number(long).await, 1);
+
+    let settings = [("DATABASE_URL", &*app.database.url), ("SESSION_SECRET", SECRET)];
+    let _process = Process::spawn(&[&settings[..], &[("SESSION_IDLE_TIMEOUT", "1m")]].concat());
+
+    eventually("a shorter session", async || app.database.number(long).await == 0).await;
 }
 
 #[test]

@@ -7,6 +7,7 @@ const ORDER: &[&str] = &[
     "limits",
     "secret",
     "proxies",
+    "database_url",
     "config",
     "error",
     "log",
@@ -19,7 +20,6 @@ const ORDER: &[&str] = &[
     "session_limit", // demo
     "accounts",      // accounts
     "pages",
-    "sweep",
     "metrics",
     "app",
     "server",

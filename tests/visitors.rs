@@ -2,18 +2,19 @@
 
 mod support;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix_web::ResponseError;
 use app::{
     Error,
-    sweep::{Swept, sweep},
-    visitors::VisitCounter,
+    visitors::{VisitCounter, sweep},
 };
 use futures_util::future::join_all;
 use sqlx::{Postgres, Transaction};
-use support::{TestApp, TestDatabase, eventually};
+use support::{TestDatabase, eventually};
 use uuid::Uuid;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 fn new_visitors<const N: usize>() -> [Uuid; N] {
     [(); N].map(|()| Uuid::now_v7())
@@ -22,7 +23,7 @@ fn new_visitors<const N: usize>() -> [Uuid; N] {
 #[actix_web::test]
 async fn concurrent_visits_of_a_new_visitor_are_counted_exactly() {
     let database = TestDatabase::new().await;
-    let counter = VisitCounter::new(&database.pool);
+    let counter = VisitCounter::new(&database.pool, HOUR);
     let [visitor] = new_visitors();
 
     let counts = join_all((0..200).map(|_| counter.count(visitor))).await;
@@ -37,7 +38,7 @@ async fn concurrent_visits_of_a_new_visitor_are_counted_exactly() {
 #[actix_web::test]
 async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
     let database = TestDatabase::new().await;
-    let counter = VisitCounter::new(&database.pool);
+    let counter = VisitCounter::new(&database.pool, HOUR);
     let [new, returning, frequent] = new_visitors();
     counter.count(returning).await.expect("a count");
 
@@ -64,7 +65,7 @@ async fn lock(database: &TestDatabase, visitor: Uuid) -> Transaction<'static, Po
 #[actix_web::test]
 async fn a_locked_row_delays_other_visitors_and_fails_alone() {
     let database = TestDatabase::new().await;
-    let counter = VisitCounter::new(&database.pool);
+    let counter = VisitCounter::new(&database.pool, HOUR);
     let [locked, free] = new_visitors();
     counter.count(locked).await.expect("a count");
     let lock = lock(&database, locked).await;
@@ -99,7 +100,7 @@ async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
              create trigger pause before update on visitors for each row execute function pause()",
         )
         .await;
-    let replicas = [VisitCounter::new(&database.pool), VisitCounter::new(&database.pool)];
+    let replicas = [VisitCounter::new(&database.pool, HOUR), VisitCounter::new(&database.pool, HOUR)];
     let visitors: [Uuid; 16] = new_visitors();
 
     for round in 0..10 {
@@ -136,17 +137,65 @@ fn a_visit_that_cannot_be_counted_is_a_503_with_retry_after() {
 }
 
 #[actix_web::test]
-async fn a_visitor_is_deleted_once_no_session_can_refer_to_it() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
-    browser.get("/").await;
-    let database = &app.database;
+async fn a_visitor_is_deleted_after_the_last_day_on_which_a_session_may_refer_to_it() {
+    let database = TestDatabase::new().await;
+    let counter = VisitCounter::new(&database.pool, 47 * HOUR);
+    let [visitor] = new_visitors();
+    counter.count(visitor).await.expect("a count");
+    // The margin is an hour, so the session may last until this time in two days.
+    let days = "select keep_until - (now() at time zone 'UTC')::date from visitors";
+    let days: i32 = sqlx::query_scalar(days).fetch_one(&database.pool).await.expect("a row");
 
-    database.execute("update visitors set created_at = now() - interval '8 hours 59 minutes'").await;
-    let early = sweep(&database.pool, app.config.session_max_age).await.expect("swept");
-    database.execute("update visitors set created_at = now() - interval '9 hours 1 minute'").await;
-    let late = sweep(&database.pool, app.config.session_max_age).await.expect("swept");
+    database.execute("update visitors set keep_until = (now() at time zone 'UTC')::date").await;
+    let early = sweep(&database.pool).await.expect("swept");
+    database.execute("update visitors set keep_until = (now() at time zone 'UTC')::date - 1").await;
+    let late = sweep(&database.pool).await.expect("swept");
 
-    assert_eq!((early, late), (Swept::default(), Swept { sessions: 0, visitors: 1 }));
+    assert_eq!((days, early, late), (2, 0, 1));
+}
+
+#[actix_web::test]
+async fn a_count_survives_a_maximum_age_that_is_lowered_for_a_while() {
+    let database = TestDatabase::new().await;
+    let [visitor] = new_visitors();
+    let month = VisitCounter::new(&database.pool, 30 * 24 * HOUR);
+    month.count(visitor).await.expect("a count");
+    // The visitor has come back for ten days, and then the setting is eight hours for a while.
+    let pass =
+        "update visitors set created_at = created_at - interval '10 days', keep_until = keep_until - 10";
+    database.execute(pass).await;
+    VisitCounter::new(&database.pool, 8 * HOUR).count(visitor).await.expect("a count");
+
+    let swept = sweep(&database.pool).await.expect("swept");
+
+    assert_eq!((swept, month.count(visitor).await.expect("a count")), (0, 4));
+}
+
+#[actix_web::test]
+async fn a_session_that_outlasts_a_lowered_maximum_age_keeps_its_count_if_that_is_raised_again() {
+    let database = TestDatabase::new().await;
+    let [visitor] = new_visitors();
+    // The row is made while the setting is wrong.
+    VisitCounter::new(&database.pool, HOUR).count(visitor).await.expect("a count");
+    VisitCounter::new(&database.pool, 30 * 24 * HOUR).count(visitor).await.expect("a count");
+
+    let days = "select keep_until - (now() at time zone 'UTC')::date from visitors";
+    let days: i32 = sqlx::query_scalar(days).fetch_one(&database.pool).await.expect("a row");
+    assert!((30..=31).contains(&days), "{days}");
+}
+
+#[actix_web::test]
+async fn at_least_95_percent_of_counts_are_updates_in_place() {
+    let database = TestDatabase::on_own_server().await;
+    let counter = VisitCounter::new(&database.pool, 8 * HOUR);
+    let visitors: [Uuid; 50] = new_visitors();
+    for _ in 0..41 {
+        join_all(visitors.iter().map(|visitor| counter.count(*visitor))).await;
+    }
+    drop(counter);
+
+    let updates = "select n_tup_upd::bigint from pg_stat_user_tables where relname = 'visitors'";
+    eventually("the statistics", async || database.number(updates).await == 40 * 50).await;
+    let hot = "select n_tup_hot_upd::bigint from pg_stat_user_tables where relname = 'visitors'";
+    assert!(database.number(hot).await >= 95 * 40 * 50 / 100);
 }

@@ -111,6 +111,8 @@ fn fill_the_pool(app: &App) {
 
 /// Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
+    // An answer about readiness is kept for 200 ms.
+    thread::sleep(Duration::from_millis(250));
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -130,6 +132,26 @@ fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
     app.assert_alive();
 }
 
+#[test]
+fn an_app_with_a_round_trip_of_250_ms_to_its_database_serves_and_is_ready() {
+    let stage = Stage::new();
+    let network = Network::far_from(stage.postgres.port(), Duration::from_millis(125));
+    let app = App::start(&[("DATABASE_URL", network.url(&stage)), ("WORKERS", "1".into())]);
+
+    app.wait_until_ready(Duration::from_secs(30));
+    let mut visitor = app.visitor();
+    eventually("all connections are open", Duration::from_secs(30), || {
+        (visitor.get("/").status == 200 && visitor.get("/").status == 200).then_some(())
+    });
+
+    let visits = visitor.get("/").visits();
+    for visit in visits + 1..=visits + 5 {
+        let page = visitor.get("/");
+        assert_eq!((page.status, page.visits()), (200, visit), "{page:#?}");
+        assert!(app.is_ready());
+    }
+}
+
 /// Forwards connections between the app and its database.
 struct Network {
     address: SocketAddr,
@@ -141,6 +163,11 @@ const LOST: usize = 1;
 
 impl Network {
     fn to(port: u16) -> Self {
+        Self::far_from(port, Duration::ZERO)
+    }
+
+    /// Everything takes this long in each direction.
+    fn far_from(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let age = Arc::new(AtomicUsize::new(0));
@@ -153,7 +180,7 @@ impl Network {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
                     let age = shared.clone();
-                    thread::spawn(move || forward(from, to, born, &age));
+                    thread::spawn(move || forward(from, to, delay, born, &age));
                 }
             }
         });
@@ -177,9 +204,10 @@ impl Network {
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, born: usize, age: &AtomicUsize) {
+fn forward(mut from: TcpStream, mut to: TcpStream, delay: Duration, born: usize, age: &AtomicUsize) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
+        thread::sleep(delay);
         let now = age.load(Ordering::SeqCst);
         if now == born && now != LOST && to.write_all(&buffer[..count]).is_err() {
             break;

@@ -66,7 +66,7 @@ fn replicas_open_as_many_connections_as_documented() {
         while replicas.len() < number {
             let others = connections(&stage);
             let app = stage.app_with(&settings);
-            open_all_connections(&stage, &app, others + POOL + 4 * WORKERS);
+            open_all_connections(&stage, &app, others + POOL + 4 * WORKERS + 1);
             replicas.push(app);
         }
         assert_eq!(connections(&stage), most, "with {number} replicas");

@@ -224,10 +224,13 @@ fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
     ] {
         let lines = app.log().lines().count();
         stage.sql(outage);
+        // An answer is kept for 200 ms.
+        thread::sleep(Duration::from_millis(250));
         for _ in 0..5 {
             assert_eq!(app.get("/health/ready").status, 503, "{outage}");
         }
         stage.sql(end);
+        thread::sleep(Duration::from_millis(250));
         for _ in 0..5 {
             assert_eq!(app.get("/health/ready").status, 200, "{end}");
         }

@@ -67,7 +67,7 @@ async fn statements(pool: &PgPool, visits: Visits) -> u64 {
 }
 
 async fn counted_in_table(pool: &PgPool) -> u64 {
-    let (counter, visitor) = (VisitCounter::new(pool), Uuid::now_v7());
+    let (counter, visitor) = (VisitCounter::new(pool, std::time::Duration::from_secs(60)), Uuid::now_v7());
     let before = counter.count(visitor).await.expect("counted");
     let counts = try_join_all((0..200).map(|_| counter.count(visitor))).await.expect("counted");
     counts.into_iter().max().map_or(0, |after| after.abs_diff(before))

@@ -1,14 +1,11 @@
 //! The app behind PgBouncer in transaction mode, with the settings of `deploy/pgbouncer.ini`.
 
-use std::time::Duration;
-
 use actix_session::storage::SessionKey;
 use actix_session_postgres::PgSessionStore;
 use app::{
     Config,
     config::DatabaseUrl,
     database::{self, MIGRATIONS},
-    sweep::sweep,
 };
 use futures_util::future::join_all;
 use lab::PgBouncer;
@@ -127,9 +124,8 @@ async fn the_app_serves_logs_out_rotates_and_sweeps_behind_pgbouncer() {
     assert_ne!(app.get_with("/probe", &new).await.visitor(), "");
 
     app.database.execute("update sessions set expires_at = now() - interval '61 minutes'").await;
-    let swept =
-        sweep(&database::pool(&config(&pooler)), Duration::from_secs(8 * 60 * 60)).await.expect("swept");
-    assert_eq!(swept.sessions, 21);
+    let store = PgSessionStore::new(database::pool(&config(&pooler)));
+    assert_eq!(store.sweep(100).await.expect("swept"), 21);
     assert_eq!(browsers[39].get("/").await.visits(), 1);
 }
 

@@ -7,7 +7,6 @@ use std::{
 
 use actix_web::{HttpResponse, http::header::ContentType, web::Data};
 use anyhow::{Context, ensure};
-use sqlx::PgPool;
 
 use crate::{limits::READY_TIMEOUT, readiness::Readiness};
 
@@ -17,8 +16,8 @@ pub async fn live() -> HttpResponse {
 }
 
 /// Returns 200 if the app can serve a visit, and 503 otherwise. The log says why, each time the reason changes.
-pub async fn ready(readiness: Data<Readiness>, pool: Data<PgPool>) -> HttpResponse {
-    let is_ready = readiness.check(&pool).await;
+pub async fn ready(readiness: Data<Readiness>) -> HttpResponse {
+    let is_ready = readiness.check().await;
     let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.content_type(ContentType::plaintext()).body(if is_ready { "ready\n" } else { "not ready\n" })
 }

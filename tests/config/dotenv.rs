@@ -54,6 +54,19 @@ fn an_invalid_line_is_reported_but_not_shown() {
 }
 
 #[test]
+fn a_nul_byte_is_one_message_and_not_a_panic() {
+    let directory = Directory::new();
+    for line in ["LOG_FORMAT=ca\0nary\n", "LOG\0_FORMAT=json\n", "LOG_FORMAT='ca\0nary'\n"] {
+        fs::write(directory.file(".env"), line).expect("a file");
+
+        let (code, log) = run(&directory.0, &[], &[]);
+
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains(".env: a line") && !log.contains("panicked") && !log.contains("nary"), "{log}");
+    }
+}
+
+#[test]
 fn an_unreadable_file_is_not_reported_as_an_invalid_line() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), b"RUST_LOG=\xff\n").expect("a file");

@@ -37,6 +37,8 @@ fn env_example_names_every_variable_that_config_reads_and_no_other() {
     });
     config.expect("the defaults");
 
+    // PostgreSQL's own variables need no description.
+    asked.borrow_mut().retain(|name| !name.starts_with("PG"));
     let named: BTreeSet<String> = example().into_iter().map(|(name, _)| name).collect();
 
     assert_eq!(named, asked.into_inner());

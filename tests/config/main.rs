@@ -1,5 +1,6 @@
 //! What the configuration promises, and whether `.env.example` agrees with it.
 
+mod database_url;
 mod dotenv;
 mod env_example;
 mod program;

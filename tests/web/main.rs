@@ -17,6 +17,7 @@ mod headers;
 mod limits; // demo
 mod log;
 mod logout;
+mod readiness;
 mod request_limits;
 mod secrets;
 mod session;

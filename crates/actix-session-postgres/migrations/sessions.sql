@@ -12,7 +12,8 @@ create table if not exists sessions (
     -- The hour in which the session expires, for the sweep. It is a separate column because PostgreSQL updates a row in
     -- place (HOT) only if no indexed column changes, and expires_at changes up to once a minute.
     expires_hour timestamp not null generated always as (date_trunc('hour', expires_at at time zone 'UTC')) stored,
-    -- Both are set when the session is made, so no statement needs a setting of the app.
+    -- Both are set when the session is made, so a request needs no setting of the app. The sweep lowers them if the
+    -- settings are lowered.
     idle_seconds int not null,
     ends_at timestamptz not null,
     remembered boolean not null default false,
@@ -27,6 +28,10 @@ create table if not exists sessions (
 with (fillfactor = 90);
 
 create index if not exists sessions_expires_hour_idx on sessions (expires_hour);
+
+-- The sweep looks for sessions that outlast the present settings. None of these columns changes with a reset of the idle
+-- timer.
+create index if not exists sessions_limits_idx on sessions (remembered, idle_seconds, ends_at);
 
 -- Anonymous sessions have no owner, so they aren't in this index.
 create index if not exists sessions_owner_idx on sessions (owner) where owner is not null;

@@ -18,6 +18,10 @@ const IS_DUE: &str = "expires_at < ends_at
 /// The expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(extract(epoch from now()) + idle_seconds), ends_at)";
 
+/// The end of a session that is shortened. The database's clock may have been ahead when it started.
+const SHORTENED_END: &str =
+    "least(ends_at, to_timestamp(extract(epoch from least(created_at, now())) + $3::int))";
+
 macro_rules! statements {
     ($($name:ident: $sql:literal,)*) => {
         /// The statements for one table.
@@ -29,6 +33,7 @@ macro_rules! statements {
                 let build = |sql: &str| -> Arc<str> {
                     sql.replace("{is_due}", IS_DUE)
                         .replace("{if_used_now}", IF_USED_NOW)
+                        .replace("{shortened_end}", SHORTENED_END)
                         .replace("{table}", &table.to_string())
                         .replace("{owner}", owner)
                         .into()
@@ -149,6 +154,26 @@ limit $1",
 delete from {table}
 where id = any($1)
 and expires_at <= now()",
+
+    // A comparison of rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL reads only what it
+    // returns, by one index. It misses sessions from a time with a shorter idle time and a longer maximum age.
+    outlasting: "
+select id
+from {table}
+where remembered = $2
+and (idle_seconds, ends_at) > ($3::int, now() + make_interval(secs => $4::int))
+and expires_at > now()
+order by idle_seconds, ends_at
+limit $1",
+
+    shorten: "
+update {table}
+set created_at = least(created_at, now()),
+    idle_seconds = least(idle_seconds, $2::int),
+    ends_at = {shortened_end},
+    expires_at = least(expires_at, to_timestamp(extract(epoch from now()) + $2::int), {shortened_end})
+where id = any($1)
+and expires_at > now()",
 }
 
 /// Returns the SQL with a comment that changes every ten seconds.
@@ -177,7 +202,7 @@ mod tests {
             let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
             table.create(owner, &mut connection).await.expect("created");
             let sql = Sql::new(&table, owner);
-            assert_eq!(sql.all().len(), 14);
+            assert_eq!(sql.all().len(), 16);
             for text in sql.all() {
                 let prepared = connection.prepare(replanned(text).into_sql_str()).await;
                 assert!(prepared.is_ok(), "{text}\n{:?}", prepared.err());

@@ -10,7 +10,7 @@ use crate::{
     InvalidTable, SessionId,
     owner::Owner,
     sql::Sql,
-    statements::{Load, Save, Touch},
+    statements::{Lifetime, Load, Save, Touch},
     table::Table,
 };
 
@@ -38,6 +38,8 @@ pub struct PgSessionStore<O: Owner = Uuid> {
     pub(crate) pool: PgPool,
     pub(crate) table: Table,
     pub(crate) max_age: i32,
+    /// For sessions without and with [`remember`](crate::LogIn::remember).
+    pub(crate) limits: [Option<Lifetime>; 2],
     pub(crate) sql: Arc<Sql>,
     pub(crate) loads: Batcher<Load>,
     pub(crate) saves: Batcher<Save<O>>,
@@ -54,12 +56,12 @@ impl PgSessionStore {
     ///
     /// [`SessionMiddleware`]: actix_session::SessionMiddleware
     pub fn new(pool: PgPool) -> Self {
-        Self::with(pool, Table::default(), seconds(Duration::from_secs(8 * 60 * 60)))
+        Self::with(pool, Table::default(), seconds(Duration::from_secs(8 * 60 * 60)), [None; 2])
     }
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    fn with(pool: PgPool, table: Table, max_age: i32) -> Self {
+    fn with(pool: PgPool, table: Table, max_age: i32, limits: [Option<Lifetime>; 2]) -> Self {
         let options = pool.connect_options();
         let sql = Arc::new(Sql::new(&table, owner_type::<O>().name()));
         Self {
@@ -69,6 +71,7 @@ impl<O: Owner> PgSessionStore<O> {
             pool,
             table,
             max_age,
+            limits,
             sql,
         }
     }
@@ -76,7 +79,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// Sets the type that identifies an account. The column `owner` has the corresponding SQL type.
     #[must_use]
     pub fn owner<P: Owner>(self) -> PgSessionStore<P> {
-        PgSessionStore::with(self.pool, self.table, self.max_age)
+        PgSessionStore::with(self.pool, self.table, self.max_age, self.limits)
     }
 
     /// Sets the maximum lifetime of new sessions, regardless of activity. The limit is 68 years.
@@ -85,12 +88,29 @@ impl<O: Owner> PgSessionStore<O> {
         Self { max_age: seconds(age), ..self }
     }
 
+    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits, because they started with
+    /// longer ones, or while the database's clock was ahead. Use the present settings.
+    ///
+    /// It doesn't change sessions with [`remember`](crate::LogIn::remember).
+    #[must_use]
+    pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
+        let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
+        Self { limits: [Some(limits), self.limits[1]], ..self }
+    }
+
+    /// Like [`limits`](Self::limits), for sessions with [`remember`](crate::LogIn::remember).
+    #[must_use]
+    pub fn remembered_limits(self, idle: Duration, max_age: Duration) -> Self {
+        let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
+        Self { limits: [self.limits[0], Some(limits)], ..self }
+    }
+
     /// Sets the table, such as `sessions` or `schema.sessions`. The schema has to exist.
     ///
     /// # Errors
     /// Returns an error unless both parts consist of lowercase letters, digits and underscores.
     pub fn table(self, name: &str) -> Result<Self, InvalidTable> {
-        Ok(Self::with(self.pool, Table::parse(name)?, self.max_age))
+        Ok(Self::with(self.pool, Table::parse(name)?, self.max_age, self.limits))
     }
 
     /// Creates the table and its indexes if they don't exist. Several replicas can call it at the same time.
@@ -130,6 +150,7 @@ impl<O: Owner> Clone for PgSessionStore<O> {
             pool: self.pool.clone(),
             table: self.table.clone(),
             max_age: self.max_age,
+            limits: self.limits,
             sql: Arc::clone(&self.sql),
             loads: self.loads.clone(),
             saves: self.saves.clone(),
@@ -160,7 +181,9 @@ pub(crate) async fn connection(pool: &PgPool) -> sqlx::Result<PoolConnection<Pos
 
 /// Fails with an I/O error if `work` takes too long. A pool waits for 30 seconds by default.
 pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let timed_out =
-        |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into());
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(timed_out)
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(timed_out()))
+}
+
+pub(crate) fn timed_out() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
 }

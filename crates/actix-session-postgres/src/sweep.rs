@@ -1,4 +1,5 @@
-//! Removes expired sessions from the table. They are invalid already, so this only keeps the table from growing.
+//! Removes expired sessions from the table. They are invalid already, so this only keeps the table from growing. Also
+//! shortens sessions that outlast the present settings.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -9,10 +10,15 @@ use tokio::{
 };
 
 use crate::{
-    PgSessionStore, SessionId, TARGET, count::count, owner::Owner, sql::replanned, store::connection,
+    PgSessionStore, SessionId, TARGET,
+    count::count,
+    owner::Owner,
+    sql::replanned,
+    statements::Lifetime,
+    store::{connection, timed_out},
 };
 
-/// Maximum number of rows that one statement of [`PgSessionStore::sweep_every`] deletes.
+/// Maximum number of rows that one statement of [`PgSessionStore::sweep_every`] changes.
 const BATCH: u32 = 200;
 
 /// Time limit for one of these statements.
@@ -33,6 +39,15 @@ impl Drop for Sweep {
     }
 }
 
+/// What a transaction of the sweep does: it finds rows, and then changes them.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    find: &'a str,
+    change: &'a str,
+    /// For [`PgSessionStore::shorten`]: whether the sessions are remembered, and their limits.
+    limits: Option<(bool, Lifetime)>,
+}
+
 impl<O: Owner> PgSessionStore<O> {
     /// Deletes up to `limit` sessions that expired before the current hour, and returns how many.
     ///
@@ -41,45 +56,53 @@ impl<O: Owner> PgSessionStore<O> {
     /// # Errors
     /// Returns an error if the database can't be reached.
     pub async fn sweep(&self, limit: u32) -> sqlx::Result<u64> {
+        let work = Work { find: &self.sql.expired, change: &self.sql.delete_expired, limits: None };
+        let deleted = self.work(work, limit).await?;
+        count("sessions_swept_total", deleted);
+        Ok(deleted)
+    }
+
+    /// Shortens up to `limit` sessions that outlast [`limits`](Self::limits) or
+    /// [`remembered_limits`](Self::remembered_limits), and returns how many.
+    ///
+    /// If another replica is sweeping, or if no limits are set, it does nothing and returns zero.
+    ///
+    /// # Errors
+    /// Returns an error if the database can't be reached.
+    pub async fn shorten(&self, limit: u32) -> sqlx::Result<u64> {
+        let mut shortened = 0;
+        for (remembered, limits) in [false, true].into_iter().zip(self.limits) {
+            if let Some(limits) = limits {
+                let limits = Some((remembered, limits));
+                let work = Work { find: &self.sql.outlasting, change: &self.sql.shorten, limits };
+                shortened += self.work(work, limit).await?;
+            }
+        }
+        Ok(shortened)
+    }
+
+    async fn work(&self, work: Work<'_>, limit: u32) -> sqlx::Result<u64> {
         let mut connection = connection(&self.pool).await?;
         let mut transaction = connection.begin().await?;
         let is_first = sqlx::query_scalar(replanned(&self.sql.sweep_lock)).fetch_one(&mut *transaction);
         if !is_first.await? {
             return Ok(0);
         }
-        let expired = sqlx::query_scalar(replanned(&self.sql.expired)).bind(i64::from(limit));
-        let expired: Vec<SessionId> = expired.fetch_all(&mut *transaction).await?;
-        let deleted = self.delete_expired(&mut transaction, &expired).await?;
-        transaction.commit().await?;
-        count("sessions_swept_total", deleted);
-        Ok(deleted)
-    }
-
-    /// Deletes these sessions. If another transaction locks one of the rows, tries each half, and leaves that row for a
-    /// later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
-    async fn delete_expired(&self, transaction: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<u64> {
-        let mut attempt = transaction.begin().await?;
-        sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;
-        let delete = sqlx::query(replanned(&self.sql.delete_expired)).bind(ids);
-        match delete.execute(&mut *attempt).await {
-            Ok(deleted) => attempt.commit().await.map(|()| deleted.rows_affected()),
-            Err(error) if is_locked(&error) => {
-                attempt.rollback().await?;
-                let (one, other) = ids.split_at(ids.len() / 2);
-                if one.is_empty() {
-                    return Ok(0);
-                }
-                Ok(Box::pin(self.delete_expired(transaction, one)).await?
-                    + Box::pin(self.delete_expired(transaction, other)).await?)
-            }
-            Err(error) => Err(error),
+        let mut find = sqlx::query_scalar(replanned(work.find)).bind(i64::from(limit));
+        if let Some((remembered, limits)) = work.limits {
+            find = find.bind(remembered).bind(limits.idle).bind(limits.max_age);
         }
+        let found: Vec<SessionId> = find.fetch_all(&mut *transaction).await?;
+        let changed = change(&mut transaction, work, &found).await?;
+        transaction.commit().await?;
+        Ok(changed)
     }
 
-    /// Sweeps in the background, about once per `interval`, until the returned value is dropped.
+    /// Sweeps and shortens in the background, immediately and then about once per `interval`, until the returned value
+    /// is dropped.
     ///
-    /// The pause before each sweep is random, from half to one and a half times the interval. Any number of replicas can
-    /// do this.
+    /// The pause between two sweeps is random, from half to one and a half times the interval. Any number of replicas
+    /// can do this.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
@@ -87,36 +110,57 @@ impl<O: Owner> PgSessionStore<O> {
         let store = self.clone();
         Sweep(tokio::spawn(async move {
             loop {
-                sleep(interval.mul_f64(0.5 + random())).await;
                 store.sweep_all().await;
+                sleep(interval.mul_f64(0.5 + random())).await;
             }
         }))
     }
 
     async fn sweep_all(&self) {
-        let mut total = 0;
+        let (mut shortened, mut deleted) = (0, 0);
         loop {
-            match timeout(LIMIT, self.sweep(BATCH)).await {
-                Ok(Ok(deleted)) => {
-                    total += deleted;
-                    if deleted < BATCH.into() {
-                        break;
-                    }
+            let batch = async { Ok((self.shorten(BATCH).await?, self.sweep(BATCH).await?)) };
+            let result: sqlx::Result<_> = timeout(LIMIT, batch).await.unwrap_or_else(|_| Err(timed_out()));
+            match result {
+                Ok((0, 0)) => break,
+                Ok((more_shortened, more_deleted)) => {
+                    shortened += more_shortened;
+                    deleted += more_deleted;
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
-                    break;
-                }
-                Err(_) => {
-                    tracing::warn!(target: TARGET, "the sweep took too long; trying again");
                     break;
                 }
             }
             sleep(PAUSE).await;
         }
-        if total > 0 {
-            tracing::info!(target: TARGET, sessions = total, "swept expired sessions");
+        if shortened + deleted > 0 {
+            tracing::info!(target: TARGET, sessions = deleted, shortened, "swept expired sessions");
         }
+    }
+}
+
+/// Deletes or shortens these sessions. If another transaction locks one of the rows, tries each half, and leaves that row
+/// for a later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
+async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId]) -> sqlx::Result<u64> {
+    let mut attempt = transaction.begin().await?;
+    sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;
+    let mut statement = sqlx::query(replanned(work.change)).bind(ids);
+    if let Some((_, limits)) = work.limits {
+        statement = statement.bind(limits.idle).bind(limits.max_age);
+    }
+    match statement.execute(&mut *attempt).await {
+        Ok(changed) => attempt.commit().await.map(|()| changed.rows_affected()),
+        Err(error) if is_locked(&error) => {
+            attempt.rollback().await?;
+            let (one, other) = ids.split_at(ids.len() / 2);
+            if one.is_empty() {
+                return Ok(0);
+            }
+            let one = Box::pin(change(transaction, work, one)).await?;
+            Ok(one + Box::pin(change(transaction, work, other)).await?)
+        }
+        Err(error) => Err(error),
     }
 }
 

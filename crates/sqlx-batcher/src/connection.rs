@@ -16,6 +16,9 @@ use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 /// minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
+/// How long a call waits.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 /// How often to look for an idle connection.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -41,8 +44,12 @@ impl Connection {
 
     /// Returns whether a statement can be sent on this connection.
     pub async fn is_usable(&mut self) -> bool {
-        let now = Instant::now();
-        now < self.expires && (now - self.last_used < CHECK_AFTER || is_alive(&mut self.inner).await)
+        self.last_used.elapsed() < CHECK_AFTER || is_alive(&mut self.inner).await
+    }
+
+    /// Returns whether a newer connection should replace this one.
+    pub fn is_old(&self) -> bool {
+        Instant::now() >= self.expires
     }
 }
 
@@ -64,20 +71,27 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
 /// [`PgPool::acquire`] chooses only once. If it has begun to open a connection, it keeps trying while PostgreSQL accepts
-/// no more of them, even if a connection of the pool becomes idle.
+/// no more of them, even if a connection of the pool becomes idle. It also gives up a connection that it has begun to
+/// open, so a far server would never be reached. Here, opening it goes on, and a later call gets the connection.
 ///
 /// # Errors
-/// Returns the error of [`PgPool::acquire`].
+/// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    // Boxed, because it takes 14 KB, and every future that may need a connection contains it.
-    let mut acquiring = Box::pin(pool.acquire());
+    let start = Instant::now();
+    let mut acquiring = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.acquire().await }
+    });
     loop {
         if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
-            return result;
+            return result.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        }
+        if start.elapsed() > ACQUIRE_TIMEOUT {
+            return Err(sqlx::Error::PoolTimedOut);
         }
         if let Some(mut idle) = pool.try_acquire() {
             let is_alive = match select(&mut acquiring, pin!(is_alive(&mut idle))).await {
-                Either::Left((result, _)) => return result,
+                Either::Left((result, _)) => return result.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
                 Either::Right((is_alive, _)) => is_alive,
             };
             if is_alive {

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use sqlx::{Connection as _, postgres::PgConnectOptions};
 use tokio::{
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
@@ -55,6 +56,8 @@ pub(crate) struct Worker<S: Statement> {
     config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
     connection: Option<Connection>,
+    /// Replaces an old connection once it is open. Opening it can take longer than a call waits.
+    newer: Option<JoinHandle<Option<Connection>>>,
     /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item, and is sent separately,
     /// so that other calls aren't refused with it. If its calls have failed, one item remains, without a caller.
     conflicts: VecDeque<Batch<S>>,
@@ -64,7 +67,14 @@ pub(crate) struct Worker<S: Statement> {
 
 impl<S: Statement> Worker<S> {
     pub fn new(config: Arc<Config<S>>, queue: mpsc::Receiver<Job<S>>) -> Self {
-        Self { config, queue, connection: None, conflicts: VecDeque::new(), retry_at: Instant::now() }
+        Self {
+            config,
+            queue,
+            connection: None,
+            newer: None,
+            conflicts: VecDeque::new(),
+            retry_at: Instant::now(),
+        }
     }
 
     /// Answers calls until all senders of the queue are dropped.
@@ -198,12 +208,31 @@ impl<S: Statement> Worker<S> {
     }
 
     async fn connect(&mut self) -> sqlx::Result<Connection> {
-        if let Some(mut connection) = self.connection.take()
-            && connection.is_usable().await
-        {
-            return Ok(connection);
+        if let Some(mut connection) = self.connection.take() {
+            if connection.is_old()
+                && let Some(newer) = self.newer().await
+            {
+                return Ok(newer);
+            }
+            if connection.is_usable().await {
+                return Ok(connection);
+            }
         }
         Connection::open(&self.config.options).await
+    }
+
+    /// Opens a connection in the background, and returns it as soon as it is open.
+    async fn newer(&mut self) -> Option<Connection> {
+        let newer = self.newer.get_or_insert_with(|| {
+            let config = Arc::clone(&self.config);
+            tokio::spawn(async move {
+                timeout(CONNECT_TIMEOUT, Connection::open(&config.options)).await.ok()?.ok()
+            })
+        });
+        if !newer.is_finished() {
+            return None;
+        }
+        self.newer.take()?.await.ok()?
     }
 }
 

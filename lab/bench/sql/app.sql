@@ -13,6 +13,12 @@ select
 from generate_series(1, :n) as n;
 select to_regclass('visitors') is not null as has_visitors \gset
 \if :has_visitors
+select exists (
+    select from information_schema.columns where table_name = 'visitors' and column_name = 'keep_until'
+) as keeps_until \gset
+\if :keeps_until
+alter table visitors alter keep_until set default current_date + 1;
+\endif
 insert into visitors (id, visits)
 select lpad(to_hex(n), 32, '0')::uuid, 2
 from generate_series(1, :n) as n;

@@ -6,7 +6,10 @@ use actix_session_postgres::PgSessionStore;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
-use crate::{Store, state, support::eventually};
+use crate::{
+    Store, state,
+    support::{eventually, log},
+};
 
 const EXPIRED: &str = "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
     select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 500) as n";
@@ -56,6 +59,80 @@ async fn while_another_replica_sweeps_a_sweep_deletes_nothing_and_waits_for_noth
 }
 
 #[actix_web::test]
+async fn a_session_that_expired_within_this_hour_is_swept_in_the_next() {
+    let store = Store::new().await;
+    let (key, live) = (store.save(&state(&[("n", "1")])).await, store.save(&state(&[])).await);
+
+    store
+        .database
+        .execute(
+            "update sessions set expires_at = greatest(date_trunc('hour', now()), now() - interval '1 second')
+            where state->>'n' = '1'",
+        )
+        .await;
+    let early = store.store.sweep(10).await.expect("swept");
+    assert!(store.load(&key).await.is_none(), "it is invalid");
+    store
+        .database
+        .execute(
+            "update sessions set expires_at = date_trunc('hour', now()) - interval '1 second'
+            where state->>'n' = '1'",
+        )
+        .await;
+    let late = store.store.sweep(10).await.expect("swept");
+
+    assert_eq!((early, late), (0, 1));
+    assert!(store.load(&live).await.is_some());
+}
+
+#[actix_web::test]
+async fn a_row_that_another_transaction_holds_is_left_for_a_later_sweep() {
+    let store = Store::new().await;
+    store.database.execute(EXPIRED).await;
+    let mut holder = store.database.pool.begin().await.expect("a transaction");
+    let lock = "select 1 from sessions where id = sha256('expired 7') for update";
+    sqlx::query(lock).execute(&mut *holder).await.expect("a lock");
+
+    assert_eq!(store.store.sweep(500).await.expect("swept"), 499);
+
+    holder.rollback().await.expect("released");
+    assert_eq!(store.store.sweep(500).await.expect("swept"), 1);
+}
+
+#[actix_web::test]
+async fn an_unreadable_state_does_not_stop_the_sweep() {
+    let store = Store::new().await;
+    store.database.execute(EXPIRED).await;
+    store.database.execute("update sessions set state = '3' where id = sha256('expired 7')").await;
+
+    assert_eq!(store.store.sweep(500).await.expect("swept"), 500);
+}
+
+#[actix_web::test]
+async fn sweep_every_continues_after_an_outage_and_logs_what_it_did() {
+    log::capture();
+    let store = Store::new().await;
+    store.database.execute("alter table sessions rename to elsewhere").await;
+
+    let _sweep = store.store.sweep_every(Duration::from_millis(1));
+    let failed = async || !log::lines_with("the sweep failed; trying again").is_empty();
+    eventually("a failed sweep", failed).await;
+    // An unusual number, so that the test can find the line in the log.
+    store
+        .database
+        .execute(
+            "insert into elsewhere (id, state, idle_seconds, ends_at, expires_at)
+            select sha256(n::text::bytea), '{}', 1800, now(), now() - interval '2 hours'
+            from generate_series(1, 777) as n",
+        )
+        .await;
+    store.database.execute("alter table elsewhere rename to sessions").await;
+
+    eventually("a sweep", async || !log::lines_with(r#""sessions":777"#).is_empty()).await;
+    assert_eq!(store.database.number(COUNT).await, 0);
+}
+
+#[actix_web::test]
 async fn sweep_every_sweeps_until_it_is_dropped() {
     let store = Store::new().await;
     store.database.execute(EXPIRED).await;
@@ -69,4 +146,102 @@ async fn sweep_every_sweeps_until_it_is_dropped() {
     drop(sweeps);
     let ended = async || Handle::current().metrics().num_alive_tasks() <= tasks - 3;
     eventually("the end of the tasks", ended).await;
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Each session's idle time, remaining time and remaining time at most, in minutes. The usual session is first.
+async fn minutes(store: &Store) -> String {
+    sqlx::query_scalar(
+        "select string_agg(concat_ws('/', idle_seconds / 60, round(extract(epoch from expires_at - now()) / 60),
+            round(extract(epoch from ends_at - now()) / 60)), ' ' order by remembered)
+        from sessions where created_at <= now()",
+    )
+    .fetch_one(&store.database.pool)
+    .await
+    .expect("rows")
+}
+
+/// Starts a session of 7 days without requests and 30 days at most, and a remembered one of 60 and 90 days.
+async fn long_sessions() -> Store {
+    let store = Store::new().await;
+    store
+        .database
+        .execute(
+            "insert into sessions (id, state, expires_at, idle_seconds, ends_at, remembered)
+            select sha256(days::text::bytea), '{}', now() + make_interval(days => days), days * 86400,
+                now() + make_interval(days => at_most), days = 60
+            from (values (7, 30), (60, 90)) as session (days, at_most)",
+        )
+        .await;
+    store
+}
+
+#[actix_web::test]
+async fn sessions_that_outlast_lowered_limits_are_shortened() {
+    for (limits, remembered, expected) in [
+        ((7 * DAY, 30 * DAY), (60 * DAY, 90 * DAY), "10080/10080/43200 86400/86400/129600"),
+        ((MINUTE, 30 * DAY), (60 * DAY, 90 * DAY), "1/1/43200 86400/86400/129600"),
+        ((7 * DAY, 8 * DAY), (60 * DAY, 90 * DAY), "10080/10080/11520 86400/86400/129600"),
+        ((HOUR, HOUR), (DAY, 2 * DAY), "60/60/60 1440/1440/2880"),
+        ((7 * DAY, 30 * DAY), (HOUR, 90 * DAY), "10080/10080/43200 60/60/129600"),
+    ] {
+        let store = long_sessions().await;
+        let sweeper = store.store.clone().limits(limits.0, limits.1);
+        let sweeper = sweeper.remembered_limits(remembered.0, remembered.1);
+
+        sweeper.shorten(100).await.expect("no error");
+
+        assert_eq!(minutes(&store).await, expected, "{limits:?} {remembered:?}");
+        assert_eq!(sweeper.shorten(100).await.expect("no error"), 0, "nothing is left to do");
+    }
+}
+
+#[actix_web::test]
+async fn a_session_that_is_too_old_for_a_lowered_limit_ends() {
+    let store = long_sessions().await;
+    store.database.execute("update sessions set created_at = now() - interval '10 days'").await;
+
+    let shortened = store.store.clone().limits(DAY, 9 * DAY).shorten(100).await.expect("no error");
+
+    assert_eq!(shortened, 1);
+    let live = "select count(*) from sessions where expires_at > now() and not remembered";
+    assert_eq!(store.database.number(live).await, 0);
+}
+
+#[actix_web::test]
+async fn sessions_that_started_while_the_clock_was_ahead_are_shortened() {
+    let store = long_sessions().await;
+    store
+        .database
+        .execute(
+            "update sessions set created_at = created_at + interval '20 days',
+                expires_at = expires_at + interval '20 days', ends_at = ends_at + interval '20 days'",
+        )
+        .await;
+
+    let sweeper = store.store.clone().limits(7 * DAY, 30 * DAY).remembered_limits(60 * DAY, 90 * DAY);
+    assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
+
+    assert_eq!(minutes(&store).await, "10080/10080/43200 86400/86400/129600");
+}
+
+#[actix_web::test]
+async fn sweep_every_shortens_sessions_in_batches() {
+    let store = Store::new().await;
+    store
+        .database
+        .execute(
+            "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
+            select sha256(n::text::bytea), '{}', now() + interval '1 day', 86400, now() + interval '1 day'
+            from generate_series(1, 500) as n",
+        )
+        .await;
+
+    let _sweep = store.store.clone().limits(MINUTE, DAY).sweep_every(HOUR);
+
+    let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";
+    eventually("shorter sessions", async || store.database.number(long).await == 0).await;
 }

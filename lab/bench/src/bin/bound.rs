@@ -22,8 +22,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> anyhow::Result<()> {
     let pool = sqlx::PgPool::connect(&env::var("DATABASE_URL")?).await?;
     MIGRATIONS.run(&pool).await?;
-    let (store, counter) =
-        (Data::new(PgSessionStore::new(pool.clone())), Data::new(VisitCounter::new(&pool)));
+    let (store, counter) = (
+        Data::new(PgSessionStore::new(pool.clone())),
+        Data::new(VisitCounter::new(&pool, std::time::Duration::from_secs(3600))),
+    );
     let app =
         move || App::new().app_data(store.clone()).app_data(counter.clone()).route("/", web::get().to(visit));
     // As many workers as the app has.

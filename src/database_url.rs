@@ -1,0 +1,144 @@
+//! The address of the database. sqlx ignores parameters and values that it doesn't know, so they are refused here.
+
+use std::{fmt, fs, net::IpAddr, os::unix::fs::PermissionsExt};
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+/// A valid value.
+pub(crate) const EXAMPLE: &str = "postgres://user:password@localhost:5432/name";
+
+const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
+
+/// Those that sqlx knows, and `options[name]`.
+const PARAMETERS: &str = " sslmode sslrootcert sslcert sslkey statement-cache-capacity host hostaddr port dbname user password application_name options ";
+
+/// Variables of PostgreSQL's own programs that change where and how securely they connect, and that sqlx ignores.
+pub(crate) const UNSUPPORTED: [&str; 13] = [
+    "PGSERVICE",
+    "PGREQUIRESSL",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLCERTMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGGSSENCMODE",
+    "PGCHANNELBINDING",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGLOADBALANCEHOSTS",
+];
+
+/// Returns what a value must be.
+type Check = fn(&str) -> Result<(), String>;
+
+/// Variables that sqlx reads, and what each one accepts.
+pub(crate) const VARIABLES: [(&str, Check); 6] = [
+    ("PGHOST", one_host),
+    ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),
+    ("PGPORT", |value| value.parse::<u16>().map(drop).map_err(|_| "a port".into())),
+    ("PGSSLMODE", ssl_mode),
+    ("PGTARGETSESSIONATTRS", target),
+    ("PGPASSFILE", password_file),
+];
+
+/// The address of the database. `Debug` hides the password, and a name that may be part of it.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub PgConnectOptions);
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(url) = self;
+        let host = url.get_socket().map_or(url.get_host().into(), |socket| socket.to_string_lossy());
+        let [user, host, name] =
+            [url.get_username(), &host, url.get_database().unwrap_or_default()].map(plain);
+        write!(f, "{user}@{host}:{}/{name}", url.get_port())
+    }
+}
+
+fn plain(name: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:[]/".contains(&byte);
+    if name.bytes().all(is_plain) { name } else { "…" }
+}
+
+/// Parses a URL. The error says what it must be, without any part of it that may be secret.
+pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
+    let invalid = || format!("a PostgreSQL URL, such as {EXAMPLE}");
+    let rest = value.strip_prefix("postgres://").or_else(|| value.strip_prefix("postgresql://"));
+    let rest = rest.ok_or_else(invalid)?;
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if rest.contains(['@', '#']) {
+        return Err(
+            "a URL with a percent-encoded password: %2F for /, %3F for ?, %23 for #, %40 for @".into()
+        );
+    }
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut parameters = Vec::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match name {
+            "target_session_attrs" => {
+                target(value).map_err(|accepts| format!("a URL in which {name} is {accepts}"))?;
+                continue;
+            }
+            "sslmode" => ssl_mode(value).map_err(|accepts| format!("a URL in which {name} is {accepts}"))?,
+            "host" => one_host(value).map_err(|accepts| format!("a URL with {accepts}"))?,
+            "sslrootcert" if value == "system" => {
+                return Err(
+                    "a URL without sslrootcert=system, because the system's certificates are always accepted"
+                        .into(),
+                );
+            }
+            _ if name.starts_with("options[") || PARAMETERS.contains(&format!(" {name} ")) => {}
+            "ssl" => return Err("a URL with sslmode=require in place of ssl".into()),
+            _ if plain(name) == name => {
+                return Err(format!("a URL without {name}, which the app doesn't support"));
+            }
+            _ => return Err("a URL without unknown parameters".into()),
+        }
+        parameters.push(parameter);
+    }
+    let has = |name: &str| parameters.iter().any(|parameter| parameter.starts_with(&format!("{name}=")));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    one_host(host).map_err(|accepts| format!("a URL with {accepts}"))?;
+    // A URL can't have a user without a host, so it gets one, which the parameter replaces.
+    let placeholder = match (authority.ends_with('@'), has("host") || has("hostaddr")) {
+        (true, true) => "localhost",
+        (true, false) => return Err("a URL with a host, or with ?host=/var/run/postgresql at its end".into()),
+        (false, _) => "",
+    };
+    let url = format!("postgres://{authority}{placeholder}{path}?{}", parameters.join("&"));
+    let options: PgConnectOptions = url.parse().map_err(|_| invalid())?;
+    if has("sslrootcert") && !verifies(&options) {
+        return Err("a URL with sslmode=verify-full, because sslrootcert has no effect otherwise".into());
+    }
+    Ok(DatabaseUrl(options))
+}
+
+/// Returns whether the server's certificate is checked.
+pub(crate) fn verifies(options: &PgConnectOptions) -> bool {
+    matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
+}
+
+fn one_host(value: &str) -> Result<(), String> {
+    let is_list = value.contains(',') || value.to_ascii_uppercase().contains("%2C");
+    if is_list { Err("one host; a proxy such as HAProxy can lead to several servers".into()) } else { Ok(()) }
+}
+
+fn ssl_mode(value: &str) -> Result<(), String> {
+    let is_known = SSL_MODES.replace(" or ", ", ").split(", ").any(|mode| mode == value);
+    if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
+}
+
+/// Every connection demands a server that takes writes, so these ask for nothing more.
+fn target(value: &str) -> Result<(), String> {
+    let is_met = ["any", "primary", "read-write"].contains(&value);
+    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that takes writes".into()) }
+}
+
+/// sqlx ignores a file that others can read.
+fn password_file(path: &str) -> Result<(), String> {
+    let is_private =
+        fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o77 == 0);
+    if is_private { Ok(()) } else { Err("a file that only its owner can read (chmod 600)".into()) }
+}
