@@ -1,16 +1,31 @@
 //! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
+//!
+//! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send several cookies
+//! with that name, bytes that aren't text, and a cookie that was encrypted with an old secret. So [`choose_cookie`] goes
+//! first.
+
+use std::borrow::Cow;
+use std::time::Instant; // demo
 
 use actix_session::{
     SessionMiddleware,
     config::{BrowserSession, CookieContentSecurity},
+    storage::{SessionKey, SessionStore},
 };
-use actix_session_postgres::{Guard, PgSessionStore, Typed, guard};
-use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_session_postgres::{Guard, PgSessionStore, SessionId, Typed, guard};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
+    dev::ServiceRequest,
+    http::header::{self, HeaderMap, HeaderValue},
+    web::Data,
+};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid; // demo
 
-use crate::{Config, secret::SecretKeys};
+use crate::{Config, log::OncePerMinute, secret::SecretKeys};
 
 /// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub type Session = Typed<SessionData>;
@@ -83,5 +98,135 @@ impl SessionCookie {
         let mut cookie = cookie.same_site(SameSite::Lax).finish();
         cookie.make_removal();
         cookie
+    }
+
+    /// Rewrites the `Cookie` header, with the chosen session cookie in front of all cookies with other names. Returns its
+    /// value and the session's key in it. If several are valid, asks `first_live` which one to choose.
+    ///
+    /// If the cookie was encrypted with an old secret, the header gets it encrypted with the current one. The browser's
+    /// cookie doesn't change.
+    pub async fn choose(
+        &self,
+        headers: &mut HeaderMap,
+        first_live: impl AsyncFnOnce(&[(String, String)]) -> usize,
+    ) -> Option<(String, String)> {
+        let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
+        let (mut kept, mut valid) = (Vec::<Cow<'_, str>>::new(), Vec::<(String, String)>::new());
+        let mut valid_pairs = Vec::<Cow<'_, str>>::new();
+        let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+        // A single byte that isn't UTF-8 would make actix-web drop all cookies.
+        let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let Some(cookie) = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name)
+            else {
+                kept.push(pair.into());
+                continue;
+            };
+            // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
+            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
+            match value.zip(self.decrypt(cookie.value())) {
+                Some((_, (key, _))) if valid.iter().any(|(_, known)| *known == key) => {}
+                Some((value, (key, is_current))) => {
+                    valid_pairs.push(if is_current { pair.into() } else { self.encrypt(&key).into() });
+                    valid.push((value.to_owned(), key));
+                }
+                None => self.note_invalid(),
+            }
+        }
+        let chosen = if valid.len() > 1 { first_live(&valid).await } else { 0 };
+        kept.splice(0..0, valid_pairs.into_iter().nth(chosen));
+        let line = kept.join("; ");
+        // Usually there is only this cookie, and nothing has to change.
+        if lines.len() != 1 || lines[0] != line {
+            headers.remove(header::COOKIE);
+            let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
+            line.for_each(|line| headers.append(header::COOKIE, line));
+        }
+        valid.into_iter().nth(chosen)
+    }
+
+    // accounts, demo: begin
+    /// Returns the key in a cookie's value, if it is valid. Its session may have ended.
+    pub fn key_in(&self, value: &str) -> Option<String> {
+        let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
+        self.decrypt(cookie.value()).map(|(key, _)| key)
+    }
+    // accounts, demo: end
+
+    /// Counts a cookie that no secret decrypts. After a secret was lost, that is every visitor's.
+    fn note_invalid(&self) {
+        static WARNINGS: OncePerMinute = OncePerMinute::due();
+        metrics::counter!("session_cookies_invalid_total").increment(1);
+        if WARNINGS.is_due() {
+            tracing::warn!(name = self.name, "ignored a session cookie that no secret decrypts");
+        } else {
+            tracing::debug!(name = self.name, "ignored a session cookie that no secret decrypts");
+        }
+    }
+
+    /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
+    fn decrypt(&self, value: &str) -> Option<(String, bool)> {
+        let with =
+            |key: &Key| CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()));
+        let mut keys = self.keys.all().iter().enumerate();
+        keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
+    }
+
+    /// Returns `name=value`, encrypted with the current secret.
+    fn encrypt(&self, key: &str) -> String {
+        let mut jar = CookieJar::new();
+        jar.private_mut(self.keys.current()).add(Cookie::new(self.name, key.to_owned()));
+        jar.get(self.name).map(|cookie| cookie.encoded().to_string()).unwrap_or_default()
+    }
+}
+
+/// The valid session cookie that the browser sent, in the extensions of a request.
+#[derive(Clone)]
+pub struct PresentedCookie {
+    /// The value as the browser sent it, encrypted.
+    pub value: String,
+    /// The session's key.
+    key: String,
+    /// How long it took to decrypt the value.
+    pub decrypted_in: std::time::Duration, // demo
+    /// When the search for the session began.
+    pub since: Instant, // demo
+}
+
+impl PresentedCookie {
+    /// Returns the cookie of this request.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+
+    /// Returns the id of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
+    /// It is computed only if it is needed, because a hash costs as much as decrypting the cookie.
+    pub fn session_id(&self) -> Option<SessionId> {
+        SessionId::of(&self.key)
+    }
+}
+
+/// Keeps only one session cookie in the request. Of several valid ones, it is the first whose session is live. No layer
+/// before this may ask the request for its cookies, because actix-web parses them only once.
+pub async fn choose_cookie(request: &mut ServiceRequest) {
+    let begin = Instant::now(); // demo
+    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
+    let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it").clone();
+    let first_live = async |valid: &[(String, String)]| {
+        let is_live = async |key: &String| {
+            let key = SessionKey::try_from(key.clone()).ok()?;
+            // If the database fails, the session can't be loaded either, which is an error.
+            store.load(&key).await.ok()?
+        };
+        let sessions = join_all(valid.iter().map(|(_, key)| is_live(key))).await;
+        sessions.iter().position(Option::is_some).unwrap_or(0)
+    };
+    if let Some((value, key)) = cookie.choose(request.headers_mut(), first_live).await {
+        request.extensions_mut().insert(PresentedCookie {
+            value,
+            key,
+            decrypted_in: begin.elapsed(), // demo
+            since: Instant::now(),         // demo
+        });
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error,
-    http::session_cookie::PresentedCookie,
+    session::PresentedCookie,
     view::{Layout, flash::Flash, redirect},
 };
 

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::member::Login;
 use crate::{
-    http::{client::ClientAddress, request_log::log_after_success, session_cookie::PresentedCookie},
-    session::SessionCookie,
+    http::{client::ClientAddress, request_log::log_after_success},
+    session::{PresentedCookie, SessionCookie},
 };
 
 /// Logs something that has happened, with the session that the browser sent.

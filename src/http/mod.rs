@@ -5,7 +5,6 @@ pub mod page;
 pub mod request_limits;
 pub mod request_log;
 pub mod responses;
-pub mod session_cookie;
 
 use actix_web::{FromRequest, Handler, Resource, Responder, web};
 

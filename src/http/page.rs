@@ -14,8 +14,12 @@ use actix_web::{
     web::Data,
 };
 
-use super::{client::ClientAddress, request_log::truncated, session_cookie::choose_cookie};
-use crate::{error, readiness::Readiness, session::SessionCookie};
+use super::{client::ClientAddress, request_log::truncated};
+use crate::{
+    error,
+    readiness::Readiness,
+    session::{SessionCookie, choose_cookie},
+};
 
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
 /// schema isn't up to date yet. Keeps only one session cookie in the request.

@@ -18,8 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    http::session_cookie::PresentedCookie,
-    session::{Session, SessionCookie},
+    session::{PresentedCookie, Session, SessionCookie},
     session_limit::SessionLimit,
     view::{Layout, page},
     visitors::VisitCounter,

@@ -7,8 +7,8 @@ use askama::Template;
 use crate::accounts; // accounts
 use crate::{
     Error,
-    http::{page::fetch_site, session_cookie::PresentedCookie},
-    session::{Session, SessionCookie},
+    http::page::fetch_site,
+    session::{PresentedCookie, Session, SessionCookie},
     view::{Layout, flash::LOGGED_OUT, is_for_document, is_seen, page, redirect},
 };
 

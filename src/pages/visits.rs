@@ -17,8 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     Config, Error,
-    http::session_cookie::PresentedCookie,
-    session::{Session, SessionCookie},
+    session::{PresentedCookie, Session, SessionCookie},
     view::{Layout, page},
     visitors::COUNT_SQL,
 };

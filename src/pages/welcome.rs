@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::visits::{milliseconds, short};
 use crate::{
     Error,
-    http::{request_log::log_after_success, session_cookie::PresentedCookie},
-    session::Session,
+    http::request_log::log_after_success,
+    session::{PresentedCookie, Session},
     session_limit::SessionLimit,
     view::{Layout, is_for_document, is_prefetch, page},
     visitors::VisitCounter,
