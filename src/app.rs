@@ -132,6 +132,9 @@ pub struct Dependencies {
 
 impl Dependencies {
     /// Creates the dependencies. The database doesn't need a schema yet ([`crate::database::migrate`] creates it).
+    ///
+    /// # Panics
+    /// Panics outside a Tokio runtime.
     pub fn new(config: Config, pool: PgPool) -> Self {
         Self {
             cookie: Data::new(SessionCookie::new(&config)),

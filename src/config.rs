@@ -16,7 +16,7 @@ pub struct Config {
     /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` leads to a pooler.
     pub migration_database_url: Option<DatabaseUrl>,
     /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. In addition, each worker opens up to
-    /// four connections.
+    /// four connections, and `/health/ready` opens one.
     pub database_max_connections: u32,
     /// `WORKERS` (half the processors, 1 to 4): number of threads that serve requests, 1 to 64.
     pub workers: usize,

@@ -83,8 +83,10 @@ pub fn is_temporary(error: &MigrateError) -> bool {
 /// Returns the error for a server that doesn't respond. If its name leads to several addresses, only the first one was
 /// tried, because it neither accepts nor refuses connections.
 pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
-    let addresses = tokio::net::lookup_host((options.get_host(), options.get_port())).await;
-    let addresses: Vec<_> = addresses.into_iter().flatten().map(|address| address.ip().to_string()).collect();
+    let lookup = tokio::net::lookup_host((options.get_host(), options.get_port()));
+    let addresses = tokio::time::timeout(Duration::from_secs(1), lookup).await;
+    let addresses = addresses.into_iter().flatten().flatten();
+    let addresses: Vec<_> = addresses.map(|address| address.ip().to_string()).collect();
     let hint = match &addresses[..] {
         [first, _, ..] => format!(
             "; the host has the addresses {}, and {first} is silent: use one that responds as the host",

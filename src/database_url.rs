@@ -32,7 +32,7 @@ pub(crate) const UNSUPPORTED: [&str; 13] = [
 /// Returns what a value must be.
 type Check = fn(&str) -> Result<(), String>;
 
-/// Variables that sqlx reads, and what each one accepts.
+/// Variables that are taken into account, and what each one accepts.
 pub(crate) const VARIABLES: [(&str, Check); 6] = [
     ("PGHOST", one_host),
     ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),

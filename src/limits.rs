@@ -25,8 +25,7 @@ pub const BODY_TIME: Duration = Duration::from_secs(5);
 /// Time limit for an ordinary page, including its session.
 pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 
-/// Time limit for a connection from the pool, and for each statement. PostgreSQL itself cancels a slow statement before
-/// the page gives up.
+/// Time limit for each statement. PostgreSQL itself cancels a slow statement before the page gives up.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Time limit for the readiness check. Many load balancers wait for only one second.
@@ -66,6 +65,7 @@ pub const PEAK_BYTES: usize = BASE_BYTES + MAX_CONNECTIONS * CONNECTION_BYTES;
 const _: () = {
     assert!(STATEMENT_TIMEOUT.as_millis() < PAGE_DEADLINE.as_millis());
     assert!(sqlx_batcher::DEADLINE.as_millis() < PAGE_DEADLINE.as_millis());
+    assert!(sqlx_batcher::ACQUIRE_TIMEOUT.as_millis() < PAGE_DEADLINE.as_millis());
     // A request that arrives just before the end of the linger time still gets a response.
     assert!(BODY_TIME.as_millis() + PAGE_DEADLINE.as_millis() < GRACE.as_millis());
     assert!(PEAK_BYTES <= MEMORY_BYTES);

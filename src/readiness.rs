@@ -24,6 +24,9 @@ use crate::{
 /// How long an answer is used, so that many checks cost the database no more than a few.
 const KEPT: Duration = Duration::from_millis(200);
 
+/// How long the connection is used, as long as those of the pool.
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
 type Answer = Option<(Instant, Result<(), String>)>;
 
 /// Whether the app can serve pages. Shared by all workers.
@@ -82,11 +85,18 @@ impl Readiness {
         }
         let problem = match timeout(READY_TIMEOUT, answer.wait_for(is_fresh)).await {
             Ok(Ok(answer)) => answer.as_ref().and_then(|(_, result)| result.clone().err()),
-            Ok(Err(_)) | Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
+            // A known problem is more exact.
+            Ok(Err(_)) | Err(_) => self
+                .known_problem()
+                .or_else(|| Some(format!("the database did not answer within {READY_TIMEOUT:?}"))),
         };
         let is_ready = problem.is_none();
         self.report(problem);
         is_ready
+    }
+
+    fn known_problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn report(&self, problem: Option<String>) {
@@ -102,11 +112,15 @@ impl Readiness {
 
 /// Asks the database, each time that a check needs a new answer.
 async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sender<Answer>) {
-    let mut connection = None;
+    let (mut connection, mut since) = (None, Instant::now());
     loop {
         tokio::select! {
             () = asked.notified() => {}
             () = sender.closed() => return,
+        }
+        if since.elapsed() > LIFETIME {
+            // The name may lead to another server now.
+            (connection, since) = (None, Instant::now());
         }
         let result = check_database(&options, &mut connection).await;
         sender.send_replace(Some((Instant::now(), result.map_err(|error| error.to_string()))));

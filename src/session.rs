@@ -20,12 +20,15 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderValue},
     web::Data,
 };
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid; // demo
 
-use crate::{Config, log::OncePerMinute, secret::SecretKeys};
+use crate::{Config, Error, log::OncePerMinute, secret::SecretKeys};
+
+/// Maximum number of valid cookies of which one is chosen, because each costs a row.
+const MAX_CANDIDATES: usize = 4;
 
 /// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub type Session = Typed<SessionData>;
@@ -126,6 +129,8 @@ impl SessionCookie {
             let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
             match value.zip(self.decrypt(cookie.value())) {
                 Some((_, (key, _))) if valid.iter().any(|(_, known)| *known == key) => {}
+                // A browser has two at most: with and without a domain.
+                Some(_) if valid.len() == MAX_CANDIDATES => {}
                 Some((value, (key, is_current))) => {
                     valid_pairs.push(if is_current { pair.into() } else { self.encrypt(&key).into() });
                     valid.push((value.to_owned(), key));
@@ -208,20 +213,27 @@ impl PresentedCookie {
 
 /// Keeps only one session cookie in the request. Of several valid ones, it is the first whose session is live. No layer
 /// before this may ask the request for its cookies, because actix-web parses them only once.
-pub async fn choose_cookie(request: &mut ServiceRequest) {
+///
+/// # Errors
+/// Returns [`Error::Unavailable`] if there are several and the database doesn't say which one is live.
+pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
     let begin = Instant::now(); // demo
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
     let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it").clone();
+    let mut failure = None;
     let first_live = async |valid: &[(String, String)]| {
-        let is_live = async |key: &String| {
-            let key = SessionKey::try_from(key.clone()).ok()?;
-            // If the database fails, the session can't be loaded either, which is an error.
-            store.load(&key).await.ok()?
+        let is_live = async |(_, key): &(String, String)| match SessionKey::try_from(key.clone()) {
+            Ok(key) => store.load(&key).await.map(|session| session.is_some()),
+            Err(_) => Ok(false),
         };
-        let sessions = join_all(valid.iter().map(|(_, key)| is_live(key))).await;
-        sessions.iter().position(Option::is_some).unwrap_or(0)
+        let live = try_join_all(valid.iter().map(is_live)).await.map_err(|error| failure = Some(error));
+        live.ok().and_then(|live| live.into_iter().position(|is_live| is_live)).unwrap_or(0)
     };
-    if let Some((value, key)) = cookie.choose(request.headers_mut(), first_live).await {
+    let chosen = cookie.choose(request.headers_mut(), first_live).await;
+    if let Some(error) = failure {
+        return Err(Error::Unavailable(error.to_string()));
+    }
+    if let Some((value, key)) = chosen {
         request.extensions_mut().insert(PresentedCookie {
             value,
             key,
@@ -229,4 +241,5 @@ pub async fn choose_cookie(request: &mut ServiceRequest) {
             since: Instant::now(),         // demo
         });
     }
+    Ok(())
 }

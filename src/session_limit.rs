@@ -11,7 +11,6 @@ use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
-
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Error, http::client::ClientAddress};

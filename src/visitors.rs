@@ -123,7 +123,10 @@ async fn delete_batch(pool: &PgPool) -> sqlx::Result<u64> {
         BATCH,
     );
     let expired = expired.fetch_all(&mut *transaction).await?;
-    let deleted = sqlx::query!("delete from visitors where id = any($1)", &expired);
+    let deleted = sqlx::query!(
+        "delete from visitors where id = any($1) and keep_until < (now() at time zone 'UTC')::date",
+        &expired
+    );
     let deleted = deleted.execute(&mut *transaction).await?.rows_affected();
     transaction.commit().await?;
     Ok(deleted)

@@ -51,7 +51,7 @@ class Visitor:
         """Becomes a new visitor."""
         self.cookie = self.user = None
         self.visits = 0
-        self.unknown = 0  # failed visits that may still be counted
+        self.failed = []  # the times of failed visits that may still be counted
 
     async def send(self, method, path, cookie, headers=""):
         """Sends a request to the next replica. Returns the status, the new cookie and the body."""
@@ -94,7 +94,7 @@ class Visitor:
     async def visit(self):
         answer = await self.ask("GET", "/", self.cookie)
         if answer is None:
-            self.unknown += 1
+            self.failed.append(time.monotonic())
             return
         cookie, body = answer
         user, visits = USER.search(body)[1].decode(), int(VISITS.search(body)[1])
@@ -103,11 +103,12 @@ class Visitor:
             self.load.lost += self.visits
         elif self.user and visits <= self.visits:
             self.load.lost += self.visits + 1 - visits
-        elif visits > self.visits + 1 + self.unknown:
-            self.load.problem(f"{visits} visits after {self.visits} and {self.unknown} failures")
+        elif visits > self.visits + 1 + len(self.failed):
+            self.load.problem(f"{visits} visits after {self.visits} and {len(self.failed)} failures")
         self.load.succeeded()
-        # PostgreSQL may get to a failed visit later than to this one.
-        self.unknown = max(0, self.unknown - (visits - self.visits - 1)) if user == self.user else 0
+        # PostgreSQL may get to a failed visit a little later than to this one.
+        counted = max(0, visits - self.visits - 1) if user == self.user else len(self.failed)
+        self.failed = [failure for failure in self.failed[counted:] if time.monotonic() - failure < 5]
         self.cookie, self.user, self.visits = cookie or self.cookie, user, visits
 
     async def log_out(self):

@@ -153,7 +153,7 @@ serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from
   is "$name: the cookie is __Host-id" 1 "$(grep -c '__Host-id' "$work/jar")"
   is "$name: a second visit counts two" 2 "$(visit "$visitor" "$port")"
   is "$name: HTTP/2 is offered" 2 "$(request "$visitor" "$port" /health/live --http2 -o /dev/null -w '%{http_version}')"
-  is "$name: /health/ready is only for the proxy" 404 "$(status "$visitor" "$port" /health/ready)"
+  is "$name: /health/ready is only for the proxy" "404 404" "$(status "$visitor" "$port" /health/ready) $(status "$visitor" "$port" /health/%72eady)"
   is "$name: TLS 1.1 is refused" 1 "$(openssl s_client -connect "127.0.0.1:$port" -tls1_1 \
     -cipher DEFAULT@SECLEVEL=0 </dev/null >/dev/null 2>&1; echo $?)"
   is "$name: plain HTTP is redirected" "$5" "$(curl -s --max-time 5 -o /dev/null -w '%{http_code}' \

@@ -51,8 +51,9 @@ pub async fn post(
 ) -> Result<HttpResponse, Error> {
     match create(&request, &pool, &accounts, &email, &password).await? {
         Ok(account) => {
+            audit::log(&request, Some(account.id), "registered");
             log_in(&request, &account, false);
-            audit::log_when_saved(&request, account.id, "registered");
+            audit::log_when_saved(&request, account.id, "logged in");
             Ok(device::remember(&request, account.id, redirect("/account")))
         }
         Err(refusal) => {

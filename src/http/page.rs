@@ -41,7 +41,7 @@ pub async fn page(
     }
     warn_of_plain_http(request.request());
     let answer = async {
-        choose_cookie(&mut request).await;
+        choose_cookie(&mut request).await?;
         next.call(request).await
     };
     match tokio::time::timeout(limit, answer).await {

@@ -73,9 +73,9 @@ async fn a_registration_a_refused_attempt_an_invalid_session_and_a_deletion_are_
     browser.post("/account/delete", &[("password", PASSWORD)]).await;
 
     let messages: Vec<String> = events(id).into_iter().map(|(.., message)| message).collect();
-    assert_eq!(messages[..2], ["registered", "ended a session that is no longer valid"]);
+    assert_eq!(messages[..3], ["registered", "logged in", "ended a session that is no longer valid"]);
     assert_eq!(
-        messages[5..],
+        messages[6..],
         ["refused an attempt: there were too many", "logged in", "deleted the account"]
     );
 }

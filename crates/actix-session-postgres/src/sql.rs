@@ -155,8 +155,8 @@ delete from {table}
 where id = any($1)
 and expires_at <= now()",
 
-    // A comparison of rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL reads only what it
-    // returns, by one index. It misses sessions from a time with a shorter idle time and a longer maximum age.
+    // A comparison of rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL reads hardly
+    // more than it returns, by one index. It misses sessions from a time with a shorter idle time and a longer maximum age.
     outlasting: "
 select id
 from {table}

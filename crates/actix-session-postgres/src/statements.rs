@@ -76,7 +76,7 @@ impl Statement for Touch {
 }
 
 /// Whether another statement holds the row (`lock_not_available`).
-fn is_locked(error: &sqlx::Error) -> bool {
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 

@@ -91,7 +91,8 @@ impl<O: Owner> PgSessionStore<O> {
     /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits, because they started with
     /// longer ones, or while the database's clock was ahead. Use the present settings.
     ///
-    /// It doesn't change sessions with [`remember`](crate::LogIn::remember).
+    /// It doesn't change sessions with [`remember`](crate::LogIn::remember), and misses sessions with a shorter idle time
+    /// than `idle` and a later end.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };

@@ -14,7 +14,7 @@ use crate::{
     count::count,
     owner::Owner,
     sql::replanned,
-    statements::Lifetime,
+    statements::{Lifetime, is_locked},
     store::{connection, timed_out},
 };
 
@@ -119,13 +119,15 @@ impl<O: Owner> PgSessionStore<O> {
     async fn sweep_all(&self) {
         let (mut shortened, mut deleted) = (0, 0);
         loop {
-            let batch = async { Ok((self.shorten(BATCH).await?, self.sweep(BATCH).await?)) };
+            let batch = async { Ok((self.sweep(BATCH).await?, self.shorten(BATCH).await?)) };
             let result: sqlx::Result<_> = timeout(LIMIT, batch).await.unwrap_or_else(|_| Err(timed_out()));
             match result {
-                Ok((0, 0)) => break,
-                Ok((more_shortened, more_deleted)) => {
-                    shortened += more_shortened;
+                Ok((more_deleted, more_shortened)) => {
                     deleted += more_deleted;
+                    shortened += more_shortened;
+                    if more_deleted.max(more_shortened) < BATCH.into() {
+                        break;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
@@ -162,11 +164,6 @@ async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether a statement gave up because another transaction holds a row (SQLSTATE `lock_not_available`).
-fn is_locked(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03")
 }
 
 /// Returns a number from 0 to 1, from the seed of a hash map.

@@ -16,8 +16,8 @@ use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 /// minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// How long a call waits.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long [`acquire`] waits for a connection.
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How often to look for an idle connection.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use batch::{Caller, Job};
-pub use connection::{acquire, is_alive};
+pub use connection::{ACQUIRE_TIMEOUT, acquire, is_alive};
 pub use errors::is_unavailable;
 use worker::{Config, Worker};
 

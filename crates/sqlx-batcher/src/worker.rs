@@ -212,7 +212,7 @@ impl<S: Statement> Worker<S> {
             if connection.is_old()
                 && let Some(newer) = self.newer().await
             {
-                return Ok(newer);
+                connection = newer;
             }
             if connection.is_usable().await {
                 return Ok(connection);
