@@ -1,4 +1,5 @@
-//! Whether the app can serve pages: the schema is up to date, it isn't stopping, and the database answers.
+//! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database
+//! responds.
 
 use std::{
     io::ErrorKind,
@@ -21,14 +22,14 @@ use crate::{
     limits::READY_TIMEOUT,
 };
 
-/// How long an answer is used, so that many checks cost the database no more than a few.
+/// How long a result is cached, so that many checks cost the database no more than a few.
 const KEPT: Duration = Duration::from_millis(200);
 
 type Answer = Option<(Instant, Result<(), String>)>;
 
 /// Whether the app can serve pages. Shared by all workers.
 ///
-/// A task with its own connection asks the database, so that a check never waits for requests.
+/// A task with its own connection queries the database, so that a check never waits for requests.
 #[derive(Debug)]
 pub struct Readiness {
     /// Whether the schema is up to date.
@@ -42,7 +43,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Starts the task. It connects at the first check, and ends when this is dropped.
+    /// Starts the task. It connects when the first check arrives, and stops when this value is dropped.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
@@ -100,7 +101,7 @@ impl Readiness {
     }
 }
 
-/// Asks the database, each time that a check needs a new answer.
+/// Queries the database whenever a check needs a new result.
 async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sender<Answer>) {
     let mut connection = None;
     loop {
@@ -119,7 +120,7 @@ async fn check_database(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
 ) -> sqlx::Result<()> {
-    // It may have been closed since the last check.
+    // The connection may have been closed since the last check.
     if let Some(open) = connection
         && !is_alive(open).await
     {

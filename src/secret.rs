@@ -20,7 +20,7 @@ const MIN_SECRET_LENGTH: usize = 32;
 #[derive(Clone, Default)]
 pub struct SecretKeys {
     keys: Vec<Key>,
-    /// The file that was created with a new secret.
+    /// The file, if it was created with a new secret.
     pub created: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl SecretKeys {
         };
         let (secrets, is_new, mode) =
             read().map_err(|error| format!("a file that can be read or created ({error})"))?;
-        // Its group may read it, as in Kubernetes.
+        // The group may read it, because Kubernetes mounts secrets that way.
         if mode & 0o026 != 0 {
             return Err("a file that others can't read or write (chmod 600)".into());
         }

@@ -86,7 +86,8 @@ fn the_modules_in_a_list_are_found() {
     assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
 }
 
-/// A checkout with other line ends would have other migrations, which the database refuses, and broken scripts.
+/// Different line endings would change the migrations, so the database would refuse them. They would also
+/// break scripts.
 #[test]
 fn every_checkout_has_the_same_line_ends() {
     let attributes = fs::read_to_string(".gitattributes").expect("the file");

@@ -1,4 +1,5 @@
-//! Visitors who do everything that the app offers, and notice every lost visit and every ended session that is valid again.
+//! Visitors who use every feature of the app. They notice every lost visit, and every ended session that
+//! becomes valid again.
 
 use std::{
     net::SocketAddr,

@@ -111,7 +111,7 @@ fn fill_the_pool(app: &App) {
 
 /// Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
-    // An answer about readiness is kept for 200 ms.
+    // The result of a readiness check is cached for 200 ms.
     thread::sleep(Duration::from_millis(250));
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -166,7 +166,7 @@ impl Network {
         Self::far_from(port, Duration::ZERO)
     }
 
-    /// Everything takes this long in each direction.
+    /// The delay in each direction.
     fn far_from(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");

@@ -99,7 +99,8 @@ fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
     visitor.get("/");
 
     let lock = stage.holding("begin; lock table visitors");
-    // `/visits` reads the count through the pool. Two wait for the lock, and the others for their connections.
+    // `/visits` reads the count through the pool. Two requests wait for the lock, and the others wait for
+    // connections.
     for path in ["/visits", "/"] {
         for answer in at_once(&app, 16, path, &visitor) {
             answer.assert_is_503_page();
@@ -224,7 +225,7 @@ fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
     ] {
         let lines = app.log().lines().count();
         stage.sql(outage);
-        // An answer is kept for 200 ms.
+        // The result is cached for 200 ms.
         thread::sleep(Duration::from_millis(250));
         for _ in 0..5 {
             assert_eq!(app.get("/health/ready").status, 503, "{outage}");

@@ -18,7 +18,8 @@ use crate::{
 const BEGIN: &str = "<!-- begin: written by `cargo dev lab stores --ignored` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The one other PostgreSQL store for actix-session. It needs older versions, so a separate workspace measures it.
+/// The only other PostgreSQL store for actix-session. It needs older dependencies, so a program in a separate
+/// workspace measures it.
 const PEER: &str = "actix-session-sqlx-postgres";
 
 fn table(columns: &[Cells]) -> String {
@@ -125,7 +126,7 @@ fn peer() -> Cells {
     cells.map(|(title, cell)| (title.to_owned(), cell.to_owned())).collect()
 }
 
-/// Says what was measured, and when.
+/// Returns a sentence that says what was measured, and when.
 fn versions() -> String {
     let project = dev::project().expect("a project");
     let version = |lock: &str, package: &str| {

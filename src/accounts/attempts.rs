@@ -53,7 +53,7 @@ pub struct Attempts {
     clients: [Limit; 3],
     pairs: Limit,
     guarded: [Limit; 2],
-    /// Refuses nobody: whoever tries more often just waits longer for a hash.
+    /// Refuses nobody. Networks that try more often just wait longer for a hash.
     lately: RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>,
     seed: RandomState,
 }

@@ -22,7 +22,7 @@ struct File {
     path: &'static str,
     content_type: &'static str,
     body: &'static [u8],
-    /// The path, with the hash.
+    /// The path, including the hash.
     url: String,
     hash: String,
 }

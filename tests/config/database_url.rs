@@ -1,10 +1,10 @@
-//! Which addresses of a database are accepted. What sqlx would ignore is refused.
+//! Which database URLs are accepted. What sqlx would ignore is refused.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::{DATABASE_URL, Directory, config, problems};
 
-/// How the log shows this address.
+/// How the log shows this URL.
 fn shown(url: &str) -> String {
     let config = config(&[("DATABASE_URL", url)]);
     format!("{:?}", config.unwrap_or_else(|error| panic!("{url}: {error}")).database_url)

@@ -88,10 +88,10 @@ impl<O: Owner> PgSessionStore<O> {
         Self { max_age: seconds(age), ..self }
     }
 
-    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits, because they started with
-    /// longer ones, or while the database's clock was ahead. Use the present settings.
+    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits. Such sessions
+    /// started with longer limits, or while the database's clock was ahead. Pass the current settings.
     ///
-    /// It doesn't change sessions with [`remember`](crate::LogIn::remember).
+    /// This doesn't affect sessions with [`remember`](crate::LogIn::remember).
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };

@@ -173,8 +173,8 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
 
 /// Returns a shell for the server in `home`.
 ///
-/// For root, the shell runs as the data's owner, or as `postgres` or `nobody`. It may enter private directories,
-/// because the project may be in `/root`.
+/// If this process runs as root, the shell runs as the owner of the data, or as `postgres` or `nobody`. It
+/// may enter private directories, because the project may be in `/root`.
 fn shell(home: &Path) -> Result<Command> {
     if id(&["-u"]) != Some(0) {
         return Ok(Command::new("/bin/sh"));

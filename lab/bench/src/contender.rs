@@ -53,8 +53,8 @@ pub struct Contender {
     redis: Option<Redis>,
 }
 
-/// Starts all contenders. The app comes first: the ratios compare it with the others. Also returns those that can't take
-/// part, and why.
+/// Starts all contenders. The app comes first, because the ratios compare it with the others. Also returns
+/// those that can't take part, and why.
 pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Vec<(String, String)>)> {
     let mut contenders = Vec::new();
     if plan.wants(Name::App) {

@@ -83,7 +83,7 @@ fn unpack(package: &str, archives: &Path) -> PathBuf {
     directory
 }
 
-/// Writes an app with the code of the examples, in a workspace by itself.
+/// Writes an app with the code of the examples, in its own workspace.
 fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     let patches: String = packages
         .iter()
@@ -103,7 +103,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     for example in EXAMPLES {
         let code = packages[1].1.join("examples").join(example);
         let code = fs::read_to_string(code).expect("the example is in the package");
-        // A port that the kernel chooses, and a line that tells it.
+        // The kernel chooses a port, and the app prints it.
         let code = code.replace(
             "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
             "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
@@ -137,7 +137,7 @@ struct Response {
     body: String,
     /// The session cookie that the response sets, or nothing.
     cookie: String,
-    /// Where the response redirects to, or nothing.
+    /// Where the response redirects to, if it does.
     location: String,
 }
 

@@ -49,7 +49,7 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(admin(server, drop));
         });
-        // Dropping it takes 0.1 s, for which PostgreSQL waits. A temporary server ends with this process anyway.
+        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }

@@ -97,7 +97,7 @@ pub async fn drive(
     Ok(all)
 }
 
-/// Creates visitors who have already been there twice, because the app adds a row to `visitors` with the second visit.
+/// Creates visitors who have already visited twice, because the second visit adds a row to `visitors`.
 pub async fn create_visitors(address: SocketAddr, count: usize) -> Result<Vec<Visitor>> {
     let mut tasks = JoinSet::new();
     for mut share in share_out(vec![Visitor::default(); count], PREPARING) {
