@@ -87,7 +87,7 @@ pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
     let addresses: Vec<_> = addresses.into_iter().flatten().map(|address| address.ip().to_string()).collect();
     let hint = match &addresses[..] {
         [first, _, ..] => format!(
-            "; the host has the addresses {}, and {first} is silent: use one that responds as the host",
+            "; the host has the addresses {}, and {first} does not respond: set the host to one that does",
             addresses.join(", ")
         ),
         _ => String::new(),

@@ -123,7 +123,7 @@ pub(crate) fn verifies(options: &PgConnectOptions) -> bool {
 
 fn one_host(value: &str) -> Result<(), String> {
     let is_list = value.contains(',') || value.to_ascii_uppercase().contains("%2C");
-    if is_list { Err("one host; a proxy such as HAProxy can lead to several servers".into()) } else { Ok(()) }
+    if is_list { Err("one host; for several servers, use a proxy such as HAProxy".into()) } else { Ok(()) }
 }
 
 fn ssl_mode(value: &str) -> Result<(), String> {
@@ -134,7 +134,7 @@ fn ssl_mode(value: &str) -> Result<(), String> {
 /// Every connection requires a server that accepts writes, so these values add nothing.
 fn target(value: &str) -> Result<(), String> {
     let is_met = ["any", "primary", "read-write"].contains(&value);
-    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that takes writes".into()) }
+    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that accepts writes".into()) }
 }
 
 /// sqlx ignores a file that others can read.

@@ -83,7 +83,7 @@ impl Readiness {
         }
         let problem = match timeout(READY_TIMEOUT, answer.wait_for(is_fresh)).await {
             Ok(Ok(answer)) => answer.as_ref().and_then(|(_, result)| result.clone().err()),
-            Ok(Err(_)) | Err(_) => Some(format!("the database did not answer within {READY_TIMEOUT:?}")),
+            Ok(Err(_)) | Err(_) => Some(format!("the database did not respond within {READY_TIMEOUT:?}")),
         };
         let is_ready = problem.is_none();
         self.report(problem);

@@ -1,4 +1,4 @@
-//! Visits are counted exactly: concurrently, by several replicas, and next to a locked row.
+//! Visits are counted exactly: concurrently, by several replicas, and while another row is locked.
 
 mod support;
 

@@ -141,7 +141,7 @@ fn a_database_without_free_connections_is_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
 
-    // Ends the app's connections and takes all ten: one by the session that ends them, and nine more.
+    // Ends the app's connections and occupies all ten: one for the session that ends them, and nine more.
     let mut others = vec![stage.holding(
         "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity
          where backend_type = 'client backend' and pid <> pg_backend_pid()",
@@ -279,7 +279,7 @@ fn limit_files(stage: &Stage, limits: &str) {
     for pid in std::iter::once(server).chain(process::children(server)) {
         let mut prlimit = Command::new("prlimit");
         prlimit.args([format!("--pid={pid}"), format!("--fsize={limits}")]);
-        // In a container, even root may only change the limits of its own processes.
+        // In a container, even root may change only the limits of its own processes.
         prlimit.uid(owner.uid()).gid(owner.gid());
         let output = prlimit.output().expect("this test needs `prlimit` from util-linux");
         let gone = !process::is_running(pid);

@@ -1,4 +1,5 @@
-//! `docs/stores.md` says what the suite finds. This command measures again and writes it:
+//! `docs/stores.md` contains the suite's results. This command measures the stores again and writes the
+//! document:
 //!
 //! ```sh
 //! cargo dev lab stores --ignored

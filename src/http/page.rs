@@ -88,7 +88,7 @@ fn warn_of_plain_http(request: &HttpRequest) {
     if info.scheme() == "http" && !is_local(info.host()) {
         let host = truncated(info.host(), 256);
         WARNING.call_once(|| {
-            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy does, it must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
+            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy terminates it, the proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
         });
     }
 }

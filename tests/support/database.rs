@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
-    /// The URL with the password, for another process.
+    /// The URL with the password, for a different process.
     pub url: String,
     place: Place,
 }

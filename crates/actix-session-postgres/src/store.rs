@@ -185,5 +185,5 @@ pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T
 }
 
 pub(crate) fn timed_out() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
+    io::Error::new(io::ErrorKind::TimedOut, "the database did not respond in time").into()
 }

@@ -1,5 +1,5 @@
-//! The suite finds each fault. A memory store gets one fault at a time, and must break exactly the expected
-//! guarantee.
+//! The suite finds each fault. A memory store gets one fault at a time, and must break the guarantee that
+//! belongs to it.
 
 use std::{
     cell::{Cell, RefCell},

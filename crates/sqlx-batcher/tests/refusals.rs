@@ -1,4 +1,4 @@
-//! Statements that PostgreSQL refuses, and implementations of `Statement` that are wrong.
+//! Statements that PostgreSQL refuses, and incorrect implementations of `Statement`.
 
 mod support;
 

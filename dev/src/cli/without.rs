@@ -48,8 +48,8 @@ pub fn take_out(part: &str) -> Result<()> {
     }
     prepare::renew()?;
     format();
-    println!("It is gone. See what has changed with `git diff`, and run `cargo test`.");
-    println!("A database that has its table keeps it. For a development database, delete .postgres/.");
+    println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");
+    println!("Existing databases keep its tables. To reset the development database, delete .postgres/.");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `Cookie` headers with arbitrary contents: a valid cookie is found among them, and nothing else is taken for one.
+//! `Cookie` headers with arbitrary contents. The app finds a valid cookie among them, and accepts nothing
+//! else.
 
 #![no_main]
 

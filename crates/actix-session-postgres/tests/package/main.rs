@@ -1,6 +1,6 @@
-//! Adds the crate to an empty app, as somebody else would: from the archives that `cargo package` makes, without a
-//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it is named:
-//! `cargo test -p actix-session-postgres --test package`.
+//! Adds the crate to an empty app, as a user would: from the archives that `cargo package` creates, without a
+//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it
+//! is named: `cargo test -p actix-session-postgres --test package`.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ fn shows_a_page_to_members_only(directory: &Path) {
     assert_eq!(app.get("/members", &login.cookie).location, "/");
 }
 
-/// Makes the archives and unpacks them. Returns the directory of each package.
+/// Creates the archives and unpacks them. Returns the directory of each package.
 fn package(place: &Path) -> Vec<(&'static str, PathBuf)> {
     let target = place.join("archives");
     let mut arguments = vec!["package", "--no-verify", "--allow-dirty", "--target-dir"];
@@ -135,7 +135,7 @@ struct App {
 
 struct Response {
     body: String,
-    /// The session cookie that the response sets, or nothing.
+    /// The session cookie, if the response sets one.
     cookie: String,
     /// Where the response redirects to, if it does.
     location: String,

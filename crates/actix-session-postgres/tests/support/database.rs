@@ -50,7 +50,8 @@ impl TestDatabase {
         self
     }
 
-    /// Distributes the table if `DATABASE_URL` is a server with Citus, so that all tests show that the statements run there.
+    /// Distributes the table if `DATABASE_URL` is a server with Citus. So all tests check that the statements
+    /// run there.
     async fn distribute(&self) {
         let libraries: String = sqlx::query_scalar("show shared_preload_libraries")
             .fetch_one(&self.pool)

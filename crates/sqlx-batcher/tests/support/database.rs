@@ -29,7 +29,7 @@ impl TestDatabase {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
 
-    /// Makes new connections read-only, as on a standby, or ends that.
+    /// Makes new connections read-only, as on a standby, or makes them writable again.
     pub async fn set_read_only(&self, value: &str) {
         let sql = format!("alter database {} set default_transaction_read_only = {value}", self.name);
         admin(self.server, sql).await;
