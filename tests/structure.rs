@@ -89,7 +89,7 @@ fn the_modules_in_a_list_are_found() {
 /// Different line endings would change the migrations, so the database would refuse them. They would also
 /// break scripts.
 #[test]
-fn every_checkout_has_the_same_line_ends() {
+fn every_checkout_has_the_same_line_endings() {
     let attributes = fs::read_to_string(".gitattributes").expect("the file");
 
     assert_eq!(attributes.lines().next(), Some("* text=auto eol=lf"));

@@ -86,7 +86,7 @@ async fn every_page_in_every_state_is_valid_html() {
 }
 
 #[test]
-fn a_page_that_is_not_valid_is_found() {
+fn an_invalid_page_is_found() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invalid-html");
     fs::create_dir_all(&folder).expect("a folder");
     let page = "<!doctype html><html lang=en><title>x</title><dl><dt>term</dd><dd>text</dd></dl>";

@@ -32,7 +32,7 @@ async fn an_app_whose_pool_is_busy_is_ready() {
 }
 
 #[actix_web::test]
-async fn many_checks_at_the_same_time_share_an_answer() {
+async fn concurrent_checks_share_a_result() {
     let app = TestApp::spawn().await;
     assert_eq!(ready(&app).await, 200);
     app.database.execute("alter table sessions rename to gone").await;
