@@ -70,8 +70,9 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     Ok(())
 }
 
-/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if PostgreSQL rejects the
-/// SQL itself: a table already exists or is missing, or permission is denied (SQLSTATE class 42).
+/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if
+/// PostgreSQL rejects the SQL itself (SQLSTATE class 42). For example, a table is missing, or permission is
+/// denied.
 pub fn is_temporary(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;

@@ -87,8 +87,8 @@ fn derive(secret: &str) -> Key {
     Key::from(&hash.finalize())
 }
 
-/// Creates the file. Two processes that start at the same time agree on one secret: each writes its own file and
-/// tries to link it into place, and only the first one succeeds. Returns whether this was the first one.
+/// Creates the file. Two processes that start at the same time agree on one secret. Each writes its own file
+/// and tries to link it into place, but only the first one succeeds. Returns whether this was the first one.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

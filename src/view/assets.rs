@@ -1,7 +1,7 @@
 //! `GET /static/…`: the files in `static/`, compiled into the program.
 //!
-//! Pages add a hash to each address (`/static/app.css?v=…`), so that browsers can keep a file for a year and still fetch a
-//! new version immediately. Without the hash, browsers revalidate a file with its ETag.
+//! Pages add a hash to each address (`/static/app.css?v=…`). So browsers can keep a file for a year, and
+//! still fetch a new version immediately. Without the hash, browsers revalidate a file with its ETag.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! The text of every statement. PostgreSQL's clock is the only clock, and no statement takes a setting of the app: how
-//! long a session may idle, and when it ends, are columns of its row.
+//! The text of every statement. Only PostgreSQL's clock counts. The session's row says how long it may idle
+//! and when it ends, so loading or extending a session doesn't depend on the app's settings.
 //!
 //! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
 //! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +

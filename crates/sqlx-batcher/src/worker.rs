@@ -25,7 +25,7 @@ use crate::{
     errors::{is_conflict, is_refusal},
 };
 
-/// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
+/// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it. Then
 /// PostgreSQL works on one half while the callers process the results of the other.
 const UNDIVIDED: usize = 32;
 
