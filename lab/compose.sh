@@ -29,7 +29,7 @@ is() { # is CHECK EXPECTED ACTUAL
   echo "ok  $1"
 }
 
-# Caddy keeps /health/ready to itself, and answers 503 for every path until the app is ready.
+# Caddy doesn't pass on requests for /health/ready, and returns 503 for every path until the app is ready.
 probe=/health/ready
 ready() { curl -fsS --retry 60 --retry-delay 1 --retry-all-errors "$url$probe" -o /dev/null 2>/dev/null; }
 status() { curl -s -o /dev/null -w '%{http_code}' "${@:2}" "$url$1"; }

@@ -111,7 +111,8 @@ impl Pages<'_> {
         route
             // Loads the session, and saves it when the handler is done.
             .wrap(self.dependencies.cookie.middleware(self.store.clone()))
-            // Outside the session, which waits for the database and takes the first cookie with its name.
+            // Outside the session layer, which waits for the database and takes the first cookie with its
+            // name.
             .wrap(from_fn(move |request, next| page(limit, request, next)))
     }
 }

@@ -121,7 +121,8 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Deletes expired sessions, and shortens those that outlast the present settings. Returns how many were deleted.
+/// Deletes expired sessions, and shortens those that outlast the current settings. Returns how many were
+/// deleted.
 async fn sweep(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
     let store = session::store(config, pool);
     while store.shorten(1_000).await? > 0 {}

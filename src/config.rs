@@ -191,7 +191,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// Checks the variables that sqlx reads by itself. It would ignore invalid ones.
+    /// Checks the variables that sqlx reads itself, because it would ignore invalid ones.
     fn check_postgres_variables(&mut self, url: &DatabaseUrl) {
         for (name, check) in database_url::VARIABLES {
             self.parse(name, "", optional(check));

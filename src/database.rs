@@ -24,14 +24,14 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 pub fn pool(config: &Config) -> PgPool {
     // Ends statements that abandoned requests have left behind. A pooler ignores it, so `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    // Under a stricter isolation, a visit would fail if another one changes the same row.
+    // With a stricter isolation level, a visit would fail if a concurrent one changes the same row.
     let isolation = ("default_transaction_isolation", "read committed".to_owned());
     let options = options(&config.database_url).options([("statement_timeout", timeout), isolation]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        // Longer than a request waits, because connecting to a far server goes on without it.
+        // Longer than a request waits, because connecting to a distant server continues without the request.
         .acquire_timeout(CONNECT_TIMEOUT)
-        // A new connection follows a host name that now leads to another server.
+        // The host name may now resolve to a different server.
         .max_lifetime(Duration::from_secs(5 * 60))
         .after_connect(|connection, _| {
             Box::pin(async move {
@@ -70,8 +70,9 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     Ok(())
 }
 
-/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if PostgreSQL rejects the
-/// SQL itself: a table already exists or is missing, or permission is denied (SQLSTATE class 42).
+/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if
+/// PostgreSQL rejects the SQL itself (SQLSTATE class 42). For example, a table is missing, or permission is
+/// denied.
 pub fn is_temporary(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
@@ -80,8 +81,8 @@ pub fn is_temporary(error: &MigrateError) -> bool {
     code.is_none_or(|code| !code.starts_with("42"))
 }
 
-/// Returns the error for a server that doesn't respond. If its name leads to several addresses, only the first one was
-/// tried, because it neither accepts nor refuses connections.
+/// Returns the error for a server that doesn't respond. If its name resolves to several addresses, only the
+/// first one was tried, because it neither accepted nor refused the connection.
 pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
     let lookup = tokio::net::lookup_host((options.get_host(), options.get_port()));
     let addresses = tokio::time::timeout(Duration::from_secs(1), lookup).await;
@@ -89,7 +90,7 @@ pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
     let addresses: Vec<_> = addresses.map(|address| address.ip().to_string()).collect();
     let hint = match &addresses[..] {
         [first, _, ..] => format!(
-            "; the host has the addresses {}, and {first} is silent: use one that responds as the host",
+            "; the host has the addresses {}, and {first} does not respond: set the host to one that does",
             addresses.join(", ")
         ),
         _ => String::new(),

@@ -1,4 +1,4 @@
-//! The address of the database. sqlx ignores parameters and values that it doesn't know, so they are refused here.
+//! The database URL. sqlx ignores parameters and values that it doesn't know, so this module refuses them.
 
 use std::{fmt, fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
@@ -9,10 +9,11 @@ pub(crate) const EXAMPLE: &str = "postgres://user:password@localhost:5432/name";
 
 const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
-/// Those that sqlx knows, and `options[name]`.
+/// The parameters that sqlx knows, except for `options[name]`.
 const PARAMETERS: &str = " sslmode sslrootcert sslcert sslkey statement-cache-capacity host hostaddr port dbname user password application_name options ";
 
-/// Variables of PostgreSQL's own programs that change where and how securely they connect, and that sqlx ignores.
+/// Variables of PostgreSQL's own programs that sqlx ignores. They change where and how securely a program
+/// connects.
 pub(crate) const UNSUPPORTED: [&str; 13] = [
     "PGSERVICE",
     "PGREQUIRESSL",
@@ -42,7 +43,7 @@ pub(crate) const VARIABLES: [(&str, Check); 6] = [
     ("PGPASSFILE", password_file),
 ];
 
-/// The address of the database. `Debug` hides the password, and a name that may be part of it.
+/// The database URL. `Debug` hides the password, and any name that may be part of it.
 #[derive(Clone)]
 pub struct DatabaseUrl(pub PgConnectOptions);
 
@@ -61,7 +62,7 @@ fn plain(name: &str) -> &str {
     if name.bytes().all(is_plain) { name } else { "…" }
 }
 
-/// Parses a URL. The error says what it must be, without any part of it that may be secret.
+/// Parses a URL. The error says what the URL must be, without quoting anything that may be secret.
 pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
     let invalid = || format!("a PostgreSQL URL, such as {EXAMPLE}");
     let rest = value.strip_prefix("postgres://").or_else(|| value.strip_prefix("postgresql://"));
@@ -101,7 +102,7 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
     let has = |name: &str| parameters.iter().any(|parameter| parameter.starts_with(&format!("{name}=")));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     one_host(host).map_err(|accepts| format!("a URL with {accepts}"))?;
-    // A URL can't have a user without a host, so it gets one, which the parameter replaces.
+    // A URL can't have a user without a host. So it gets a host, which the parameter overrides.
     let placeholder = match (authority.ends_with('@'), has("host") || has("hostaddr")) {
         (true, true) => "localhost",
         (true, false) => return Err("a URL with a host, or with ?host=/var/run/postgresql at its end".into()),
@@ -122,7 +123,7 @@ pub(crate) fn verifies(options: &PgConnectOptions) -> bool {
 
 fn one_host(value: &str) -> Result<(), String> {
     let is_list = value.contains(',') || value.to_ascii_uppercase().contains("%2C");
-    if is_list { Err("one host; a proxy such as HAProxy can lead to several servers".into()) } else { Ok(()) }
+    if is_list { Err("one host; for several servers, use a proxy such as HAProxy".into()) } else { Ok(()) }
 }
 
 fn ssl_mode(value: &str) -> Result<(), String> {
@@ -130,10 +131,10 @@ fn ssl_mode(value: &str) -> Result<(), String> {
     if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
 }
 
-/// Every connection demands a server that takes writes, so these ask for nothing more.
+/// Every connection requires a server that accepts writes, so these values add nothing.
 fn target(value: &str) -> Result<(), String> {
     let is_met = ["any", "primary", "read-write"].contains(&value);
-    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that takes writes".into()) }
+    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that accepts writes".into()) }
 }
 
 /// sqlx ignores a file that others can read.

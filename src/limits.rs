@@ -49,8 +49,8 @@ pub const MAX_CONNECTIONS: usize = 2_048;
 /// large uploads over slow connections without a proxy.
 pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
-/// The most memory that one connection takes while its client sends a head and a body within the limits: actix-http's
-/// buffer for the head (128 KiB), its buffer for the body (32 KiB), the body itself, and a page of 24 KiB.
+/// Maximum memory for one connection whose client stays within the limits. It includes actix-http's buffers
+/// for the head (128 KiB) and the body (32 KiB), the body itself, and a page of 24 KiB.
 pub const CONNECTION_BYTES: usize = (128 + 32 + 24) * 1024 + MAX_BODY_BYTES;
 
 /// Memory reserved for the app without connections, which takes about 30 MiB.

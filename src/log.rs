@@ -40,11 +40,11 @@ pub fn log_panics() {
     panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }
 
-/// Lets one line per minute into the log, for what any client can cause.
+/// Allows one log line per minute, for events that any client can cause.
 pub struct OncePerMinute(Mutex<Option<Instant>>);
 
 impl OncePerMinute {
-    /// Creates it. A line is due.
+    /// Creates the limit. The first line is due immediately.
     pub const fn due() -> Self {
         Self(Mutex::new(None))
     }

@@ -1,4 +1,5 @@
-//! Whether the app can serve pages: the schema is up to date, it isn't stopping, and the database answers.
+//! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database
+//! responds.
 
 use std::{
     io::ErrorKind,
@@ -21,7 +22,7 @@ use crate::{
     limits::READY_TIMEOUT,
 };
 
-/// How long an answer is used, so that many checks cost the database no more than a few.
+/// How long a result is cached, so that many checks cost the database no more than a few.
 const KEPT: Duration = Duration::from_millis(200);
 
 /// How long the connection is used, as long as those of the pool.
@@ -31,7 +32,7 @@ type Answer = Option<(Instant, Result<(), String>)>;
 
 /// Whether the app can serve pages. Shared by all workers.
 ///
-/// A task with its own connection asks the database, so that a check never waits for requests.
+/// A task with its own connection queries the database, so that a check never waits for requests.
 #[derive(Debug)]
 pub struct Readiness {
     /// Whether the schema is up to date.
@@ -45,7 +46,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Starts the task. It connects at the first check, and ends when this is dropped.
+    /// Starts the task. It connects when the first check arrives, and stops when this value is dropped.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
@@ -88,7 +89,7 @@ impl Readiness {
             // A known problem is more exact.
             Ok(Err(_)) | Err(_) => self
                 .known_problem()
-                .or_else(|| Some(format!("the database did not answer within {READY_TIMEOUT:?}"))),
+                .or_else(|| Some(format!("the database did not respond within {READY_TIMEOUT:?}"))),
         };
         let is_ready = problem.is_none();
         self.report(problem);
@@ -110,7 +111,7 @@ impl Readiness {
     }
 }
 
-/// Asks the database, each time that a check needs a new answer.
+/// Queries the database whenever a check needs a new result.
 async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sender<Answer>) {
     let (mut connection, mut since) = (None, Instant::now());
     loop {
@@ -133,7 +134,7 @@ async fn check_database(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
 ) -> sqlx::Result<()> {
-    // It may have been closed since the last check.
+    // The connection may have been closed since the last check.
     if let Some(open) = connection
         && !is_alive(open).await
     {

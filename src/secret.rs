@@ -20,7 +20,7 @@ const MIN_SECRET_LENGTH: usize = 32;
 #[derive(Clone, Default)]
 pub struct SecretKeys {
     keys: Vec<Key>,
-    /// The file that was created with a new secret.
+    /// The file, if it was created with a new secret.
     pub created: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl SecretKeys {
         };
         let (secrets, is_new, mode) =
             read().map_err(|error| format!("a file that can be read or created ({error})"))?;
-        // Its group may read it, as in Kubernetes.
+        // The group may read it, because Kubernetes mounts secrets that way.
         if mode & 0o026 != 0 {
             return Err("a file that others can't read or write (chmod 600)".into());
         }
@@ -87,8 +87,8 @@ fn derive(secret: &str) -> Key {
     Key::from(&hash.finalize())
 }
 
-/// Creates the file. Two processes that start at the same time agree on one secret: each writes its own file and
-/// tries to link it into place, and only the first one succeeds. Returns whether this was the first one.
+/// Creates the file. Two processes that start at the same time agree on one secret. Each writes its own file
+/// and tries to link it into place, but only the first one succeeds. Returns whether this was the first one.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

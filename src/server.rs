@@ -69,7 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(file) = &config.session_secret.created {
         tracing::warn!(
             ?file,
-            "created a new session secret, so cookies from before are invalid. All replicas need the same file"
+            "created a new session secret, so existing cookies are invalid. All replicas need the same file"
         );
     }
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));

@@ -1,8 +1,8 @@
 //! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
 //!
-//! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send several cookies
-//! with that name, bytes that aren't text, and a cookie that was encrypted with an old secret. So [`choose_cookie`] goes
-//! first.
+//! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send
+//! several cookies with that name, bytes that aren't text, or a cookie that was encrypted with an old secret.
+//! So [`choose_cookie`] runs first.
 
 use std::borrow::Cow;
 use std::time::Instant; // demo
@@ -43,7 +43,7 @@ pub struct SessionData {
     pub visitor_id: Option<Uuid>, // demo
 }
 
-/// Returns the store of this deployment. Its sweep shortens sessions that outlast the present settings.
+/// Returns the store of this deployment. Its sweep shortens sessions that outlast the current settings.
 pub fn store(config: &Config, pool: &PgPool) -> PgSessionStore {
     PgSessionStore::new(pool.clone())
         .max_age(config.session_max_age)
@@ -103,11 +103,12 @@ impl SessionCookie {
         cookie
     }
 
-    /// Rewrites the `Cookie` header, with the chosen session cookie in front of all cookies with other names. Returns its
-    /// value and the session's key in it. If several are valid, asks `first_live` which one to choose.
+    /// Rewrites the `Cookie` header. It then contains the chosen session cookie, followed by all cookies with
+    /// other names. Returns the session cookie's value and the key in it. If several are valid, asks
+    /// `first_live` which one to choose.
     ///
-    /// If the cookie was encrypted with an old secret, the header gets it encrypted with the current one. The browser's
-    /// cookie doesn't change.
+    /// A cookie that was encrypted with an old secret is encrypted again with the current one. The browser's
+    /// copy doesn't change.
     pub async fn choose(
         &self,
         headers: &mut HeaderMap,
@@ -141,7 +142,7 @@ impl SessionCookie {
         let chosen = if valid.len() > 1 { first_live(&valid).await } else { 0 };
         kept.splice(0..0, valid_pairs.into_iter().nth(chosen));
         let line = kept.join("; ");
-        // Usually there is only this cookie, and nothing has to change.
+        // Usually, this is the only cookie, and nothing has to change.
         if lines.len() != 1 || lines[0] != line {
             headers.remove(header::COOKIE);
             let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
@@ -158,7 +159,7 @@ impl SessionCookie {
     }
     // accounts, demo: end
 
-    /// Counts a cookie that no secret decrypts. After a secret was lost, that is every visitor's.
+    /// Counts a cookie that no secret decrypts. If the secret is lost, every visitor has one.
     fn note_invalid(&self) {
         static WARNINGS: OncePerMinute = OncePerMinute::due();
         metrics::counter!("session_cookies_invalid_total").increment(1);
@@ -194,7 +195,7 @@ pub struct PresentedCookie {
     key: String,
     /// How long it took to decrypt the value.
     pub decrypted_in: std::time::Duration, // demo
-    /// When the search for the session began.
+    /// When the lookup of the session began.
     pub since: Instant, // demo
 }
 
@@ -205,7 +206,7 @@ impl PresentedCookie {
     }
 
     /// Returns the id of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
-    /// It is computed only if it is needed, because a hash costs as much as decrypting the cookie.
+    /// Computed only on demand, because the hash takes as long as decrypting the cookie.
     pub fn session_id(&self) -> Option<SessionId> {
         SessionId::of(&self.key)
     }

@@ -23,7 +23,7 @@ pub struct SessionLimit {
     /// networks may share an entry, but an attacker can't cause that, because the seed is random.
     limiter: Option<DefaultKeyedRateLimiter<u16>>,
     experiments: DefaultKeyedRateLimiter<u16>,
-    /// Held by the experiment that runs.
+    /// Held by the running experiment.
     experiment: Semaphore,
     seed: RandomState,
 }
@@ -46,8 +46,9 @@ impl SessionLimit {
         })
     }
 
-    /// Counts one more experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until no other
-    /// one runs, because each one takes as much time as many visits. The next one runs when the permit is dropped.
+    /// Counts an experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until
+    /// no other one is running, because an experiment takes as long as many visits. The next one starts when
+    /// the permit is dropped.
     pub async fn experiment(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Error> {
         self.count(&self.experiments, request)?;
         Ok(self.experiment.acquire().await.expect("it is never closed"))

@@ -15,7 +15,7 @@ use sqlx_batcher::{Batcher, Statement};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// How long a visitor's row is kept after the session must have ended, for requests that are still running.
+/// How long a visitor's row is kept after the session must have ended, in case a request is still running.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
@@ -26,7 +26,8 @@ const BATCH: i64 = 200;
 pub struct VisitCounter(Batcher<CountVisits>);
 
 impl VisitCounter {
-    /// Creates a counter for the database of `pool`. A session lasts at most `max_age`, and its visitor is kept as long.
+    /// Creates a counter for the database of `pool`. A session lasts at most `max_age`, and its visitor is
+    /// kept at least that long.
     pub fn new(pool: &PgPool, max_age: Duration) -> Self {
         Self(Batcher::new(&pool.connect_options(), CountVisits { max_age }))
     }
@@ -74,8 +75,8 @@ impl Statement for CountVisits {
     }
 }
 
-/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says until when it is kept, so a
-/// changed setting deletes nothing. Deletes none while another replica is deleting.
+/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is
+/// kept, so a changed setting deletes nothing. Deletes none while another replica is deleting.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.

@@ -5,7 +5,7 @@ for (const form of document.querySelectorAll('form:has([type=password])')) {
   const box = Object.assign(document.createElement('input'), { type: 'checkbox', id: `show-${last.id}` });
   const label = Object.assign(document.createElement('label'), { htmlFor: box.id, textContent: 'Show password' });
   const line = Object.assign(document.createElement('p'), { className: 'check' });
-  // Some browsers send visible text to a server that checks the spelling.
+  // Some browsers send visible text to a server to check its spelling.
   fields.forEach((field) => (field.spellcheck = false));
   const show = () => fields.forEach((field) => (field.type = box.checked ? 'text' : 'password'));
   box.addEventListener('change', show);

@@ -1,4 +1,4 @@
-//! The program's commands, except those of a part that can be taken out.
+//! The program's commands, except those of a part that can be removed.
 
 #[path = "support/process.rs"]
 #[allow(dead_code)]

@@ -54,7 +54,7 @@ fn anchors(document: &str) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
-/// Returns why a link of `document` leads nowhere, if so. Links to other sites are not checked.
+/// Returns why a link in `document` is broken, if it is. Links to other sites are not checked.
 fn problem(document: &Path, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -103,7 +103,8 @@ fn a_link_that_leads_nowhere_is_found() {
     assert_eq!(problem(&readme, "src/main.rs"), None);
 }
 
-/// The names in a document that look like tests: code of lowercase words, joined by at least three underscores.
+/// The names in a document that look like tests: lowercase words in code, joined by at least three
+/// underscores.
 fn named_tests(document: &str) -> Vec<&str> {
     let is_test = |name: &&str| {
         name.matches('_').count() >= 3 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -111,7 +112,7 @@ fn named_tests(document: &str) -> Vec<&str> {
     document.split('`').skip(1).step_by(2).filter(is_test).collect()
 }
 
-/// The text of all files in these folders and below whose names end with `extension`.
+/// The text of all files in these folders and their subfolders whose names end with `extension`.
 fn read_all(folders: &[&str], extension: &str) -> String {
     let mut text = String::new();
     let mut paths: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();

@@ -69,7 +69,8 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a client sends: the client is the address that the trusted proxy appended, and only one value is left.
+    /// Whatever a client sends, its address is the one that the trusted proxy appended. Only one value is
+    /// left.
     #[test]
     fn a_client_can_not_choose_its_address(
         forged in proptest::collection::vec(r"[0-9a-z.:, ]{0,20}|10\.0\.0\.[0-9]", 0..4),

@@ -86,9 +86,10 @@ fn the_modules_in_a_list_are_found() {
     assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
 }
 
-/// A checkout with other line ends would have other migrations, which the database refuses, and broken scripts.
+/// Different line endings would change the migrations, so the database would refuse them. They would also
+/// break scripts.
 #[test]
-fn every_checkout_has_the_same_line_ends() {
+fn every_checkout_has_the_same_line_endings() {
     let attributes = fs::read_to_string(".gitattributes").expect("the file");
 
     assert_eq!(attributes.lines().next(), Some("* text=auto eol=lf"));

@@ -1,4 +1,4 @@
-//! Visits are counted exactly: concurrently, by several replicas, and next to a locked row.
+//! Visits are counted exactly: concurrently, by several replicas, and while another row is locked.
 
 mod support;
 
@@ -160,7 +160,7 @@ async fn a_count_survives_a_maximum_age_that_is_lowered_for_a_while() {
     let [visitor] = new_visitors();
     let month = VisitCounter::new(&database.pool, 30 * 24 * HOUR);
     month.count(visitor).await.expect("a count");
-    // The visitor has come back for ten days, and then the setting is eight hours for a while.
+    // The visitor has returned for ten days. Then the setting is eight hours for a while.
     let pass =
         "update visitors set created_at = created_at - interval '10 days', keep_until = keep_until - 10";
     database.execute(pass).await;
@@ -175,7 +175,7 @@ async fn a_count_survives_a_maximum_age_that_is_lowered_for_a_while() {
 async fn a_session_that_outlasts_a_lowered_maximum_age_keeps_its_count_if_that_is_raised_again() {
     let database = TestDatabase::new().await;
     let [visitor] = new_visitors();
-    // The row is made while the setting is wrong.
+    // The row is created while the setting is wrong.
     VisitCounter::new(&database.pool, HOUR).count(visitor).await.expect("a count");
     VisitCounter::new(&database.pool, 30 * 24 * HOUR).count(visitor).await.expect("a count");
 

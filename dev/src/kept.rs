@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 /// A program that ends when this is dropped, or when this process ends for any reason, including SIGKILL.
 ///
-/// A small shell script watches over it. The program and its children get SIGTERM, and SIGKILL 30 seconds later.
+/// A small shell script then sends the program and its children SIGTERM, and SIGKILL 30 seconds later.
 /// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs end.
 #[derive(Debug)]
 pub struct Kept {

@@ -11,13 +11,13 @@ use anyhow::Result;
 const USAGE: &[&str] = &[
     "cargo dev                       run the app, with a private PostgreSQL in .postgres/",
     "cargo dev psql [arguments]      open a shell on that database",
-    "cargo dev prepare [--check]     update .sqlx, which builds check the SQL against, or only verify it",
+    "cargo dev prepare [--check]     update .sqlx, which builds use to check the SQL, or only verify it",
     "cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments",
     "cargo dev screenshots           take the README's screenshots", // demo
     "cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them", // demo
     "cargo dev rename NAME [TEXT]    give the app its own name, and perhaps a description",
-    "cargo dev without accounts      take the accounts out of the app", // accounts
-    "cargo dev without demo          take the pages about visits and all that explains them out of the app", // demo
+    "cargo dev without accounts      remove the accounts from the app", // accounts
+    "cargo dev without demo          remove the pages about visits, and everything that explains them", // demo
     "cargo dev help                  show this",
 ];
 

@@ -94,7 +94,7 @@ fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String>
     let _ = switch.output();
     let time = wait(random);
     disk.free();
-    // PostgreSQL ends if it can't write its log, and an operator starts it again.
+    // PostgreSQL exits if it can't write its log, and an operator restarts it.
     if !dev::process::is_running(stage.postgres.pid()) {
         stage.postgres.restart().expect("restarted");
         return Some(format!("{time}, and PostgreSQL ended"));

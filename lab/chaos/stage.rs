@@ -62,7 +62,7 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Returns the ends of all logs.
+    /// Returns the last lines of all logs.
     pub fn logs(&self) -> String {
         self.replicas
             .iter()
@@ -89,7 +89,7 @@ impl Disk {
     }
 
     pub fn fill(&self) {
-        // It ends when no space is left.
+        // It exits when no space is left.
         let filler = format!("of={}", self.filler().display());
         let _ = Command::new("dd").args(["if=/dev/zero", &filler, "bs=64k"]).stderr(Stdio::null()).status();
     }

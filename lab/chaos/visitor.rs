@@ -1,4 +1,5 @@
-//! Visitors who do everything that the app offers, and notice every lost visit and every ended session that is valid again.
+//! Visitors who use every feature of the app. They notice every lost visit, and every ended session that
+//! becomes valid again.
 
 use std::{
     net::SocketAddr,
@@ -17,7 +18,7 @@ use crate::client::{self, Answer};
 /// The longest time for an answer.
 const LONGEST: Duration = Duration::from_millis(2_500);
 
-/// What a visitor knows of a user.
+/// What a visitor knows about a user.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub visits: u64,
@@ -75,7 +76,7 @@ impl Load {
         self.state().fault = fault;
     }
 
-    /// Notes that this replica can't answer until [`Load::returns`].
+    /// Notes that this replica can't respond until [`Load::returns`].
     pub fn leaves(&self, replica: SocketAddr) {
         self.state().away.push((replica, None));
     }
@@ -236,7 +237,8 @@ impl<'a> Visitor<'a> {
             Some((answer, ..)) => {
                 if let Some(new) = cookie_of(&answer).filter(|new| *new != old) {
                     self.ended.push(old);
-                    // A login drops what the anonymous session held. Its next visit is another user's first.
+                    // A login drops the contents of the anonymous session. The next visit is a new user's
+                    // first.
                     if path.ends_with("/log-in") {
                         self.leave();
                     }

@@ -163,7 +163,7 @@ class Cluster:
             os.kill(pid, signal.SIGKILL)
 
     def members(self):
-        """Returns each member's role and state, as the first node that answers knows them."""
+        """Returns each member's role and state, according to the first node that responds."""
         for node in NODES:
             status, text = http(f"http://127.0.0.1:{self.patroni[node]}/cluster")
             if status == 200:
@@ -203,7 +203,7 @@ class Cluster:
         return done.stdout.strip()
 
     def psql(self, where, statement):
-        """Connects to the leader, as the superuser if `where` names nobody else."""
+        """Connects to the leader, as the superuser unless `where` names a different user."""
         port = self.postgres[self.wait_for_leader(30)]
         password = re.search(r"username: postgres\n\s+password: (\S+)", (DEPLOY / "patroni.yml").read_text())[1]
         where = f"user=postgres password={password} port={port} {where}"
@@ -211,7 +211,7 @@ class Cluster:
         return subprocess.run([psql, "-XAtq", where, "-c", statement], capture_output=True, text=True, timeout=30)
 
     def assert_protected(self):
-        """Over the network, there is no superuser, and nobody connects without TLS."""
+        """Checks that the superuser can't connect over the network, and that no one can without TLS."""
         for where in ["sslmode=require", "user=app password=password dbname=app sslmode=disable"]:
             done = self.psql(f"host=127.0.0.1 {where}", "select 1")
             assert "no pg_hba.conf entry" in done.stderr, f"{where}: {done}"

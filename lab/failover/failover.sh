@@ -9,7 +9,7 @@ for program in etcd haproxy openssl "$POSTGRES_BIN/postgres"; do
   command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 1; }
 done
 cargo build --quiet --locked
-# Not in this directory, because Patroni may run as another user.
+# Not in this directory, because Patroni may run as a different user.
 python=$(mktemp -d)
 trap 'rm -rf "$python"' EXIT
 chmod 755 "$python"

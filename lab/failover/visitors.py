@@ -1,4 +1,4 @@
-"""Visitors of several replicas of the app, who notice every lost visit and every revived session."""
+"""Visitors of several replicas of the app. They notice lost visits, and ended sessions that are valid again."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ import time
 
 USER = re.compile(rb'id="visitor">([0-9a-f-]{36})<')
 VISITS = re.compile(rb'id="visits">(\d+)<')
-# An answer must come within two seconds, even during a failover. The rest is for a busy machine.
+# The app must respond within two seconds, even during a failover. The rest is for a busy machine.
 DEADLINE = 2.5
 
 
@@ -72,7 +72,7 @@ class Visitor:
         return int(head[9:12]), new and new[1].decode(), body
 
     async def ask(self, *request):
-        """Sends a request. Returns None if the answer is a 503, and notes every other failure as a problem."""
+        """Sends a request. Returns None for a 503, and notes every other failure as a problem."""
         begin = time.monotonic()
         try:
             status, cookie, body = await asyncio.wait_for(self.send(*request), 10)
@@ -87,7 +87,7 @@ class Visitor:
         self.load.slowest_failure = max(self.load.slowest_failure, took)
         if status != 503 or took > DEADLINE:
             self.load.problem(f"{request[:2]}: {status} after {took:.2f} s")
-        # As a person would, who sees an error page.
+        # Waits, as a person would who sees an error page.
         await asyncio.sleep(0.1)
         return None
 

@@ -100,7 +100,7 @@ fn the_app_waits_for_a_database_that_does_not_answer_at_the_start() {
     assert_eq!(app.get("/").status, 200);
 }
 
-/// Sends enough requests at once to make the app open all its connections.
+/// Sends enough concurrent requests to make the app open all its connections.
 fn fill_the_pool(app: &App) {
     thread::scope(|scope| {
         for path in ["/", "/health/ready"].repeat(16) {
@@ -111,7 +111,7 @@ fn fill_the_pool(app: &App) {
 
 /// Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
-    // An answer about readiness is kept for 200 ms.
+    // The result of a readiness check is cached for 200 ms.
     thread::sleep(Duration::from_millis(250));
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -155,7 +155,7 @@ fn an_app_with_a_round_trip_of_250_ms_to_its_database_serves_and_is_ready() {
 /// Forwards connections between the app and its database.
 struct Network {
     address: SocketAddr,
-    /// Each loss begins a new age. Connections of an older age stay silent forever.
+    /// Each loss begins a new age. Connections of an older age never respond again.
     age: Arc<AtomicUsize>,
 }
 
@@ -166,13 +166,13 @@ impl Network {
         Self::far_from(port, Duration::ZERO)
     }
 
-    /// Everything takes this long in each direction.
+    /// The delay in each direction.
     fn far_from(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let age = Arc::new(AtomicUsize::new(0));
         let shared = age.clone();
-        // It ends with the test's process.
+        // It stops when the test's process exits.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let born = shared.load(Ordering::SeqCst);
@@ -198,7 +198,7 @@ impl Network {
         self.age.store(LOST, Ordering::SeqCst);
     }
 
-    /// New connections work, and the old ones stay silent.
+    /// New connections work, but the old ones never respond.
     fn work_for_new_connections(&self) {
         self.age.store(LOST + 1, Ordering::SeqCst);
     }

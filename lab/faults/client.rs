@@ -19,7 +19,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads one response. Returns an error if the connection ends before the head does.
+    /// Reads one response. Returns an error if the connection closes before the end of the head.
     pub fn read(from: &mut impl BufRead, begin: Instant) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -130,7 +130,7 @@ impl Visitor {
         Self { address, connection: None, cookie: None }
     }
 
-    /// Sends further requests to this address, with the same cookie.
+    /// Sends all later requests to this address, with the same cookie.
     pub fn moves_to(&mut self, address: SocketAddr) {
         *self = Self { cookie: self.cookie.take(), ..Self::new(address) };
     }
@@ -143,7 +143,7 @@ impl Visitor {
         self.try_get_with(path, "")
     }
 
-    /// GET with further headers, each with its line break.
+    /// Sends a GET request with additional headers, each with its line break.
     pub fn try_get_with(&mut self, path: &str, headers: &str) -> io::Result<Answer> {
         let begin = Instant::now();
         let mut connection = match self.connection.take() {

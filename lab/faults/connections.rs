@@ -11,7 +11,7 @@ use crate::{
 const POOL: usize = 10;
 const WORKERS: usize = 2;
 
-/// Opens every connection that the app ever opens: those that concurrent visits share, and the whole pool.
+/// Makes the app open all of its connections: the ones that concurrent visits share, and the whole pool.
 fn open_all_connections(stage: &Stage, app: &App, most: usize) {
     let mut visitor = app.visitor();
     visitor.get("/");

@@ -16,7 +16,7 @@ use crate::{
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
-/// No page is at this path, so nothing but the limits is tested.
+/// There is no page at this path, so only the limits are tested.
 const POST: &str = "POST /no-such-page";
 
 /// The program without a database, which no limit needs.
@@ -33,7 +33,7 @@ fn answer(app: &App, bytes: &[u8]) -> Answer {
     send(app.address, bytes).expect("a response")
 }
 
-/// The request gets an error page, and its connection is closed because nobody reads the rest.
+/// The request gets an error page. The app closes the connection, because it doesn't read the rest.
 fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
     let answer = answer(app, bytes);
     assert_eq!(answer.status, status, "{answer:#?}");

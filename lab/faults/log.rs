@@ -1,4 +1,4 @@
-//! Nobody reads the log, or it can't be written.
+//! The app while nothing reads its log, or while the log can't be written.
 
 use std::{
     fs::OpenOptions,
@@ -17,7 +17,7 @@ use crate::{
 /// Each request writes at least one line of more than a hundred bytes, and a pipe keeps 64 KiB of them.
 const MORE_THAN_A_PIPE_HOLDS: usize = 1_000;
 
-/// Further lines than these also don't fit into the program's own queue.
+/// More lines than this don't fit into the program's own queue either.
 const MORE_THAN_THE_QUEUE_HOLDS: usize = 25_000;
 
 /// The program with this as its standard output and standard error.

@@ -28,7 +28,7 @@ fn eventually_ready(app: &App, ready: f64) {
     eventually("a sample", 3 * FIVE_SECONDS, || (metrics(app)["ready"] == ready).then_some(()));
 }
 
-/// Returns the address that the log names.
+/// Returns the address from the log.
 fn metrics_address(app: &App) -> SocketAddr {
     let log = app.log();
     let (_, address) = log.split_once("metrics are at http://").expect("the address in the log");
@@ -142,7 +142,7 @@ fn idle_connections_to_the_metrics_take_at_most_64_files_and_the_app_still_serve
     eventually("64 are accepted", FIVE_SECONDS, || (open_files() > 64).then_some(()));
 
     assert_eq!(app.get("/").status, 200);
-    // Without the limit, more than 256. The app itself has about 20.
+    // Without the limit, there would be more than 256. The app itself has about 20.
     assert!(open_files() < 128, "{} files", open_files());
     drop(idle);
     eventually_ready(&app, 1.0);

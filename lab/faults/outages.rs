@@ -99,7 +99,8 @@ fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
     visitor.get("/");
 
     let lock = stage.holding("begin; lock table visitors");
-    // `/visits` reads the count through the pool. Two wait for the lock, and the others for their connections.
+    // `/visits` reads the count through the pool. Two requests wait for the lock, and the others wait for
+    // connections.
     for path in ["/visits", "/"] {
         for answer in at_once(&app, 16, path, &visitor) {
             answer.assert_is_503_page();
@@ -140,7 +141,7 @@ fn a_database_without_free_connections_is_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
 
-    // Ends the app's connections and takes all ten: one by the session that ends them, and nine more.
+    // Ends the app's connections and occupies all ten: one for the session that ends them, and nine more.
     let mut others = vec![stage.holding(
         "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity
          where backend_type = 'client backend' and pid <> pg_backend_pid()",
@@ -224,7 +225,7 @@ fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
     ] {
         let lines = app.log().lines().count();
         stage.sql(outage);
-        // An answer is kept for 200 ms.
+        // The result is cached for 200 ms.
         thread::sleep(Duration::from_millis(250));
         for _ in 0..5 {
             assert_eq!(app.get("/health/ready").status, 503, "{outage}");
@@ -278,7 +279,7 @@ fn limit_files(stage: &Stage, limits: &str) {
     for pid in std::iter::once(server).chain(process::children(server)) {
         let mut prlimit = Command::new("prlimit");
         prlimit.args([format!("--pid={pid}"), format!("--fsize={limits}")]);
-        // In a container, even root may only change the limits of its own processes.
+        // In a container, even root may change only the limits of its own processes.
         prlimit.uid(owner.uid()).gid(owner.gid());
         let output = prlimit.output().expect("this test needs `prlimit` from util-linux");
         let gone = !process::is_running(pid);

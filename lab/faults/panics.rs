@@ -49,7 +49,7 @@ async fn late() -> HttpResponse {
     panic!("a bug in a handler, after a wait")
 }
 
-/// Logs panics as the program does. Also prints them, because a failing test would show nothing otherwise.
+/// Logs panics as the program does. Also prints them, because otherwise a failing test would show nothing.
 fn log_and_print_panics() {
     let print = panic::take_hook();
     log_panics();

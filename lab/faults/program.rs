@@ -21,7 +21,7 @@ pub const NO_DATABASE: &str = "postgres://postgres@127.0.0.1:9/postgres";
 
 const SECRET: &str = "a secret of the tests and of nothing else";
 
-/// The variables that the program reads. They are removed, so that those of the developer don't change a test.
+/// The variables that the program reads. Tests remove them, so that the developer's settings don't matter.
 const VARIABLES: [&str; 17] = [
     "DATABASE_URL",
     "MIGRATION_DATABASE_URL",
@@ -50,7 +50,7 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the program with these settings and a test's usual ones, and waits until it listens.
+    /// Starts the program with these settings and the usual test settings, and waits until it listens.
     pub fn start(settings: &[(&str, String)]) -> Self {
         let mut app = Self::spawn(settings);
         let listens = || {
@@ -67,7 +67,7 @@ impl App {
         let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&home).expect("a directory");
         let mut shell = Command::new("/bin/sh");
-        // In a separate directory, because it would read a `.env` in ours.
+        // Runs in a separate directory, because it would read a `.env` file in ours.
         shell.current_dir(&home).arg("-c").arg("echo $$ >pid && exec \"$0\" 2>log").arg(program());
         for name in VARIABLES {
             shell.env_remove(name);
@@ -109,7 +109,7 @@ impl App {
         eventually("the app is ready", patience, || self.is_ready().then_some(()));
     }
 
-    /// Waits until pages are served again, and stay served, without a restart.
+    /// Waits until the app serves pages again, and continues to, without a restart.
     pub fn assert_recovers_within(&self, patience: Duration) {
         let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
         eventually("pages are served", patience, || serves().then_some(()));
@@ -150,7 +150,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // SIGTERM would take seconds. If it has ended, its number may belong to another process.
+        // SIGTERM would take seconds. If the process has exited, its ID may belong to a different one.
         if let Ok(None) = self.kept.try_wait() {
             self.signal("KILL");
         }
@@ -169,7 +169,7 @@ impl Drop for App {
     }
 }
 
-/// Sends a signal to these processes. Those that have ended are skipped.
+/// Sends a signal to these processes, and skips those that have exited.
 pub fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     let status = Command::new("/bin/sh")

@@ -61,7 +61,7 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Runs these statements on a connection that stays open until it is dropped.
+    /// Runs these statements on a connection that stays open until the returned value is dropped.
     pub fn holding(&self, statements: &str) -> Held {
         let mut psql = self
             .psql()

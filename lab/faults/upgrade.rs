@@ -5,7 +5,7 @@ use crate::{client::Visitor, program::App, stage::Stage};
 const OLD: &str = "the older of the two secrets of this test";
 const NEW: &str = "the newer of the two secrets of this test";
 
-/// Two replicas, and a visitor with a first visit on each of them.
+/// Starts two replicas, each with a visitor who has visited it once.
 fn replicas(stage: &Stage, secrets: [&str; 2]) -> [(App, Visitor); 2] {
     secrets.map(|secret| {
         let app = stage.app_with(&[("SESSION_SECRET", secret)]);

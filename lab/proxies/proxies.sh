@@ -104,8 +104,8 @@ export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PR
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev
 
-# The files as they are, with other ports and paths. nginx's own directories need root. With its own ciphers, OpenSSL
-# refuses old versions of TLS whatever nginx.conf says.
+# The files as they are, except for ports and paths. nginx's own directories need root. With its default
+# ciphers, OpenSSL would refuse old TLS versions, whatever nginx.conf says.
 folders=$(for use in client_body proxy fastcgi uwsgi scgi; do printf '%s' "${use}_temp_path $work/$use; "; done)
 sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#
   s#listen (\[::\]:)?443#listen \1$nginx#; s#listen (\[::\]:)?80;#listen \1$nginx_http;#

@@ -51,13 +51,13 @@ assert compose["services"]["app"]["environment"]["TRUSTED_PROXIES"] == address
 assert container["ports"][0]["containerPort"] == 8080
 [metrics] = documents("compose.metrics.yml")
 grafana = metrics["services"]["grafana"]["environment"]
-# Otherwise, admin with the password admin is an administrator.
+# Otherwise, the user admin with the password admin would be an administrator.
 assert grafana["GF_AUTH_BASIC_ENABLED"] == "false" and grafana["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 secret = next(one for one in pod["volumes"] if one["name"] == "secret")["secret"]
 assert container["workingDir"] in [one["mountPath"] for one in container["volumeMounts"]] and secret["secretName"] == "app"
 # The app needs 14 seconds after preStop.
 assert pod["terminationGracePeriodSeconds"] >= container["lifecycle"]["preStop"]["sleep"]["seconds"] + 14
-# What selects pods selects the app's.
+# Every pod selector must select the app's pods.
 labels = kubernetes["Deployment"]["template"]["metadata"]["labels"]
 selectors = [kubernetes["NetworkPolicy"]["podSelector"], kubernetes["PodDisruptionBudget"]["selector"]]
 assert [one["matchLabels"] for one in selectors] == [labels] * 2 and kubernetes["Service"]["selector"] == labels

@@ -69,7 +69,7 @@ fn fuzz(arguments: &[&str]) -> Result<()> {
     };
     let corpus = format!("fuzz/corpus/{target}");
     fs::create_dir_all(format!("lab/{corpus}")).context("can't keep the corpus")?;
-    // Not this program's cargo, because only rustup's knows `+nightly`.
+    // Not this program's cargo, because only rustup's understands `+nightly`.
     let mut fuzz = command("cargo");
     fuzz.current_dir("lab").args(["+nightly", "fuzz", "run", target, &corpus]);
     let seeds = format!("fuzz/seeds/{target}");

@@ -1,4 +1,4 @@
-//! A temporary PgBouncer in front of a PostgreSQL server. It ends with this process.
+//! A temporary PgBouncer in front of a PostgreSQL server. It stops with this process.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use std::{fs, thread};
 use anyhow::{Context, Result, ensure};
 use dev::{Home, Kept};
 
-/// A running PgBouncer. It ends when this is dropped, or when this process ends for any reason.
+/// A running PgBouncer. It stops when this is dropped, or when this process exits for any reason.
 #[derive(Debug)]
 pub struct PgBouncer {
     /// `None` while it's stopped. Dropped before its directory.

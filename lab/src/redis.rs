@@ -1,4 +1,4 @@
-//! A private Redis server that ends with this process.
+//! A private Redis server that stops with this process.
 //!
 //! Like PostgreSQL, it listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
 
@@ -14,7 +14,8 @@ use dev::{Home, Kept, process};
 /// How to get Redis.
 const INSTALL: &str = "redis-server isn't installed: run `apt install redis-server` or `brew install redis`";
 
-/// A running Redis server with temporary files. It ends when this is dropped, or when this process ends for any reason.
+/// A running Redis server with temporary files. It stops when this is dropped, or when this process exits for
+/// any reason.
 #[derive(Debug)]
 pub struct Redis {
     /// `None` while it's stopped. Dropped before its directory.
@@ -98,7 +99,7 @@ impl Redis {
         &self.home.path
     }
 
-    /// Returns whether the server answers. While it loads its data, it answers with an error.
+    /// Returns whether the server is ready. While it loads its data, it returns an error.
     fn is_ready(&self) -> bool {
         let ping = || -> Result<bool> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;

@@ -1,5 +1,5 @@
-//! A column of the tables in `docs/stores.md`: what the suite finds about a store, and figures of the example's pages.
-//! `lab/bench/peers/postgres` includes this file, too.
+//! A column of the tables in `docs/stores.md`: the suite's results for a store, and figures from the
+//! example's pages. `lab/bench/peers/postgres` includes this file, too.
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_web::{
@@ -24,13 +24,13 @@ pub struct Column {
     pub report: Report,
     /// Visits counted of 200 at once, with the count in the session.
     pub counted: u64,
-    /// Sessions that are still valid after 1,000 logouts, each at the same time as another request.
+    /// Sessions that are still valid after 1,000 logouts, each concurrent with another request.
     pub undone: usize,
     /// Length of the cookie's value, in bytes.
     pub cookie: usize,
     /// Statements or commands for a returning visit.
     pub statements: u64,
-    /// How many of 100 sessions survive a crash of what holds them.
+    /// How many of 100 sessions survive a crash of the process that stores them.
     pub survivors: usize,
     /// The same, for a Redis with its default settings.
     pub survivors_with_defaults: Option<usize>,
@@ -38,7 +38,8 @@ pub struct Column {
     pub counted_in_table: Option<u64>,
 }
 
-/// The titles of two figures that a race decides. Only whether they are perfect is the same in each run.
+/// The titles of two figures that depend on a race. From run to run, only whether they are perfect stays the
+/// same.
 pub const COUNTED: &str = "visits counted of 200 at once, with the count in the session";
 pub const UNDONE: &str = "logouts undone by a request that runs at the same time, of 1,000";
 
@@ -152,7 +153,7 @@ pub async fn get(address: &str, path: &str, cookie: Option<&str>) -> (String, Op
     (response.text().await.expect("a page"), set)
 }
 
-/// Returns the length of a cookie's value before it was percent-encoded, which depends on chance.
+/// Returns the length of a cookie's value before percent-encoding, because the encoded length is random.
 fn decoded_length(cookie: &str) -> usize {
     cookie.len() - 2 * cookie.matches('%').count()
 }

@@ -1,4 +1,5 @@
-//! `docs/stores.md` says what the suite finds. This command measures again and writes it:
+//! `docs/stores.md` contains the suite's results. This command measures the stores again and writes the
+//! document:
 //!
 //! ```sh
 //! cargo dev lab stores --ignored
@@ -18,7 +19,8 @@ use crate::{
 const BEGIN: &str = "<!-- begin: written by `cargo dev lab stores --ignored` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The one other PostgreSQL store for actix-session. It needs older versions, so a separate workspace measures it.
+/// The only other PostgreSQL store for actix-session. It needs older dependencies, so a program in a separate
+/// workspace measures it.
 const PEER: &str = "actix-session-sqlx-postgres";
 
 fn table(columns: &[Cells]) -> String {
@@ -125,7 +127,7 @@ fn peer() -> Cells {
     cells.map(|(title, cell)| (title.to_owned(), cell.to_owned())).collect()
 }
 
-/// Says what was measured, and when.
+/// Returns a sentence that says what was measured, and when.
 fn versions() -> String {
     let project = dev::project().expect("a project");
     let version = |lock: &str, package: &str| {

@@ -1,4 +1,4 @@
-//! Visits while the planner's statistics are those of an empty table, directly and behind PgBouncer.
+//! Visits while the planner's statistics describe an empty table, with and without PgBouncer.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use crate::{
     support::{Browser, TestApp, TestDatabase},
 };
 
-/// Statements change their text every ten seconds, which gives them a new plan. This leaves time for the measurement.
+/// Statements change their text every ten seconds, which forces a new plan. This leaves time for the
+/// measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn fill(app: &TestApp) {
@@ -18,7 +19,7 @@ async fn fill(app: &TestApp) {
     app.database.execute(sql).await;
 }
 
-/// PostgreSQL uses its generic plan from the sixth time on.
+/// PostgreSQL uses its generic plan from the sixth execution on.
 async fn visit(browser: &Browser) -> f64 {
     let start = Instant::now();
     for _ in 0..20 {
@@ -27,7 +28,7 @@ async fn visit(browser: &Browser) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Compares an app whose table was analyzed while it was empty with one whose table was analyzed when it was full.
+/// Compares two apps: the table of one was analyzed while it was empty, the other's when it was full.
 async fn visits_stay_at_four_fifths_of_normal(old: TestApp, normal: TestApp) {
     for app in [&old, &normal] {
         app.database.execute("alter table sessions set (autovacuum_enabled = false)").await;

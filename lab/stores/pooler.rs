@@ -40,7 +40,7 @@ fn config(pooler: &PgBouncer) -> Config {
     Config { database_url, ..TestApp::config(&[]) }
 }
 
-/// Returns a server of its own with an app behind PgBouncer.
+/// Returns a separate server, with an app behind PgBouncer.
 pub async fn app_behind(settings: &str, role: &'static str) -> (TestApp, PgBouncer) {
     let mut database = TestDatabase::on_own_server().await;
     database.execute(role).await;
@@ -135,7 +135,7 @@ async fn migrations_run_on_the_direct_connection_without_the_limit_of_the_role()
     database.execute("drop schema public cascade; create schema public").await;
     // The role's limit for the pooler must not end a migration.
     database.execute("alter role postgres set statement_timeout = '1ms'").await;
-    // Nobody listens on this port, so only the direct connection can work.
+    // Nothing listens on this port, so only the direct connection can work.
     let pooler = database.options.clone().port(1);
     let migration_database_url = Some(DatabaseUrl(database.options.clone()));
     let config = Config { database_url: DatabaseUrl(pooler), migration_database_url, ..TestApp::config(&[]) };

@@ -68,7 +68,8 @@ impl Subject for Cookie {
     }
 }
 
-/// Its documentation says that a purged session is removed, and nothing about age, size or readable keys.
+/// Its documentation says that a purged session is removed, but says nothing about age, size or readable
+/// keys.
 pub struct InRedis {
     server: RefCell<Redis>,
     day_ahead: OnceCell<Redis>,

@@ -2,10 +2,10 @@
 //!
 //! | who | limit |
 //! | --- | --- |
-//! | a browser that has logged in to the account before, and a member | 10 attempts at once, then one per minute |
+//! | a browser that has logged in to the account before, and a member | 10 attempts, then one per minute |
 //! | any other client, on one account | the same, for an IPv4 address or an IPv6 /56 |
 //! | any other client, on all accounts | 30 per minute for an address or an IPv6 /64, 60 for a /56, 120 for a /48 |
-//! | any other client, on an account with [`FREE_FAILURES`] wrong passwords in a row | 3 at once and then one per 20 minutes for an address or an IPv6 /48, and 30 per hour for all of them together |
+//! | any other client, on an account with [`FREE_FAILURES`] wrong passwords in a row | 3 and then one per 20 minutes for an address or an IPv6 /48, and 30 per hour for all of them together |
 //!
 //! So a single attacker uses up at most a tenth of the last limit, and never the limit of a known browser.
 
@@ -53,7 +53,7 @@ pub struct Attempts {
     clients: [Limit; 3],
     pairs: Limit,
     guarded: [Limit; 2],
-    /// Refuses nobody: whoever tries more often just waits longer for a hash.
+    /// Refuses nobody. Networks that try more often just wait longer for a hash.
     lately: RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>,
     seed: RandomState,
 }

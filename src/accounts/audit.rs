@@ -30,7 +30,7 @@ pub fn log_when_saved(request: &HttpRequest, account: Uuid, what: &'static str) 
     });
 }
 
-/// Logs that a member logs out, once the session has ended. Call this first.
+/// Logs a member's logout, once the session has ended. Call this before the session ends.
 pub fn log_logout(request: &HttpRequest) {
     if let Some(Login { account_id, .. }) = Login::of(&request.get_session()) {
         let (client, session) = (ClientAddress::of(request).0, sent(request));

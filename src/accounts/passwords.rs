@@ -24,17 +24,18 @@ pub const LENGTH: (usize, usize) = (8, 1_000);
 /// Time limit for pages that hash a password, which includes the wait for other hashes.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Maximum time that a request waits for others' hashes. Then it fails with 503, and the visitor can try again.
+/// Maximum time that a request waits for other hashes. Then it fails with 503, and the visitor can try again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Number of requests of each rank that may wait. More couldn't be served in time anyway.
+/// Maximum number of waiting requests per rank. More couldn't be served in time anyway.
 const WAITING: usize = 64;
 
-/// Number of ranks. The lowest one gets the next hash: 0 is for members and for browsers that have logged in to the
-/// account before. The others depend on how often the client's network has tried a password lately.
+/// Number of ranks. The request with the lowest rank gets the next hash. Rank 0 is for members and for
+/// browsers that have logged in to the account before. The others depend on how often the client's network
+/// has tried a password lately.
 pub const RANKS: usize = 5;
 
-/// The most hashes that run at a time, and the memory that each takes.
+/// Maximum number of concurrent hashes, and the memory that each one takes.
 const MAX_HASHES: usize = 8;
 const HASH_BYTES: usize = 19 * 1024 * 1024;
 
@@ -88,9 +89,9 @@ pub fn slots(cores: usize) -> usize {
 /// Hashes passwords, a few at a time. All workers share it.
 pub struct Passwords {
     slots: Arc<Semaphore>,
-    /// Places for those who wait, for each rank.
+    /// The places in the queue of each rank.
     places: [Semaphore; RANKS],
-    /// For each rank except the last, those of a higher rank who may wait together with it.
+    /// For each rank except the last: how many requests of higher ranks may wait for a slot alongside it.
     turns: [Semaphore; RANKS - 1],
     waiting: usize,
     patience: Duration,
@@ -104,8 +105,8 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank wait, each for up to
-    /// `patience`.
+    /// Hashes up to `slots` passwords at a time. In addition, up to `waiting` requests of each rank wait,
+    /// each for up to `patience`.
     pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(slots)),
@@ -153,8 +154,8 @@ impl Passwords {
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                // The fewer places are left, the more requests are refused at random. Otherwise, the client that sends
-                // the most requests gets each place as soon as it is free.
+                // The fewer places are left, the more requests are refused at random. Otherwise, the client
+                // with the most requests would get almost every free place.
                 let places = &self.places[rank];
                 let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
                 let place = places.try_acquire().ok().filter(|_| is_lucky);
@@ -170,8 +171,8 @@ impl Passwords {
         Ok(done.await.context("can't hash a password")?)
     }
 
-    /// Waits for a slot. A request first needs a turn of each lower rank. There are only as many turns as slots, so few
-    /// requests of a higher rank are ahead of a lower one.
+    /// Waits for a slot. A request must first get a turn at each lower rank. There are only as many turns as
+    /// slots, so few requests of a higher rank can be ahead of one of a lower rank.
     async fn slot(&self, rank: usize) -> OwnedSemaphorePermit {
         let mut turn = None;
         for next in self.turns[..rank].iter().rev() {

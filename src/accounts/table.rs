@@ -105,8 +105,8 @@ pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<Account>> {
     list.fetch_all(&mut *acquire(pool).await?).await
 }
 
-/// Counts a wrong password for this address, which needn't have an account. Doesn't wait for the disk, because the time
-/// would reveal whether there is one.
+/// Counts a wrong password for this address, which needn't have an account. Doesn't wait for the disk,
+/// because the delay would reveal whether an account exists.
 pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()> {
     let count = sqlx::query!(
         "

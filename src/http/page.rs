@@ -1,7 +1,8 @@
-//! What only pages have: protection against requests from other sites, a deadline, and the visitor's session cookie.
+//! What only pages have: protection against cross-site requests, a deadline, and the visitor's session
+//! cookie.
 //!
-//! Browsers send `Sec-Fetch-Site`, and old ones `Origin`, so forms need no CSRF token. See "Fetch Metadata" in [OWASP's
-//! cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms need no CSRF token. See "Fetch
+//! Metadata" in [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
 use std::{sync::Once, time::Duration};
 
@@ -24,8 +25,8 @@ use crate::{
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
 /// schema isn't up to date yet. Keeps only one session cookie in the request.
 ///
-/// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page would wait for
-/// 15 minutes while an unreachable database doesn't answer at all.
+/// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page
+/// would wait 15 minutes for an unreachable database.
 pub async fn page(
     limit: Duration,
     mut request: ServiceRequest,
@@ -61,14 +62,15 @@ fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";
     }
-    // Without the scheme: behind a proxy that terminates TLS, the app doesn't see the visitor's.
+    // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates
+    // TLS.
     origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
         let default = match scheme {
             "https" => ":443",
             "http" => ":80",
             _ => return false,
         };
-        // Origins are equal if their ports are, even if only one names it (RFC 6454, section 4).
+        // A default port is the same as none (RFC 6454, section 4).
         let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
         bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
     })
@@ -86,7 +88,7 @@ fn warn_of_plain_http(request: &HttpRequest) {
     if info.scheme() == "http" && !is_local(info.host()) {
         let host = truncated(info.host(), 256);
         WARNING.call_once(|| {
-            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy does, it must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
+            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy terminates it, the proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
         });
     }
 }

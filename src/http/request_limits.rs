@@ -78,8 +78,8 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     }
 }
 
-/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page of this site would open
-/// again. The session stays.
+/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page of this site
+/// would open again. The session cookie stays.
 fn delete_large_cookies(response: &mut ServiceResponse<BoxBody>) {
     let request = response.request();
     let session = request.app_data::<Data<SessionCookie>>().map_or("", |cookie| cookie.name);
@@ -94,7 +94,7 @@ fn delete_large_cookies(response: &mut ServiceResponse<BoxBody>) {
     let names = cookies.into_iter().filter_map(|cookie| cookie.split_once('=')).map(|(name, _)| name);
     // Few, because proxies also limit the headers of a response.
     for name in names.filter(|name| *name != session && name.len() < 100).take(16) {
-        // `__Host-` and `__Secure-` are for secure cookies.
+        // Browsers accept `__Host-` and `__Secure-` only for secure cookies.
         let secure = if name.starts_with("__") { "; Secure" } else { "" };
         if let Ok(removal) = HeaderValue::from_str(&format!("{name}=; Max-Age=0; Path=/{secure}")) {
             response.headers_mut().append(header::SET_COOKIE, removal);

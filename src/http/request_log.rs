@@ -67,7 +67,7 @@ fn is_routine(path: &str, status: StatusCode) -> bool {
     is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))
 }
 
-/// Returns the beginning of a text that a client has chosen.
+/// Returns the beginning of a text that a client has sent.
 pub(super) fn truncated(text: &str, length: usize) -> &str {
     &text[..text.floor_char_boundary(length)]
 }

@@ -1,4 +1,4 @@
-//! What every response has in common: a failure is a page, and all responses have security headers.
+//! What every response has in common: failures become pages, and all responses get security headers.
 //!
 //! The headers follow [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html).
 
@@ -26,8 +26,9 @@ use crate::{
     view::{CONTENT_TYPE, error_page::ErrorPage},
 };
 
-/// Pages load styles, scripts and images from this app only, and forms post to it. Inline code is forbidden, so text
-/// that is injected into a page can't run. Lighthouse audits need `connect-src`, because they fetch `/robots.txt`.
+/// Pages load styles, scripts and images only from this app, and forms post only to it. Inline code is
+/// forbidden, so injected text can't run. Lighthouse audits need `connect-src`, because they fetch
+/// `/robots.txt`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 

@@ -53,7 +53,7 @@ pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse,
     page(&request, &Experiments { layout, outcome: None })
 }
 
-/// Runs one experiment, after all others have ended, and shows its result.
+/// Runs one experiment and shows its result. Waits until no other experiment is running.
 pub async fn post(
     request: HttpRequest,
     session: Session,

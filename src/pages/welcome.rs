@@ -33,8 +33,8 @@ struct Visitor {
 /// Counts one visit and shows the count. HEAD counts nothing, and only a request for a document starts a session.
 ///
 /// # Errors
-/// Returns 400 for a prefetch. The browser would show that page later, with a count that is wrong by then. After an error,
-/// it sends another request instead.
+/// Returns 400 for a prefetch. The browser would show that page later, when its count is out of date. After
+/// an error, it sends a new request instead.
 pub async fn get(
     request: HttpRequest,
     session: Session,
@@ -59,8 +59,8 @@ pub async fn get(
             session.update(|data| data.visitor_id = Some(id));
             Some(Visitor { id, visits: 1, times: None })
         }
-        // A session with other contents, such as a login, has no visitor, so its visits aren't counted. And an image on
-        // another site's page must not start sessions.
+        // Visits aren't counted if the session has other contents, such as a login, but no visitor. Also, an
+        // image on another site's page must not start a session.
         None => None,
     };
     if let Some(Visitor { id, visits, .. }) = visitor {

@@ -1,7 +1,7 @@
 //! `GET /static/…`: the files in `static/`, compiled into the program.
 //!
-//! Pages add a hash to each address (`/static/app.css?v=…`), so that browsers can keep a file for a year and still fetch a
-//! new version immediately. Without the hash, browsers revalidate a file with its ETag.
+//! Pages add a hash to each address (`/static/app.css?v=…`). So browsers can keep a file for a year, and
+//! still fetch a new version immediately. Without the hash, browsers revalidate a file with its ETag.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ struct File {
     path: &'static str,
     content_type: &'static str,
     body: &'static [u8],
-    /// The path, with the hash.
+    /// The path, including the hash.
     url: String,
     hash: String,
 }

@@ -57,12 +57,13 @@ pub fn redirect(path: &str) -> HttpResponseBuilder {
     response
 }
 
-/// Returns whether a person sees the response. HEAD shows nothing, and a prefetch may never be shown.
+/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never
+/// be shown.
 pub fn is_seen(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !is_prefetch(request)
 }
 
-/// Returns whether the browser [fetches the page ahead][purpose], before anybody asked for it.
+/// Returns whether the browser [prefetches the page][purpose], before the visitor asks for it.
 ///
 /// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
 pub fn is_prefetch(request: &HttpRequest) -> bool {
@@ -76,8 +77,8 @@ pub fn is_prefetch(request: &HttpRequest) -> bool {
     purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
 }
 
-/// Returns whether the browser wants to show the response as a page, and not as an image or to a script. A client that
-/// doesn't say, such as an old browser, does.
+/// Returns whether the browser requests a document, rather than an image or data for a script. A client that
+/// doesn't say, such as an old browser, counts as requesting a document.
 pub fn is_for_document(request: &HttpRequest) -> bool {
     request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }

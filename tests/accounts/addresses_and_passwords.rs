@@ -126,7 +126,7 @@ async fn wrong_logins_that_fill_the_queue_keep_out_neither_a_known_browser_nor_a
 
     let order = order.into_inner();
     assert_eq!(order.len(), 9 + 2, "{order:?}");
-    // A few wrong logins have their turn already.
+    // A few wrong logins already have a turn.
     assert_eq!((&order[..3], order.iter().position(|rank| *rank == 1) <= Some(6)), (&[4, 4, 0][..], true));
 }
 

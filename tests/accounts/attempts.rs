@@ -1,4 +1,4 @@
-//! How often somebody may try a password, and that nobody can lock the owner out.
+//! How often a client may try a password, and that no one can lock the owner out.
 
 use app::accounts::attempts::{Attempts, Trier};
 use uuid::Uuid;
@@ -101,7 +101,8 @@ async fn a_browser_that_the_account_knows_gets_in_whatever_others_do() {
     known.post("/logout", &[]).await;
     app.database.execute(GUARDED).await;
 
-    // A botnet uses up what all unknown clients have together, and one of them has the owner's address.
+    // A botnet uses up the attempts that all unknown clients share. One of its clients has the owner's
+    // address.
     let (tried, refused) = tries(&app, |n| format!("192.0.2.{}", n / 3 + 1), |_| ADA.into()).await;
     let unknown = app.browser().log_in_from("198.51.100.7", ADA, PASSWORD).await;
     let page = known.log_in_from("192.0.2.1", ADA, PASSWORD).await;

@@ -73,7 +73,7 @@ async fn an_unknown_address_costs_the_database_as_many_updates_as_a_wrong_passwo
 }
 
 #[actix_web::test]
-async fn a_failing_database_is_an_error_page_and_not_a_form() {
+async fn a_failing_database_returns_an_error_page_instead_of_the_form() {
     let (app, _, browser) = ada().await;
     app.database.execute("alter table accounts rename to away").await;
 

@@ -110,7 +110,7 @@ pub async fn ada() -> (TestApp, Account, Browser) {
     (app, account, browser)
 }
 
-/// Returns another browser in which this account is logged in.
+/// Returns a second browser in which this account is logged in.
 pub async fn other(app: &TestApp, account: &Account) -> Browser {
     let browser = app.browser();
     browser.log_in_as(account).await;
@@ -127,7 +127,7 @@ pub async fn ten_minutes_pass(app: &TestApp) {
         .await;
 }
 
-/// Where a response leads to.
+/// Where a response redirects to.
 pub fn goes_to(page: &Page) -> (u16, &str) {
     (page.status.as_u16(), page.header("location"))
 }

@@ -1,4 +1,4 @@
-//! Who is a member after a login, and for how long.
+//! When a visitor is a member, and for how long.
 
 use reqwest::Method;
 

@@ -25,7 +25,7 @@ pub fn installed() -> PathBuf {
     install().unwrap_or_else(|problem| panic!("{problem}\n{HOW_TO_GET}"))
 }
 
-/// Installs the packages below target/, where they stay until the lock file changes.
+/// Installs the packages in target/, and reuses them until the lock file changes.
 fn install() -> Result<PathBuf, String> {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("axe");
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
@@ -49,7 +49,7 @@ fn install() -> Result<PathBuf, String> {
     Ok(modules)
 }
 
-/// Returns the violations that axe finds on the page, including those of best practices.
+/// Returns the violations that axe finds on the page, including violations of best practices.
 pub async fn violations(browser: &Browser) -> Vec<Value> {
     let script = format!(
         "const done = arguments[0]; {};

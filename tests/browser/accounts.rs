@@ -9,7 +9,7 @@ use crate::{Browser, accessibility::violations, open};
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// Checks the page in this state, and that the field with this id has the focus and the error's color, if there is one.
+/// Checks the page in this state. If a field is given, it must have the focus and the error color.
 async fn check(browser: &Browser, state: &str, focus: Option<&str>) {
     if let Some(id) = focus {
         assert_eq!(browser.run::<String>("return document.activeElement.id").await, id, "{state}");

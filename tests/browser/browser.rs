@@ -22,7 +22,7 @@ pub struct Browser {
     url: String,
 }
 
-/// With these, Chromium opens no connections by itself, and ends together with its driver.
+/// With these arguments, Chromium opens no connections of its own, and exits together with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",
@@ -75,7 +75,7 @@ impl Browser {
         self.open_page(format!("{}{path}", self.url)).await;
     }
 
-    /// Opens a page of another site. `{site}` in its HTML is the address of the app.
+    /// Opens a page on a different site. `{site}` in its HTML is the address of the app.
     pub async fn go_elsewhere(&self, html: &str) {
         self.open_page(format!("data:text/html,{}", html.replace("{site}", &self.url))).await;
     }
@@ -114,12 +114,12 @@ impl Browser {
         self.find(css).await.click().await.expect(css);
     }
 
-    /// Clicks on an element that leads to another page.
+    /// Clicks an element that leads to a different page.
     pub async fn follow(&self, css: &str) {
         self.leave(self.click(css)).await;
     }
 
-    /// Does something that leads to another page, and waits for it.
+    /// Does something that leads to a different page, and waits for that page.
     pub async fn leave(&self, act: impl Future<Output = ()>) {
         let page = self.find("html").await;
         act.await;
@@ -192,7 +192,7 @@ impl Drop for Browser {
         let session = self.driver.session_id();
         let request =
             format!("DELETE /session/{session} HTTP/1.1\r\nHost: {driver}\r\nConnection: close\r\n\r\n");
-        // If this fails, the browser ends with the driver.
+        // If this fails, the browser exits with the driver.
         if let Ok(mut stream) = TcpStream::connect(driver) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
             let _ = stream.write_all(request.as_bytes());

@@ -1,4 +1,4 @@
-//! ChromeDriver. The first test starts it, and it ends with the test process.
+//! ChromeDriver. The first test starts it, and it exits with the test process.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ pub struct Driver {
     pub url: String,
     /// Whether the user is root. If so, Chromium runs without its sandbox.
     pub is_root: bool,
-    /// Ends with the test process.
+    /// Exits with the test process.
     _process: Kept,
 }
 

@@ -1,5 +1,5 @@
-//! The [Nu HTML checker](https://validator.github.io/validator/) checks every page as the app sends it. It comes from npm,
-//! at the version that `axe/` pins, and needs Java.
+//! The [Nu HTML checker](https://validator.github.io/validator/) checks every page as the app sends it. It
+//! comes from npm, in the version that `axe/` pins, and needs Java.
 
 use std::{fs, path::Path, process::Command};
 
@@ -10,8 +10,8 @@ use crate::{accessibility::installed, support::TestApp};
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// The steps of a visitor: a path is opened, and a path with fields is posted. Pages of a part that was taken out are 404
-/// pages.
+/// A visitor's steps. A path alone is opened, and a path with fields is posted. If a part was removed, its
+/// pages are 404 pages.
 const STEPS: &[(&str, &[(&str, &str)])] = &[
     ("/visits", &[]),
     ("/logout?confirm", &[]),
@@ -45,7 +45,7 @@ const STEPS: &[(&str, &[(&str, &str)])] = &[
 
 const STATUSES: [u16; 13] = [400, 403, 404, 405, 408, 409, 413, 414, 415, 429, 431, 500, 503];
 
-/// Returns what the checker says about these pages.
+/// Returns the checker's messages about these pages.
 fn complaints(folder: &Path) -> String {
     let mut checker = Command::new("java");
     checker
@@ -86,7 +86,7 @@ async fn every_page_in_every_state_is_valid_html() {
 }
 
 #[test]
-fn a_page_that_is_not_valid_is_found() {
+fn an_invalid_page_is_found() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invalid-html");
     fs::create_dir_all(&folder).expect("a folder");
     let page = "<!doctype html><html lang=en><title>x</title><dl><dt>term</dd><dd>text</dd></dl>";

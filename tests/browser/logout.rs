@@ -1,6 +1,6 @@
 use crate::{open, state::follow_link_to_logout};
 
-/// Sessions that the test has started. The page after the logout may have started another one.
+/// Sessions that the test has started. The page after the logout may have started one more.
 const OLD: &str = "select count(*) from sessions where state->>'probe' is not null";
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! Pages that the browser fetches ahead.
+//! Pages that the browser prefetches.
 
 use actix_web::{HttpResponse, web};
 use app::Pages;
@@ -8,7 +8,7 @@ use crate::{
     support::{TestDatabase, eventually, log},
 };
 
-/// A page that tells the browser to fetch the welcome page ahead, in the way that its path names.
+/// A page that makes the browser prefetch the welcome page, in the way that its path names.
 fn routes(config: &mut web::ServiceConfig, _: &Pages) {
     config
         .route("/ahead/{kind}", web::get().to(async |kind: web::Path<String>| {

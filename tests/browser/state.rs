@@ -17,7 +17,7 @@ pub enum State {
     Unavailable,
     TooManyRequests,
     InternalError,
-    /// Another page, after these steps: a path is opened, and anything else is clicked on.
+    /// A different page, after these steps: a path is opened, and anything else is clicked.
     Other {
         steps: &'static [&'static str],
         has_session: bool,

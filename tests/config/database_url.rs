@@ -1,10 +1,10 @@
-//! Which addresses of a database are accepted. What sqlx would ignore is refused.
+//! Which database URLs are accepted. What sqlx would ignore is refused.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::{DATABASE_URL, Directory, config, problems};
 
-/// How the log shows this address.
+/// How the log shows this URL.
 fn shown(url: &str) -> String {
     let config = config(&[("DATABASE_URL", url)]);
     format!("{:?}", config.unwrap_or_else(|error| panic!("{url}: {error}")).database_url)
@@ -41,7 +41,7 @@ fn a_parameter_that_is_unknown_or_unsupported_is_refused_with_its_name() {
 }
 
 #[test]
-fn target_session_attrs_is_accepted_because_the_app_demands_a_server_that_takes_writes() {
+fn target_session_attrs_is_accepted_because_the_app_requires_a_server_that_accepts_writes() {
     for target in ["read-write", "primary", "any"] {
         let url = format!("postgres://app@localhost/app?target_session_attrs={target}");
         assert_eq!(shown(&url), "app@localhost:5432/app");

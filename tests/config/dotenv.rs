@@ -54,7 +54,7 @@ fn an_invalid_line_is_reported_but_not_shown() {
 }
 
 #[test]
-fn a_nul_byte_is_one_message_and_not_a_panic() {
+fn a_nul_byte_causes_one_message_and_no_panic() {
     let directory = Directory::new();
     for line in ["LOG_FORMAT=ca\0nary\n", "LOG\0_FORMAT=json\n", "LOG_FORMAT='ca\0nary'\n"] {
         fs::write(directory.file(".env"), line).expect("a file");

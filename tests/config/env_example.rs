@@ -13,7 +13,8 @@ fn variables(dotenv: &str) -> Vec<(String, String)> {
     dotenvy::from_read_iter(dotenv.as_bytes()).map(|line| line.expect("a line of .env")).collect()
 }
 
-/// All variables of `.env.example`. Those that are commented out begin with `#`, and explanations with `# `.
+/// All variables in `.env.example`. A variable that is commented out begins with `#`, and an
+/// explanation begins with `# `.
 fn example() -> Vec<(String, String)> {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(variable) if !variable.is_empty() && !variable.starts_with([' ', '#']) => variable.to_owned(),
@@ -61,7 +62,7 @@ fn the_secret_file_in_env_example_is_the_default() {
     let (_, file) = example().into_iter().find(|(name, _)| name == "SESSION_SECRET_FILE").expect("a file");
     fs::write(directory.file(".env"), "").expect("a file");
 
-    // This command reads the same configuration, and ends because there is no such database.
+    // This command reads the same configuration, and exits because there is no such database.
     let database = ("DATABASE_URL", "postgres://visitor@127.0.0.1:9/none");
     let (_, log) = run(&directory.0, &["sweep"], &[database]);
 

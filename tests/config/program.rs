@@ -1,4 +1,4 @@
-//! Runs the program itself, with no other variables than those of the test.
+//! Runs the program itself, with only the test's variables.
 
 use std::{
     fs,

@@ -182,7 +182,7 @@ impl Page {
         text.split_once('<').map(|(text, _)| text)
     }
 
-    /// Who the session belongs to, on a page that says so.
+    /// The owner of the session, on a page that shows it.
     pub fn visitor(&self) -> &str {
         self.element("visitor")
     }

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
-    /// The URL with the password, for another process.
+    /// The URL with the password, for a different process.
     pub url: String,
     place: Place,
 }
@@ -74,7 +74,7 @@ impl Drop for TestDatabase {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
         });
-        // Dropping it takes 0.1 s, for which PostgreSQL waits. A temporary server ends with this process anyway.
+        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }

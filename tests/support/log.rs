@@ -14,7 +14,7 @@ pub fn capture() {
     capture_at("debug,hyper=off,sqlx=info,actix_session=error");
 }
 
-/// Like [`capture`], with another filter. The first call decides.
+/// Like [`capture`], with a different filter. Only the first call's filter counts.
 pub fn capture_at(filter: &str) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -13,7 +13,7 @@ pub fn program() -> PathBuf {
     test.ancestors().nth(2).expect("target/debug").join("actix-postgres-sessions")
 }
 
-/// A running instance of the program, and its log. The instance ends when this is dropped.
+/// A running instance of the program, and its log. The instance is stopped when this is dropped.
 pub struct Process {
     pub url: String,
     child: Child,
@@ -54,7 +54,7 @@ impl Process {
         Self { url, child, log, reader: Some(reader) }
     }
 
-    /// Ends the program and returns its log.
+    /// Stops the program and returns its log.
     pub fn log(mut self) -> String {
         self.end();
         std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))

@@ -32,7 +32,8 @@ fn headers(lines: &[&[u8]]) -> HeaderMap {
     headers
 }
 
-/// Returns the value and the key of the chosen cookie. Of several valid ones, the store says that `live` is live.
+/// Returns the value and the key of the chosen cookie. If several are valid, the store says that `live` is
+/// live.
 fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option<(String, String)> {
     let first_live = async |valid: &[(String, String)]| {
         assert!(valid.len() > 1, "a single cookie costs no statement");
@@ -91,7 +92,8 @@ fn a_cookie_of_an_old_secret_reaches_the_app_encrypted_with_the_current_one() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
-    /// Among any bytes and any valid cookies, the one whose session is live is found, and no other one is left.
+    /// Among any bytes and any valid cookies, the app finds the one whose session is live, and removes the
+    /// others.
     #[test]
     fn the_live_cookie_is_found_among_all_others(
         lines in proptest::collection::vec(proptest::collection::vec("[ -:<-~\u{80}-\u{ff}]{0,20}|id=[!-:<-~]{0,9}", 0..4), 0..4),

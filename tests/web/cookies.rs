@@ -57,7 +57,7 @@ async fn of_several_session_cookies_the_valid_one_counts() {
 }
 
 #[actix_web::test]
-async fn of_several_valid_session_cookies_the_first_whose_session_is_live_counts() {
+async fn the_first_valid_session_cookie_whose_session_is_live_counts() {
     let app = TestApp::spawn().await;
     let ((_, dead), (_, gone)) = (app.start().await, app.start().await);
     app.get_with("/logout", &dead).await;

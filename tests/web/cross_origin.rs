@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use crate::support::{Page, TestApp, log};
 
-/// Answers 303 to whatever the cross-origin guard lets through.
+/// Returns 303 for every request that passes the cross-origin check.
 const FORM: &str = "/probe-redirect";
 
 #[actix_web::test]

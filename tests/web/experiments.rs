@@ -129,7 +129,7 @@ async fn experiments_need_a_form_of_this_site_and_a_client_may_run_ten_per_minut
 }
 
 #[test]
-fn an_experiment_waits_until_the_one_before_has_ended() {
+fn an_experiment_waits_until_the_previous_one_has_ended() {
     let (limit, request) = (SessionLimit::new(None), TestRequest::default().to_http_request());
 
     let first = limit.experiment(&request).now_or_never().expect("nobody to wait for");

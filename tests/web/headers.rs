@@ -56,7 +56,7 @@ const RESPONSES: [(&str, Method, u16); 15] = [
     ("/health/ready", Method::GET, 200),
 ];
 
-/// Requests all of [`RESPONSES`], and one that is refused because it comes from another site.
+/// Requests all of [`RESPONSES`], and sends one request from another site, which is refused.
 async fn responses(app: &TestApp) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for (path, method, status) in RESPONSES {

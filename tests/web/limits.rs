@@ -1,4 +1,4 @@
-//! How many sessions one client may start, and what happens to those that it abandons.
+//! How many sessions one client may start, and what happens to abandoned ones.
 
 use actix_session_postgres::PgSessionStore;
 use reqwest::Method;

@@ -116,7 +116,7 @@ async fn the_start_logs_the_configuration_and_no_secret() {
 }
 
 #[actix_web::test]
-async fn the_start_warns_that_a_new_secret_was_made_up_only_when_it_was() {
+async fn startup_warns_of_a_new_secret_only_if_one_was_created() {
     let database = TestDatabase::new().await;
     let file = std::env::temp_dir().join(format!("secret-{}", Uuid::new_v4()));
     let start = || {
@@ -133,7 +133,7 @@ async fn the_start_warns_that_a_new_secret_was_made_up_only_when_it_was() {
 }
 
 #[actix_web::test]
-async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_is_one_warning() {
+async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_causes_one_warning() {
     let app = TestApp::spawn_with(&[("TRUSTED_PROXIES", "10.0.0.1")]).await;
 
     for _ in 0..2 {
@@ -146,7 +146,7 @@ async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_is_one_warnin
 }
 
 #[actix_web::test]
-async fn a_page_over_plain_http_for_a_host_that_is_not_local_is_one_warning() {
+async fn a_page_over_plain_http_causes_one_warning_unless_the_host_is_local() {
     let app = TestApp::spawn_with(&[("COOKIE_SECURE", "true"), ("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let get = |path: &str, host: &str| app.request(Method::GET, path).header("host", host.to_owned());
     let warnings = || log::lines_with("over plain HTTP");

@@ -38,7 +38,7 @@ async fn logging_out_makes_the_browser_delete_what_it_has_stored_except_cookies_
 
     let page = browser.post("/logout", &[]).await;
 
-    // "cache" takes Chromium seconds, and pages are never cached anyway.
+    // Chromium takes seconds for "cache", and pages are never cached anyway.
     assert_eq!(page.header("clear-site-data"), r#""storage""#, "{page:#?}");
 }
 

@@ -1,4 +1,4 @@
-//! `/health/ready`, and connections that the app demands.
+//! `/health/ready`, and what the app requires of its connections.
 
 use actix_web::rt;
 use futures_util::future::join_all;
@@ -18,7 +18,7 @@ async fn an_app_whose_pool_is_busy_is_ready() {
     let mut lock = app.database.pool.begin().await.expect("a transaction");
     sqlx::query("select 1 from sessions for update").execute(&mut *lock).await.expect("a lock");
 
-    // The deletion has the pool's only connection, and waits for the row.
+    // The deletion holds the pool's only connection, and waits for the row.
     let logout = app.request(Method::POST, "/logout").header("sec-fetch-site", "same-origin");
     let logout = rt::spawn(Page::of(logout.header("cookie", &cookie)));
     let waiting =
@@ -32,12 +32,12 @@ async fn an_app_whose_pool_is_busy_is_ready() {
 }
 
 #[actix_web::test]
-async fn many_checks_at_the_same_time_share_an_answer() {
+async fn concurrent_checks_share_a_result() {
     let app = TestApp::spawn().await;
     assert_eq!(ready(&app).await, 200);
     app.database.execute("alter table sessions rename to gone").await;
 
-    // An answer is kept for a moment.
+    // A result is cached for a moment.
     eventually("it is not ready", async || ready(&app).await == 503).await;
     app.database.execute("alter table gone rename to sessions").await;
     eventually("it is ready again", async || ready(&app).await == 200).await;

@@ -29,7 +29,8 @@ pub fn decrypt(secret: &str, cookie: &str) -> Option<String> {
     jar.private(keys.current()).get(&name).map(|cookie| cookie.value().to_owned())
 }
 
-/// An app with both secrets, the user of a new session, and the session's cookie under the old secret.
+/// An app with both secrets, the user of a new session, and the session's cookie, encrypted with the old
+/// secret.
 async fn session_under_the_old_secret() -> (TestApp, String, String) {
     let app = TestApp::spawn_with(&[("SESSION_SECRET", BOTH)]).await;
     let (user, cookie) = app.start().await;

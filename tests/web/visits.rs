@@ -52,7 +52,7 @@ async fn the_page_shows_the_time_left_and_resets_the_idle_timer() {
     let in_minutes = "update sessions set expires_at = now() + interval '42 minutes 30 seconds'";
     app.database.execute(in_minutes).await;
 
-    // Later than a request would set it, so that only the row can say so.
+    // Later than a request would set it, so that only the row can be the source.
     let page = browser.get("/visits").await;
 
     assert!(page.element("in").starts_with("42m"), "{page:#?}");

@@ -155,7 +155,7 @@ async fn head_counts_nothing_and_starts_nothing() {
     assert_eq!((app.database.number(SESSIONS).await, app.database.number(VISITORS).await), (0, 0));
 }
 
-/// How browsers say that they fetch a page before anybody asks for it.
+/// How browsers announce a prefetch.
 const AHEAD: [(&str, &str); 5] = [
     ("sec-purpose", "prefetch"),
     ("sec-purpose", "prefetch;prerender"),

@@ -1,4 +1,5 @@
-//! A login, a page for members and a logout: visit <http://localhost:8080> and log in as `ferris` with `crab`.
+//! A login, a page for members and a logout. Visit <http://localhost:8080> and log in as `ferris` with the
+//! password `crab`.
 
 use std::{env, error::Error, time::Duration};
 
@@ -31,7 +32,8 @@ async fn start() -> Html {
 
 #[post("/log-in")]
 async fn log_in(session: Session, Form(form): Form<LogIn>) -> actix_web::Result<Redirect> {
-    // Look the account up in your database, and verify a hash of the password, for example with the crate `argon2`.
+    // Look up the account in your database, and check the password against its hash, for example with the
+    // crate `argon2`.
     if (&*form.name, &*form.password) != ("ferris", "crab") {
         return Err(ErrorUnauthorized("Wrong name or password\n"));
     }

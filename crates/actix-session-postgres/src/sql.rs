@@ -1,5 +1,5 @@
-//! The text of every statement. PostgreSQL's clock is the only clock, and no statement takes a setting of the app: how
-//! long a session may idle, and when it ends, are columns of its row.
+//! The text of every statement. Only PostgreSQL's clock counts. The session's row says how long it may idle
+//! and when it ends, so loading or extending a session doesn't depend on the app's settings.
 //!
 //! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
 //! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +
@@ -18,7 +18,8 @@ const IS_DUE: &str = "expires_at < ends_at
 /// The expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(extract(epoch from now()) + idle_seconds), ends_at)";
 
-/// The end of a session that is shortened. The database's clock may have been ahead when it started.
+/// The new end of a session that is shortened. The database's clock may have been ahead when the session
+/// started.
 const SHORTENED_END: &str =
     "least(ends_at, to_timestamp(extract(epoch from least(created_at, now())) + $3::int))";
 
@@ -155,8 +156,9 @@ delete from {table}
 where id = any($1)
 and expires_at <= now()",
 
-    // A comparison of rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL reads hardly
-    // more than it returns, by one index. It misses sessions from a time with a shorter idle time and a longer maximum age.
+    // Compares rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL needs one
+    // index, and reads hardly more rows than it returns. It misses sessions that started with a shorter idle
+    // time and a longer maximum age.
     outlasting: "
 select id
 from {table}

@@ -88,11 +88,11 @@ impl<O: Owner> PgSessionStore<O> {
         Self { max_age: seconds(age), ..self }
     }
 
-    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits, because they started with
-    /// longer ones, or while the database's clock was ahead. Use the present settings.
+    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits. Such sessions
+    /// started with longer limits, or while the database's clock was ahead. Pass the current settings.
     ///
-    /// It doesn't change sessions with [`remember`](crate::LogIn::remember), and misses sessions with a shorter idle time
-    /// than `idle` and a later end.
+    /// This doesn't affect sessions with [`remember`](crate::LogIn::remember). It also misses sessions with a shorter idle
+    /// time and a later end.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
@@ -186,5 +186,5 @@ pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T
 }
 
 pub(crate) fn timed_out() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
+    io::Error::new(io::ErrorKind::TimedOut, "the database did not respond in time").into()
 }

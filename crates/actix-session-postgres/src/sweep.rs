@@ -1,5 +1,5 @@
-//! Removes expired sessions from the table. They are invalid already, so this only keeps the table from growing. Also
-//! shortens sessions that outlast the present settings.
+//! Removes expired sessions from the table. They are already invalid, so this only keeps the table from
+//! growing. Also shortens sessions that outlast the current settings.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -39,7 +39,7 @@ impl Drop for Sweep {
     }
 }
 
-/// What a transaction of the sweep does: it finds rows, and then changes them.
+/// What one transaction of the sweep does: it finds rows and changes them.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     find: &'a str,
@@ -142,8 +142,8 @@ impl<O: Owner> PgSessionStore<O> {
     }
 }
 
-/// Deletes or shortens these sessions. If another transaction locks one of the rows, tries each half, and leaves that row
-/// for a later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
+/// Deletes or shortens these sessions. If another transaction has locked one of the rows, tries each half,
+/// and leaves that row for a later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
 async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId]) -> sqlx::Result<u64> {
     let mut attempt = transaction.begin().await?;
     sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;

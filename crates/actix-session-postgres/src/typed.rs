@@ -62,8 +62,8 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
 
     /// Changes the contents of the session. Only fields whose value changed are written.
     ///
-    /// The session is saved as a whole when the response is ready, so if two requests change it at the same time, one
-    /// change is lost. Keep counters and other shared facts in a separate table.
+    /// The session is saved as a whole when the response is ready. If two requests change it at the same
+    /// time, one change is lost. Keep counters and other shared facts in a separate table.
     ///
     /// # Panics
     /// Panics if `T` isn't written as a JSON object with field names.

@@ -15,8 +15,8 @@ use crate::session::State;
 
 /// Keeps sessions in this process. Clones share them.
 ///
-/// It is for one process only: a restart loses all sessions, a second process doesn't see them, and expired sessions
-/// that nobody asks for stay in memory.
+/// It works only within one process. A restart loses all sessions, and expired sessions stay in memory until
+/// they are requested.
 #[derive(Clone, Default)]
 pub struct MemorySessionStore(Arc<Mutex<HashMap<String, (State, Instant)>>>);
 

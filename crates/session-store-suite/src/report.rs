@@ -7,7 +7,7 @@ use crate::{Subject, checks::guarantees};
 /// Time limit for one guarantee. A store that hangs breaks it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the suite found about one guarantee.
+/// The result for one guarantee.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The guarantee's name, for [`Subject::unclaimed`] and [`Subject::inapplicable`].
@@ -16,11 +16,11 @@ pub struct Finding {
     pub sentence: &'static str,
     /// `kept`, `kept, not claimed`, `broken`, `not claimed` or `not applicable`.
     pub verdict: &'static str,
-    /// How the store breaks the guarantee, or an empty text.
+    /// How the store breaks the guarantee, or an empty string.
     pub reason: String,
 }
 
-/// What the suite found about all guarantees. Prints as one line for each.
+/// The results for all guarantees. Prints one line for each.
 #[derive(Clone, Debug)]
 pub struct Report(pub Vec<Finding>);
 

@@ -1,4 +1,4 @@
-//! A session in the store that is tested.
+//! A session in the store under test.
 
 use std::{collections::HashMap, rc::Rc};
 

@@ -23,8 +23,8 @@ pub trait Subject {
     /// Returns everything that is stored outside the browser, with keys and states, in any format.
     fn stored(&self) -> impl Future<Output = String>;
 
-    /// The names of the guarantees that the store doesn't claim to give. The suite checks them, too, and reports those
-    /// that it keeps.
+    /// The names of the guarantees that the store doesn't claim to give. The suite still checks them, and
+    /// reports the ones that the store keeps.
     fn unclaimed(&self) -> &[&str] {
         &[]
     }
@@ -43,13 +43,14 @@ pub trait Subject {
         }
     }
 
-    /// The names of the guarantees that make no sense for the store, and aren't checked. By default, those about a server
-    /// that can fail while the app runs. If the store has a server, return `&[]`, and write the three methods below.
+    /// The names of the guarantees that don't apply to the store, which aren't checked. By default, these are
+    /// the ones about a server that can fail while the app runs. If the store has a server, return `&[]`, and
+    /// write the three methods below.
     fn inapplicable(&self) -> &[&str] {
         &["server_clock", "outage", "recovery"]
     }
 
-    /// Kills the server, and returns once it no longer runs.
+    /// Kills the server, and returns once it has exited.
     fn stop_server(&self) -> impl Future<Output = ()> {
         async {}
     }

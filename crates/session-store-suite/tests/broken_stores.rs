@@ -1,4 +1,5 @@
-//! The suite finds each fault: a memory store gets one fault at a time, and breaks the guarantee that it should.
+//! The suite finds each fault. A memory store gets one fault at a time, and must break the guarantee that
+//! belongs to it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -229,7 +230,7 @@ async fn a_claimed_guarantee_that_is_broken_fails() {
     report(Fault::DeletesNothing).await.assert_claims();
 }
 
-/// A memory store that claims nothing but what isn't in this list.
+/// A memory store that claims every guarantee except those in this list.
 struct Modest(MemorySessionStore, Vec<&'static str>);
 
 impl Subject for Modest {

@@ -1,5 +1,5 @@
-//! The connection of a batcher, which is checked after it was idle and replaced when it is old. And [`acquire`], for a
-//! statement that isn't shared.
+//! The connection of a batcher. It is checked after it was idle, and replaced when it is old. Also
+//! [`acquire`], for statements that aren't shared.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, pin::pin, time::Duration};
 
@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 
-/// How long a connection is used. A new one follows a host name that now leads to another server. A random part of a
-/// minute is added, so that not all connections are replaced at the same time.
+/// How long a connection is used. A new one is needed if the host name now resolves to a different server. A
+/// random part of a minute is added, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// How long [`acquire`] waits for a connection.
@@ -29,7 +29,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to a server that accepts writes. A name may lead to a standby, or to a server that was demoted.
+    /// Connects to a server that accepts writes. A host name may resolve to a standby, or to a server that
+    /// was demoted.
     pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
         let mut inner = PgConnection::connect_with(options).await?;
         if !takes_writes(&mut inner).await? {
@@ -70,9 +71,10 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
-/// [`PgPool::acquire`] chooses only once. If it has begun to open a connection, it keeps trying while PostgreSQL accepts
-/// no more of them, even if a connection of the pool becomes idle. It also gives up a connection that it has begun to
-/// open, so a far server would never be reached. Here, opening it goes on, and a later call gets the connection.
+/// [`PgPool::acquire`] chooses only once. If PostgreSQL accepts no more connections, it keeps trying to open
+/// one, even if a connection of the pool becomes idle. If the caller gives up, the connection that is being
+/// opened is lost, so a distant server would never be reached. Here, opening it continues, and a later call
+/// gets the connection.
 ///
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.

@@ -1,5 +1,6 @@
-//! What PostgreSQL's errors mean: by the class of their code, whether it refused the statement, and whether another attempt
-//! may succeed. See [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+//! What PostgreSQL's errors mean: whether it refused the statement, and whether another attempt may succeed.
+//! The class of the error code decides. See
+//! [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 
 use std::borrow::Cow;
 
@@ -7,12 +8,13 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::Error;
 
-/// Returns whether the database is unavailable: it can't be reached, didn't answer in time, or has no resources left.
-/// Everything else is most likely a bug.
+/// Returns whether the database is unavailable: it can't be reached, didn't respond in time, or is out of
+/// resources. Any other error is most likely a bug.
 ///
 /// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), an
-/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. An error that ends the
-/// connection counts, too: while its disk is full, a server may refuse connections with an internal error.
+/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. An error
+/// that closes the connection counts, too. For example, a server whose disk is full may refuse connections
+/// with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {

@@ -83,7 +83,7 @@ pub enum Error {
     #[error(transparent)]
     Database(#[from] Arc<sqlx::Error>),
     /// There was no answer within [`DEADLINE`], or an earlier batch got none and the database still doesn't respond.
-    #[error("the database did not answer in time")]
+    #[error("the database did not respond in time")]
     TimedOut,
     /// [`Statement::run`] panicked, or the runtime that ran it has stopped.
     #[error("the statement panicked")]

@@ -25,7 +25,7 @@ use crate::{
     errors::{is_conflict, is_refusal},
 };
 
-/// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it, so that
+/// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it. Then
 /// PostgreSQL works on one half while the callers process the results of the other.
 const UNDIVIDED: usize = 32;
 
@@ -56,7 +56,7 @@ pub(crate) struct Worker<S: Statement> {
     config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
     connection: Option<Connection>,
-    /// Replaces an old connection once it is open. Opening it can take longer than a call waits.
+    /// Replaces an old connection once it is open. This can take longer than a call waits.
     newer: Option<JoinHandle<Option<Connection>>>,
     /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item, and is sent separately,
     /// so that other calls aren't refused with it. If its calls have failed, one item remains, without a caller.

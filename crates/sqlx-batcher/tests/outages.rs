@@ -92,7 +92,7 @@ async fn silent_server() -> (TcpListener, PgConnectOptions) {
     (listener, PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("nobody"))
 }
 
-// The clock is paused: it moves on as soon as everything waits for it.
+// The clock is paused. It advances as soon as every task is waiting for it.
 #[tokio::test(start_paused = true)]
 async fn a_call_fails_at_its_deadline_if_the_database_never_answers() {
     let (_listener, options) = silent_server().await;
@@ -121,8 +121,8 @@ async fn a_full_queue_refuses_further_calls_without_waiting() {
     }
 }
 
-/// Forwards connections to `port` while the gate is open. Keeps the others, and swallows what they send. Returns its own
-/// port.
+/// Forwards connections to `port` while the gate is open. Keeps the others open, and discards what they send.
+/// Returns its own port.
 async fn start_gateway(port: u16, gate: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let own_port = listener.local_addr().expect("bound").port();

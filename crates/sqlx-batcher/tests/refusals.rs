@@ -1,4 +1,4 @@
-//! Statements that PostgreSQL refuses, and implementations of `Statement` that are wrong.
+//! Statements that PostgreSQL refuses, and incorrect implementations of `Statement`.
 
 mod support;
 
@@ -33,7 +33,7 @@ const REFUSE: &str = "
 const ATTEMPTS: &str = "select last_value from attempts";
 
 impl Numbers {
-    /// Refuses rows with this SQLSTATE, until as many rows have been inserted.
+    /// Refuses rows with this SQLSTATE, until this many rows have been inserted.
     async fn refuse(&self, condition: &str, sqlstate: &str, rows: u32) {
         self.database.execute(REFUSE).await;
         let trigger = format!(

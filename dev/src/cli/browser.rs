@@ -18,7 +18,7 @@ pub fn test(arguments: &[&str]) -> Result<()> {
 }
 
 // demo: begin
-/// Takes the README's pictures by running two of the browser tests. One of them needs `img2webp`.
+/// Takes the README's screenshots by running two of the browser tests. One of them needs `img2webp`.
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--package", "browser", "--", "--include-ignored", "pictures::"]);

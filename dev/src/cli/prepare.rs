@@ -39,7 +39,7 @@ fn describe_queries() -> Result<()> {
 
     let _ = fs::remove_dir_all(FRESH);
     fs::create_dir_all(FRESH)?;
-    // Makes Cargo compile the library again, because it only compiles what has changed.
+    // Makes Cargo compile the library again, because it compiles only what has changed.
     let library = File::options().append(true).open("src/lib.rs")?;
     let modified = library.metadata()?.modified()?;
     library.set_modified(SystemTime::now())?;

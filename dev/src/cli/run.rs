@@ -34,7 +34,7 @@ pub fn run() -> Result<()> {
     let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
     app.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
     app.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
-    // The app stops at once on SIGINT. SIGTERM would make it wait for a load balancer.
+    // The app stops immediately on SIGINT. SIGTERM would make it wait for a load balancer.
     let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
     let outcome = follow(&mut app, &address, &end, &postgres);
     // Stops the app before the database, because its last requests need the database.
@@ -68,7 +68,7 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool, postgres: &Postgres) 
     Ok(())
 }
 
-/// Adds data for trying the app, from the files in `dev/seed/`, and returns what they print.
+/// Adds sample data from the files in `dev/seed/`, and returns their output.
 fn seed(postgres: &Postgres, end: &AtomicBool) -> Result<String> {
     let Ok(files) = fs::read_dir("dev/seed") else { return Ok(String::new()) };
     let mut printed = String::new();

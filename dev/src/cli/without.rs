@@ -1,9 +1,9 @@
-//! `cargo dev without PART`: takes a part of the app out again.
+//! `cargo dev without PART` removes a part of the app.
 //!
 //! A line that ends with a comment such as `// PART` belongs to that part, together with the doc comment above it. So do
-//! the lines from `// PART: begin` to `// PART: end`. What several parts need names them all, separated by commas, and goes
-//! with the last of them. `dev/parts.txt` lists whole files and folders. The files in `dev/without-PART/` replace those with
-//! the same path in the project.
+//! the lines from `// PART: begin` to `// PART: end`. Code that several parts need is marked with all of
+//! their names, separated by commas, and is removed with the last one. `dev/parts.txt` lists whole files and
+//! folders. The files in `dev/without-PART/` replace those with the same path in the project.
 
 use std::{fs, path::Path};
 
@@ -17,14 +17,14 @@ const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
 /// How a comment may end. The first one is the end of a row in a Markdown table.
 const ENDS: [&str; 4] = [" |", " -->", " */", " #}"];
 
-/// Takes a part out. The app's tests pass afterwards.
+/// Removes a part. The app's tests pass afterwards.
 pub fn take_out(part: &str) -> Result<()> {
     let changes = git(&["status", "--porcelain"])?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");
     let files = git(&["ls-files", "-z"])?;
     let files: Vec<&str> = files.split_terminator('\0').collect();
     let mut edits = Vec::new();
-    // Pictures are not text, and have no marked lines.
+    // Images aren't text, and have no marked lines.
     for (path, text) in files.iter().filter_map(|path| Some((path, fs::read_to_string(path).ok()?))) {
         let kept = without(part, &text).with_context(|| format!("nothing is changed, because of {path}"))?;
         if kept != text {
@@ -48,8 +48,8 @@ pub fn take_out(part: &str) -> Result<()> {
     }
     prepare::renew()?;
     format();
-    println!("It is gone. See what has changed with `git diff`, and run `cargo test`.");
-    println!("A database that has its table keeps it. For a development database, delete .postgres/.");
+    println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");
+    println!("Existing databases keep its tables. To reset the development database, delete .postgres/.");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The directory of one server: its data, its log and its password. And how to connect to it.
+//! The directory of one server, with its data, log and password, and how to connect to the server.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

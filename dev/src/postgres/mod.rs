@@ -22,7 +22,7 @@ pub use installation::Installation;
 const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal --max_wal_senders=0 \
     --shared_buffers=64MB --max_connections=200 --jit=off";
 
-/// A running PostgreSQL server. It ends when this is dropped, or when this process ends for any reason.
+/// A running PostgreSQL server. It stops when this is dropped, or when this process exits for any reason.
 #[derive(Debug)]
 pub struct Postgres {
     /// `None` while it's stopped. Dropped before its directory.
@@ -35,7 +35,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts an empty server that is tuned for tests. Its files are removed when it ends.
+    /// Starts an empty server that is tuned for tests. Its files are removed when it stops.
     ///
     /// # Errors
     /// Returns an error if no PostgreSQL is installed and none can be downloaded, or if it doesn't start.
@@ -136,7 +136,7 @@ impl Postgres {
         self.end("INT", &[self.pid])
     }
 
-    /// Kills the server and all its processes, as a crash of the machine would.
+    /// Kills the server and all its processes, as if the machine had crashed.
     pub fn kill9(&mut self) -> Result<()> {
         // A suspended process can't start others.
         process::signal("STOP", &[self.pid])?;
@@ -173,8 +173,8 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
 
 /// Returns a shell for the server in `home`.
 ///
-/// For root, the shell runs as the data's owner, or as `postgres` or `nobody`. It may enter private directories,
-/// because the project may be in `/root`.
+/// If this process runs as root, the shell runs as the owner of the data, or as `postgres` or `nobody`. It
+/// may enter private directories, because the project may be in `/root`.
 fn shell(home: &Path) -> Result<Command> {
     if id(&["-u"]) != Some(0) {
         return Ok(Command::new("/bin/sh"));

@@ -1,4 +1,4 @@
--- Adds :n sessions that nobody uses, for the app. Builds without a table `visitors` can be compared too.
+-- Adds :n unused sessions for the app. This also works with builds that have no table `visitors`.
 select exists (
     select from information_schema.columns where table_name = 'sessions' and column_name = 'ends_at'
 ) as has_ends \gset

@@ -1,4 +1,4 @@
--- Adds :n sessions that nobody uses, for tower-sessions-sqlx-store.
+-- Adds :n unused sessions for tower-sessions-sqlx-store.
 insert into tower_sessions.session (id, data, expiry_date)
 select
     left(translate(encode(sha256(int4send(n)), 'base64'), '+/', '-_'), 22),

@@ -1,4 +1,4 @@
--- Adds :n sessions that nobody uses, for connect-pg-simple.
+-- Adds :n unused sessions for connect-pg-simple.
 insert into session (sid, sess, expire)
 select
     left(encode(sha256(int4send(n)), 'base64'), 32),

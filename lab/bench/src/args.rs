@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum, value_parser};
 
 use crate::load::Scenario;
 
-/// Measures how many visits the app and its peers answer in a second.
+/// Measures how many visits per second the app and its peers serve.
 #[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "cargo dev lab bench")]
 pub struct Plan {
@@ -93,7 +93,7 @@ impl Plan {
         }))
     }
 
-    /// Returns whether the results are the committed ones: those of the command without options, or with more rounds.
+    /// Returns whether the results may be committed: the run had no options, except perhaps more rounds.
     pub fn is_complete(&self) -> bool {
         self.rounds() >= 3 && *self == Plan { rounds: self.rounds, ..Plan::parse_from([""]) }
     }

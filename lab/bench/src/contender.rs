@@ -53,8 +53,8 @@ pub struct Contender {
     redis: Option<Redis>,
 }
 
-/// Starts all contenders. The app comes first: the ratios compare it with the others. Also returns those that can't take
-/// part, and why.
+/// Starts all contenders. The app comes first, because the ratios compare it with the others. Also returns
+/// those that can't take part, and why.
 pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Vec<(String, String)>)> {
     let mut contenders = Vec::new();
     if plan.wants(Name::App) {
@@ -151,7 +151,7 @@ async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Conten
     }
 }
 
-/// Installs the packages of the Express peer in a copy, so that they stay out of the project. Returns its program.
+/// Installs the packages of the Express peer in a copy, to keep them out of the project. Returns its program.
 fn express(bench: &Bench) -> Result<PathBuf> {
     let home = bench.target.join("peers/express");
     fs::create_dir_all(&home)?;
@@ -197,7 +197,7 @@ impl Contender {
     }
 }
 
-/// Starts a server on a free port and waits until it answers the path `ready`. Its output goes to a file.
+/// Starts a server on a free port and waits until the path `ready` responds. Its output goes to a file.
 async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Result<(Kept, SocketAddr)> {
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
     let log = bench.work.join(format!("{}.log", name.replace(' ', "-")));

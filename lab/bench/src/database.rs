@@ -24,7 +24,7 @@ impl Database {
     /// Starts a server in `home`. That must be a directory on a disk: in memory, a commit would cost nothing.
     ///
     /// # Errors
-    /// Returns an error if another benchmark runs, or if PostgreSQL doesn't start.
+    /// Returns an error if another benchmark is running, or if PostgreSQL doesn't start.
     pub fn start(home: &Path) -> Result<Self> {
         let has_library = Installation::find()?.has_library(STATEMENTS);
         ensure!(has_library, "PostgreSQL's library {STATEMENTS} is not installed (postgresql-contrib)");
@@ -61,7 +61,7 @@ impl Database {
         self.run("postgres", &format!("drop database if exists {database};\ncreate database {database}"))
     }
 
-    /// Runs a psql script that adds `count` rows, as `:n`, and leaves the tables like those of a database at rest.
+    /// Runs a psql script that adds `count` rows (`:n`), and leaves the tables as in an idle database.
     pub fn fill(&self, database: &str, script: &str, count: usize) -> Result<()> {
         self.run(database, &format!("\\set n {count}\n{script}\nvacuum analyze"))
     }

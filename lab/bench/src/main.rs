@@ -1,4 +1,4 @@
-//! `cargo dev lab bench`: how many visits the app answers in a second, compared with its peers.
+//! `cargo dev lab bench` measures how many visits per second the app serves, compared with its peers.
 //!
 //! One command measures everyone under the same load in turn, round after round, and checks each response.
 //!

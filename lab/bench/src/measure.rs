@@ -18,7 +18,7 @@ pub struct Cell {
     pub connections: u16,
 }
 
-/// What is measured. Unless the name says otherwise, it is for one visit.
+/// The measured values. They are per visit, unless the name says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
     /// Correct responses in a second.

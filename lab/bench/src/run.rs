@@ -94,7 +94,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// Measures everyone in turn, round after round. Each round begins with another contender.
+/// Measures all contenders in turn, round after round. Each round begins with a different contender.
 async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
     let mut scenarios = plan.scenarios.clone();
     // Returning visitors first, because new ones add rows.

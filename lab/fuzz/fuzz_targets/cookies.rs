@@ -1,4 +1,5 @@
-//! `Cookie` headers with arbitrary contents: a valid cookie is found among them, and nothing else is taken for one.
+//! `Cookie` headers with arbitrary contents. The app finds a valid cookie among them, and accepts nothing
+//! else.
 
 #![no_main]
 
@@ -48,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
 
     let mut map = HeaderMap::new();
     headers.into_iter().for_each(|line| map.append(COOKIE, line));
-    // Only one cookie is valid, so there is nothing to wait for.
+    // Only one cookie is valid, so this never has to wait.
     let found = {
         let chosen = pin!(cookie.choose(&mut map, async |_: &[(String, String)]| 0));
         let Poll::Ready(found) = chosen.poll(&mut Context::from_waker(Waker::noop())) else { panic!("pending") };

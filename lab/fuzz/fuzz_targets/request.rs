@@ -41,7 +41,7 @@ struct App {
     /// The session cookie of a visitor, and the visitor's id.
     cookie: String,
     user: String,
-    /// Ends with this process.
+    /// Stops with this process.
     _postgres: Postgres,
 }
 

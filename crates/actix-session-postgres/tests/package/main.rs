@@ -1,6 +1,6 @@
-//! Adds the crate to an empty app, as somebody else would: from the archives that `cargo package` makes, without a
-//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it is named:
-//! `cargo test -p actix-session-postgres --test package`.
+//! Adds the crate to an empty app, as a user would: from the archives that `cargo package` creates, without a
+//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it
+//! is named: `cargo test -p actix-session-postgres --test package`.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ fn shows_a_page_to_members_only(directory: &Path) {
     assert_eq!(app.get("/members", &login.cookie).location, "/");
 }
 
-/// Makes the archives and unpacks them. Returns the directory of each package.
+/// Creates the archives and unpacks them. Returns the directory of each package.
 fn package(place: &Path) -> Vec<(&'static str, PathBuf)> {
     let target = place.join("archives");
     let mut arguments = vec!["package", "--no-verify", "--allow-dirty", "--target-dir"];
@@ -83,7 +83,7 @@ fn unpack(package: &str, archives: &Path) -> PathBuf {
     directory
 }
 
-/// Writes an app with the code of the examples, in a workspace by itself.
+/// Writes an app with the code of the examples, in its own workspace.
 fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     let patches: String = packages
         .iter()
@@ -103,7 +103,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     for example in EXAMPLES {
         let code = packages[1].1.join("examples").join(example);
         let code = fs::read_to_string(code).expect("the example is in the package");
-        // A port that the kernel chooses, and a line that tells it.
+        // The kernel chooses a port, and the app prints it.
         let code = code.replace(
             "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
             "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
@@ -135,9 +135,9 @@ struct App {
 
 struct Response {
     body: String,
-    /// The session cookie that the response sets, or nothing.
+    /// The session cookie, if the response sets one.
     cookie: String,
-    /// Where the response redirects to, or nothing.
+    /// Where the response redirects to, if it does.
     location: String,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     support::{TestDatabase, eventually},
 };
 
-/// Returns the statistics of the table since the last call. A server process reports them when it ends.
+/// Returns the statistics of the table since the last call. A server process reports them when it exits.
 async fn statistics(database: &TestDatabase) -> Statistics {
     database.pool.close().await;
     let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");

@@ -32,7 +32,8 @@ async fn after_rotations_logins_and_a_logout_the_old_key_is_invalid_in_1_000_rou
     let revived = interleave(&store, 1_000, &[rotate, rotate, log_in, update, load, delete]).await;
 
     assert_eq!(revived, 0, "the old key is invalid after each round");
-    // A delete with the old key may come after a rotation and delete nothing. But rotations never copy a session.
+    // A delete with the old key may come after a rotation, and then deletes nothing. But a rotation never
+    // copies a session.
     let logins = database.number("select count(*) from sessions where owner is not null").await;
     let rotated = database.number("select count(*) from sessions where owner is null").await;
     assert_eq!(logins, 1_000);
@@ -199,7 +200,7 @@ async fn in_line<A, B>(
     (first, second)
 }
 
-/// Locks a session's row. Citus only locks rows that are found by an equal id.
+/// Locks a session's row. Citus locks only rows that are found by comparing the id for equality.
 pub async fn lock(connection: &mut PgConnection, key: &SessionKey) {
     let lock = sqlx::query("select 1 from sessions where id = $1 for update");
     lock.bind(SessionId::of(key.as_ref())).execute(connection).await.expect("the row");

@@ -152,7 +152,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Each session's idle time, remaining time and remaining time at most, in minutes. The usual session is first.
+/// Each session's idle time, remaining time and maximum remaining time, in minutes. The ordinary session is
+/// first.
 async fn minutes(store: &Store) -> String {
     sqlx::query_scalar(
         "select string_agg(concat_ws('/', idle_seconds / 60, round(extract(epoch from expires_at - now()) / 60),
@@ -164,7 +165,8 @@ async fn minutes(store: &Store) -> String {
     .expect("rows")
 }
 
-/// Starts a session of 7 days without requests and 30 days at most, and a remembered one of 60 and 90 days.
+/// Starts a session with limits of 7 days idle and 30 days in total, and a remembered one with 60 and 90
+/// days.
 async fn long_sessions() -> Store {
     let store = Store::new().await;
     store

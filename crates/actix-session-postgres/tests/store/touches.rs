@@ -1,4 +1,4 @@
-//! Idle timers are reset in the background, and wait for nothing.
+//! Idle timers are reset in the background, without delaying requests.
 
 use actix_session::storage::SessionStore;
 use actix_session_postgres::PgSessionStore;
@@ -49,7 +49,7 @@ async fn concurrent_loads_reset_the_idle_timer_once() {
     let replicas: Vec<_> = (0..4).map(|_| PgSessionStore::new(store.database.pool.clone())).collect();
     join_all((0..40).map(|n| replicas[n % 4].load(&key))).await;
     store.touched().await;
-    // All resets have been sent once another session's is done.
+    // Once another session's reset is done, all resets have been sent.
     let other = store.save(&state(&[("other", "1")])).await;
     store
         .database

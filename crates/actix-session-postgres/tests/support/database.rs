@@ -50,7 +50,8 @@ impl TestDatabase {
         self
     }
 
-    /// Distributes the table if `DATABASE_URL` is a server with Citus, so that all tests show that the statements run there.
+    /// Distributes the table if `DATABASE_URL` is a server with Citus. So all tests check that the statements
+    /// run there.
     async fn distribute(&self) {
         let libraries: String = sqlx::query_scalar("show shared_preload_libraries")
             .fetch_one(&self.pool)
@@ -94,7 +95,7 @@ impl Drop for TestDatabase {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
         });
-        // Dropping it takes 0.1 s, for which PostgreSQL waits. A temporary server ends with this process anyway.
+        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }

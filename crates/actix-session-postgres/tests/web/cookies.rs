@@ -1,4 +1,4 @@
-//! Which cookies the guard lets through, and how long they last.
+//! Which cookies pass the guard, and how long they last.
 
 use actix_session::config::{BrowserSession, PersistentSession, TtlExtensionPolicy};
 use actix_web::cookie::time::Duration;
@@ -26,7 +26,7 @@ async fn only_a_new_key_is_sent_and_without_a_max_age() {
 
 #[actix_web::test]
 async fn other_cookies_of_the_response_stay_as_they_are() {
-    // With this policy, the store is called in each request, but the middleware sends no cookie.
+    // With this policy, each request calls the store, but the middleware sends no cookie.
     let lifecycle = BrowserSession::default().state_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
     let site = Site::with_lifecycle(lifecycle).await;
 

@@ -1,4 +1,5 @@
-//! Responses that overtake each other. No response carries a key that is invalid, or older than the browser's.
+//! Responses that overtake each other. No response contains a key that is invalid, or older than the
+//! browser's.
 
 use crate::site::{ALICE, Site};
 

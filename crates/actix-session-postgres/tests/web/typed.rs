@@ -14,7 +14,7 @@ use crate::{
     support::{TestDatabase, log},
 };
 
-/// Without `#[serde(default)]`, as somebody might write it.
+/// Without `#[serde(default)]`, as a user of the crate might write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Cart {
     items: Vec<String>,

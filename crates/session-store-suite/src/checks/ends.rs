@@ -1,4 +1,4 @@
-//! When a session ends, and that this is final.
+//! When a session ends, and whether the end is final.
 
 use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
@@ -46,8 +46,8 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// In each round, a request loads a session. Then a barrier releases the request's update and a logout at the same
-/// time. Returns the number of rounds after which the session is still valid.
+/// In each round, a request loads a session. Then a barrier releases the request's update and a logout
+/// together. Returns in how many rounds the session is still valid.
 ///
 /// # Errors
 /// Returns an error if a call of the store fails.
@@ -66,7 +66,7 @@ pub async fn undone_logouts(subject: &impl Subject, rounds: usize) -> Result<usi
             barrier.wait().await;
             logout.delete(&session.key).await
         };
-        // Each is sent first in half of the rounds.
+        // In half of the rounds, the update is sent first.
         let (returned, deleted) = if round % 2 == 0 {
             join(update, delete).await
         } else {
@@ -85,7 +85,7 @@ pub async fn idle_timeout(subject: &impl Subject) -> Result<()> {
     let (young, old) = (Session::new(subject).await?, Session::new(subject).await?);
 
     subject.age(&young.key, TTL - Duration::MINUTE).await;
-    // Without a `load` in between, which may count as use.
+    // There is no `load` in between, because it may count as use.
     subject.age(&old.key, TTL + Duration::SECOND).await;
 
     young.ensure_live("a minute before it expires").await?;

@@ -1,4 +1,5 @@
-//! The guarantees. Each is a sentence, and a function that checks it and whose name is the guarantee's name.
+//! The guarantees. Each one is a sentence and a function that checks it. The function's name is the
+//! guarantee's name.
 
 pub mod ends;
 mod server;

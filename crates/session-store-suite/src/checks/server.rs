@@ -63,7 +63,7 @@ pub async fn recovery(subject: &impl Subject) -> Result<()> {
     let session = Session::new(subject).await?;
 
     subject.stop_server().await;
-    // A request that notices the outage, and whose browser gives up.
+    // This request notices the outage, but its browser gives up.
     let _ = timeout(PATIENCE, session.store.save(session.state.clone(), &TTL)).await;
     subject.start_server().await;
 

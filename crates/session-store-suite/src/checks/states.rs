@@ -82,7 +82,7 @@ pub async fn concurrent_updates(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// 2 MiB are too large.
+/// 2 MiB is too large.
 pub async fn size_limit(subject: &impl Subject) -> Result<()> {
     let large = state("large", &format!("\"{}\"", "x".repeat(2 * 1024 * 1024)));
     let small = Session::new(subject).await?;

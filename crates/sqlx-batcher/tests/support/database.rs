@@ -29,7 +29,7 @@ impl TestDatabase {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
 
-    /// Makes new connections read-only, as on a standby, or ends that.
+    /// Makes new connections read-only, as on a standby, or makes them writable again.
     pub async fn set_read_only(&self, value: &str) {
         let sql = format!("alter database {} set default_transaction_read_only = {value}", self.name);
         admin(self.server, sql).await;
@@ -49,7 +49,7 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(admin(server, drop));
         });
-        // Dropping it takes 0.1 s, for which PostgreSQL waits. A temporary server ends with this process anyway.
+        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a connection that stays open: one request, one response, and the next.
+//! HTTP/1.1 on a connection that stays open. Each request waits for the response to the previous one.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The load: visitors who come again and again on connections that stay open. Each response is checked.
+//! The load: visitors who return again and again, on connections that stay open. Each response is checked.
 //!
 //! The client is written by hand because it shares the processors with the app and the database. With 64 connections and
 //! checked responses, a request took 6.8 µs of CPU time here, 10.5 µs with `rlt` over hyper and 16 µs with reqwest.
@@ -39,7 +39,7 @@ const PREPARING: usize = 32;
 /// What came of the load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Number of correct responses, also those outside of the window.
+    /// Number of correct responses, including those outside the window.
     pub visits: u64,
     /// Times of the correct responses in the window, in microseconds. Sorted at the end.
     pub times: Vec<u32>,
@@ -97,7 +97,7 @@ pub async fn drive(
     Ok(all)
 }
 
-/// Creates visitors who have already been there twice, because the app adds a row to `visitors` with the second visit.
+/// Creates visitors who have already visited twice, because the second visit adds a row to `visitors`.
 pub async fn create_visitors(address: SocketAddr, count: usize) -> Result<Vec<Visitor>> {
     let mut tasks = JoinSet::new();
     for mut share in share_out(vec![Visitor::default(); count], PREPARING) {

@@ -1,7 +1,7 @@
 //! Runs the acceptance suite on actix-session-sqlx-postgres, and prints its column of `docs/stores.md`.
 //!
-//! The store is made for actix-session 0.10, and the suite for 0.11. Both versions have the same methods, so an adapter
-//! only renames the types.
+//! The store is made for actix-session 0.10, and the suite for 0.11. Both versions have the same methods, so
+//! the adapter only converts the types.
 
 #[path = "../../../../stores/column.rs"]
 mod column;
@@ -65,7 +65,7 @@ impl SessionStore for Adapter {
     }
 }
 
-/// The store with the pool that its `new` makes, on a server with the table of its own tests.
+/// The store with the pool that its `new` creates, on a server with the table from the store's own tests.
 struct InPostgres {
     server: RefCell<Postgres>,
     pool: PgPool,
@@ -111,7 +111,7 @@ impl Subject for InPostgres {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect("rows")
     }
 
-    /// The same as for Redis: the documentation mentions none of them.
+    /// The same as for Redis, because the documentation mentions none of them.
     fn unclaimed(&self) -> &[&str] {
         &["size_limit", "hidden_keys", "max_age", "touch_only_extends"]
     }
