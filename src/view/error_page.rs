@@ -54,7 +54,7 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
         413 | 414 => ("The request is too large.", "Shorten it and try again."),
         431 => (
             "The request's headers are too large. Usually, this site's cookies have grown too large.",
-            "If so, we asked your browser to delete the largest ones, so try again. If that doesn't help, delete this site's cookies in your browser's settings.",
+            "If so, we asked your browser to delete the largest ones, so try again. Delete this site's cookies in your browser's settings if that doesn't help.",
         ),
         429 => (
             "Your network has sent too many requests of this kind.",

@@ -49,7 +49,9 @@ pub fn take_out(part: &str) -> Result<()> {
     prepare::renew()?;
     format();
     println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");
-    println!("Existing databases keep its tables. To reset the development database, delete .postgres/.");
+    println!(
+        "The app doesn't start on a database that has run its migration: delete .postgres/, or see docs/deploy.md."
+    );
     Ok(())
 }
 
