@@ -111,3 +111,13 @@ fn each_id_that_the_styles_name_is_in_a_template() {
         assert!(is_color || templates.contains(&format!("id=\"{id}\"")), "no template has #{id}");
     }
 }
+
+#[test]
+fn each_source_that_a_page_names_exists() {
+    for file in files(Path::new("templates")) {
+        for rest in fs::read_to_string(file).expect("a template").split("Source: <code>").skip(1) {
+            let path = rest.split('<').next().unwrap_or("");
+            assert!(Path::new(path).is_file(), "there is no {path}");
+        }
+    }
+}

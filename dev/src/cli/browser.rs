@@ -18,10 +18,10 @@ pub fn test(arguments: &[&str]) -> Result<()> {
 }
 
 // demo: begin
-/// Takes the README's screenshots by running two of the browser tests. One of them needs `img2webp`.
+/// Takes the README's screenshots by running one of the browser tests.
 pub fn screenshots() -> Result<()> {
     let mut tests = cargo();
-    tests.args(["test", "--package", "browser", "--", "--include-ignored", "pictures::"]);
+    tests.args(["test", "--package", "browser", "--", "pictures::"]);
     run(tests.env("SCREENSHOTS_DIR", fs::canonicalize("docs/screenshots")?))
 }
 // demo: end
