@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Error, http::client::ClientAddress};
 
-const EXPERIMENTS_PER_MINUTE: Quota = Quota::per_minute(NonZeroU32::new(10).unwrap());
+const EXPERIMENTS_PER_MINUTE: Quota = Quota::per_minute(NonZeroU32::new(10).expect("not zero"));
 
 /// Counts new sessions and experiments per client. All workers share it.
 pub struct SessionLimit {

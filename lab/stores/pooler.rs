@@ -199,7 +199,7 @@ async fn a_thousand_clients_share_twenty_connections() {
     let browser = app.browser();
     browser.get("/").await;
 
-    // The app has a few connections of its own.
+    // The app also has a few other connections.
     let options = app.database.options.clone().extra_float_digits(None);
     let mut clients = Vec::new();
     for _ in 0..19 {

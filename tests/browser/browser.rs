@@ -22,7 +22,7 @@ pub struct Browser {
     url: String,
 }
 
-/// With these arguments, Chromium opens no connections of its own, and exits together with its driver.
+/// With these arguments, Chromium opens no connections by itself, and exits together with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",

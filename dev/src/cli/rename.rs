@@ -1,4 +1,4 @@
-//! `cargo dev rename`: gives the app a name of its own.
+//! `cargo dev rename`: gives the app its own name.
 
 use std::{fs, path::Path};
 

@@ -27,7 +27,7 @@ pub enum Figure {
     P50,
     P99,
     Max,
-    /// Processor time in microseconds.
+    /// CPU time in microseconds.
     ServerCpu,
     StoreCpu,
     BothCpu,

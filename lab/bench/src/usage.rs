@@ -1,4 +1,4 @@
-//! Processor time and memory of the processes that take part.
+//! CPU time and memory of the processes that take part.
 
 use std::{collections::HashMap, iter, ops::Range, process, thread};
 

@@ -16,7 +16,7 @@ const WIDTH: f64 = 760.0;
 const LONGEST: f64 = 450.0;
 const LEFT: f64 = 190.0;
 
-/// Draws the visits a second of everyone who stores sessions, with 64 connections, or with the most
+/// Draws the visits per second of all contenders that store sessions, with 64 connections, or with the most
 /// connections if 64 were not measured.
 pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colours) -> String {
     let (mut body, mut y) = (String::new(), 8.0);
@@ -27,7 +27,7 @@ pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colours) -> String 
         let mut bars: Vec<&Row> = rows.iter().filter(is_drawn).collect();
         bars.sort_by(|one, other| rate(other).total_cmp(&rate(one)));
         let Some(&fastest) = bars.first() else { continue };
-        let title = format!("Visits a second: {}", fastest.cell);
+        let title = format!("Visits per second: {}", fastest.cell);
         let _ = writeln!(body, r#"<text y="{}" font-weight="600">{title}</text>"#, y + 24.0);
         y += 38.0;
         for row in bars {

@@ -33,9 +33,9 @@ pub(super) fn page(results: &Results) -> String {
         variables => format!(" The app had {}.", variables.join(", ")),
     };
     format!(
-        "# Visits a second\n\nMade by `cargo dev lab bench` on {}, at {}.\n\n\
+        "# Visits per second\n\nMade by `cargo dev lab bench` on {}, at {}.\n\n\
          <picture>\n<source media=\"(prefers-color-scheme: dark)\" srcset=\"chart-dark.svg\">\n\
-         <img alt=\"Visits a second, as in the tables below\" src=\"chart-light.svg\">\n</picture>\n\n\
+         <img alt=\"Visits per second, as in the tables below\" src=\"chart-light.svg\">\n</picture>\n\n\
          {}## Conditions\n\n[The README](../README.md) says how it was measured and what the columns mean.\n\
          {} sessions in each table, {} rounds.{environment}\n\n{}\n\
          ## The machine\n\n{}{}",
