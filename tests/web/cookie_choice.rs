@@ -43,6 +43,18 @@ fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option
 }
 
 #[test]
+fn of_many_valid_cookies_only_four_are_looked_up() {
+    let pairs: Vec<String> = (0..6).map(|n| encrypt(NEW, &format!("key{n}"))).collect();
+    let mut headers = headers(&[pairs.join("; ").as_bytes()]);
+
+    // The fifth one is live, but the store isn't asked about it.
+    let chosen = choose(&cookie(NEW), &mut headers, "key4").expect("one is valid").1;
+
+    assert_eq!(chosen, "key0");
+    assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*pairs[0]]);
+}
+
+#[test]
 fn only_one_cookie_of_the_name_stays_in_the_request() {
     let valid = encrypt(NEW, "one");
     let [first, last] = [format!("{valid}; id=junk"), format!("id=junk; {valid}")];
