@@ -11,15 +11,15 @@ use std::{
 
 use metrics::counter;
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
-use sqlx_batcher::{Batcher, Statement};
-use tokio::time::{sleep, timeout};
+use sqlx_batcher::{Batcher, Statement, acquire};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 /// How long a visitor's row is kept after the session must have ended, in case a request is still running.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
-const BATCH: i64 = 200;
+const BATCH: u64 = 200;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,18 +76,31 @@ impl Statement for CountVisits {
 }
 
 /// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is
-/// kept, so a changed setting deletes nothing. Deletes none while another replica is deleting.
+/// kept, so a changed setting deletes nothing.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
     let mut total = 0;
     loop {
-        let batch = timeout(Duration::from_secs(10), delete_batch(pool)).await;
-        let deleted = batch.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let delete = sqlx::query!(
+            "
+            delete from visitors
+            where id = any(array(
+                select id
+                from visitors
+                where keep_until < (now() at time zone 'UTC')::date
+                order by keep_until
+                limit $1
+            ))
+            and keep_until < (now() at time zone 'UTC')::date
+            ",
+            BATCH as i64,
+        );
+        let deleted = delete.execute(&mut *acquire(pool).await?).await?.rows_affected();
         counter!("visitors_swept_total").increment(deleted);
         total += deleted;
-        if deleted < BATCH as u64 {
+        if deleted < BATCH {
             return Ok(total);
         }
         // Leaves most of the database's time for visits.
@@ -105,30 +118,4 @@ pub(crate) async fn sweep_forever(pool: &PgPool) {
         }
         sleep(Duration::from_secs(60)).await;
     }
-}
-
-async fn delete_batch(pool: &PgPool) -> sqlx::Result<u64> {
-    let mut transaction = pool.begin().await?;
-    let lock = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtext('visitors')) as "is_ours!""#);
-    if !lock.fetch_one(&mut *transaction).await? {
-        return Ok(0);
-    }
-    let expired = sqlx::query_scalar!(
-        "
-        select id
-        from visitors
-        where keep_until < (now() at time zone 'UTC')::date
-        order by keep_until
-        limit $1
-        ",
-        BATCH,
-    );
-    let expired = expired.fetch_all(&mut *transaction).await?;
-    let deleted = sqlx::query!(
-        "delete from visitors where id = any($1) and keep_until < (now() at time zone 'UTC')::date",
-        &expired
-    );
-    let deleted = deleted.execute(&mut *transaction).await?.rows_affected();
-    transaction.commit().await?;
-    Ok(deleted)
 }

@@ -155,6 +155,24 @@ async fn a_visitor_is_deleted_after_the_last_day_on_which_a_session_may_refer_to
 }
 
 #[actix_web::test]
+async fn replicas_that_sweep_at_the_same_time_delete_each_visitor_once() {
+    let database = TestDatabase::new().await;
+    database
+        .execute(
+            "insert into visitors (id, visits, keep_until)
+            select gen_random_uuid(), 2, current_date - 2 from generate_series(1, 1000)",
+        )
+        .await;
+
+    let swept = join_all((0..4).map(|_| sweep(&database.pool))).await;
+
+    let total: u64 = swept.into_iter().map(|swept| swept.expect("swept")).sum();
+    let left = sweep(&database.pool).await.expect("swept");
+    assert_eq!(total + left, 1000);
+    assert_eq!(database.number("select count(*) from visitors").await, 0);
+}
+
+#[actix_web::test]
 async fn a_count_survives_a_maximum_age_that_is_lowered_for_a_while() {
     let database = TestDatabase::new().await;
     let [visitor] = new_visitors();
