@@ -1,5 +1,7 @@
 //! The commands for operators.
 
+use std::io::{self, Write};
+
 use actix_session_postgres::PgSessionStore;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -103,7 +105,7 @@ async fn connect(config: &Config) -> sqlx::Result<PgPool> {
     PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT).connect_with(options).await
 }
 
-async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
+async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
     let sessions = sqlx::query!(
         r#"
         select encode(id, 'hex') as "id!", owner, created_at::timestamptz(0)::text as "since!", expires_at::timestamptz(0)::text as "until!"
@@ -116,7 +118,8 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> sqlx::Result<()> {
     );
     for session in sessions.fetch_all(pool).await? {
         let owner = session.owner.map_or_else(|| "anonymous".to_owned(), |owner| owner.to_string());
-        println!("{}  {owner:36}  {}  until {}", &session.id[..12], session.since, session.until);
+        let id = &session.id[..12];
+        writeln!(io::stdout(), "{id}  {owner:36}  {}  until {}", session.since, session.until)?;
     }
     Ok(())
 }

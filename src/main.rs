@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use app::{Config, cli::Command, log, server};
 
@@ -17,6 +17,10 @@ async fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of the output, such as `head`, needs no more.
+        Err(error) if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
             ExitCode::FAILURE

@@ -128,7 +128,7 @@ async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sende
     }
 }
 
-/// Fails if a table is missing or locked, if this role may not write to it, or if the server is a standby. Also fails
+/// Fails if a table or a column is missing, if a table is locked, if this role may not write to it, or if the server is a standby. Also fails
 /// if a pooler drops the app's settings.
 async fn check_database(
     options: &PgConnectOptions,
@@ -158,8 +158,11 @@ async fn check_database(
                 and has_table_privilege('visitors', 'insert') -- demo
                 and has_table_privilege('visitors', 'update') -- demo
                 and has_table_privilege('sessions', 'delete') as "may_write!",
-            exists (select id from visitors) as "has_visitors!", -- demo
-            exists (select id from sessions) as "has_sessions!"
+            exists (select id, visits, last_visit_at, keep_until from visitors) as "has_visitors!", -- demo
+            exists (
+                select id, state, owner, created_at, expires_at, expires_hour, idle_seconds, ends_at, remembered
+                from sessions
+            ) as "has_sessions!"
         "#
     );
     let check = timeout(CONNECT_TIMEOUT, check.fetch_one(&mut open)).await;

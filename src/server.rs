@@ -66,7 +66,10 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(?config, "starting");
-    if let Some(file) = &config.session_secret.created {
+    // On a developer's machine, a new secret is normal.
+    if let Some(file) = &config.session_secret.created
+        && config.cookie_secure
+    {
         tracing::warn!(
             ?file,
             "created a new session secret, so existing cookies are invalid. All replicas need the same file"

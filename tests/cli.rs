@@ -52,6 +52,21 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
 }
 
 #[actix_web::test]
+async fn a_list_may_be_cut_short_by_its_reader() {
+    let app = TestApp::spawn().await;
+    app.start().await;
+    let mut program = Command::new(process::program());
+    program.args(["sessions", "list"]).env_clear().current_dir(std::env::temp_dir());
+    program.envs([("DATABASE_URL", &*app.database.url), ("SESSION_SECRET", SECRET)]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+
+    let output = program.stdout(writer).output().expect("the program");
+
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[actix_web::test]
 async fn ending_sessions_needs_to_know_which() {
     let app = TestApp::spawn().await;
     app.start().await;

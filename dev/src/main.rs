@@ -10,6 +10,7 @@ use anyhow::Result;
 
 const USAGE: &[&str] = &[
     "cargo dev                       run the app, with a private PostgreSQL in .postgres/",
+    "cargo dev --watch               run the app; after each change, rebuild it and reload the page",
     "cargo dev psql [arguments]      open a shell on that database",
     "cargo dev prepare [--check]     update .sqlx, which builds use to check the SQL, or only verify it",
     "cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments",
@@ -39,7 +40,8 @@ fn run(words: &[&str]) -> Result<ExitCode> {
     }
     env::set_current_dir(project)?;
     match *words {
-        [] => cli::run::run()?,
+        [] => cli::run::run(false)?,
+        ["--watch"] => cli::run::run(true)?,
         ["prepare"] => cli::prepare::renew()?,
         ["prepare", "--check"] => cli::prepare::check()?,
         ["browser", ref arguments @ ..] => cli::browser::test(arguments)?,
@@ -50,7 +52,10 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["without", part] => cli::without::take_out(part)?, // accounts, demo
         ["help" | "--help" | "-h"] => println!("{}", USAGE.join("\n")),
         _ => {
-            eprintln!("unknown command: cargo dev {}\n\n{}", words.join(" "), USAGE.join("\n"));
+            let known = format!("cargo dev {} ", words[0]);
+            let usage = USAGE.iter().filter(|line| line.starts_with(&known)).copied().collect::<Vec<_>>();
+            let usage = if usage.is_empty() { USAGE } else { &usage };
+            eprintln!("cargo dev {} is not a command. Usage:\n{}", words.join(" "), usage.join("\n"));
             return Ok(ExitCode::from(2));
         }
     }

@@ -1,9 +1,10 @@
-//! The private servers keep their data, require their password, and leave nothing behind.
+//! The private servers keep their data, require their password, and leave nothing behind. `cargo dev --watch` restarts
+//! the app.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, read_to_string};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, net::TcpStream, path::Path, path::PathBuf, thread};
+use std::{env, fs, net::TcpListener, net::TcpStream, path::Path, path::PathBuf, thread};
 
 use dev::postgres::{InUse, running};
 use dev::{Kept, Postgres, process::is_running, test_database_server};
@@ -128,11 +129,7 @@ fn assert_leaves_nothing(end: &str, signal: Option<&str>) {
         Command::new("sh").args(["-c", &format!("kill -s {signal} {}", owner.id())]).status().unwrap();
     }
     owner.wait().unwrap();
-    let begin = Instant::now();
-    while owned.split(' ').any(exists) {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{owned}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(&format!("{owned} is gone"), || !owned.split(' ').any(exists));
 }
 
 /// Returns whether a process, a directory or a server exists.
@@ -141,5 +138,48 @@ fn exists(thing: &str) -> bool {
         (Ok(pid), _) => is_running(pid),
         (_, Some((_, address))) => TcpStream::connect(address.trim_end_matches("/postgres")).is_ok(),
         _ => Path::new(thing).exists(),
+    }
+}
+
+#[test]
+fn a_change_restarts_the_watched_app_and_a_change_that_does_not_build_leaves_it_running() {
+    let home = home("watch");
+    for folder in ["dev", "src"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    fs::write(home.join("dev/Cargo.toml"), "").unwrap();
+    fs::write(home.join("Cargo.toml"), "[package]\nname = \"app\"\nedition = \"2024\"\n[workspace]").unwrap();
+    let write = |answer| fs::write(home.join("src/main.rs"), APP.replace("ANSWER", answer)).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let answers =
+        |text| TcpStream::connect(address).and_then(read_to_string).is_ok_and(|answer| answer == text);
+    write("\"first\"");
+    let mut dev = Command::new("sh");
+    dev.args(["-c", "exec $0 --watch 2>log", env!("CARGO_BIN_EXE_dev")]).current_dir(&home);
+    dev.env("BIND_ADDRESS", address.to_string()).env("CARGO_TARGET_DIR", home.join("target"));
+    let _dev = Kept::spawn_with(&dev, "INT", Stdio::null()).unwrap();
+
+    wait_until("it runs", || answers("first"));
+    write("nonsense");
+    let log = || fs::read_to_string(home.join("log")).unwrap();
+    wait_until("the error is shown", || log().contains("could not compile"));
+    assert!(answers("first"), "{}", log());
+    write("\"second\"");
+    wait_until("the new app runs", || answers("second"));
+}
+
+/// An app that sends a text to everybody who connects.
+const APP: &str = "fn main() {
+    let address = std::env::var(\"BIND_ADDRESS\").unwrap();
+    for connection in std::net::TcpListener::bind(address).unwrap().incoming() {
+        std::io::Write::write_all(&mut connection.unwrap(), ANSWER.as_bytes()).unwrap();
+    }
+}";
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,6 +1,6 @@
 //! The `accounts` commands. The app sends no email, so an operator resets passwords here. Each change is logged.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use actix_session_postgres::PgSessionStore;
 use anyhow::{Context, bail};
@@ -44,7 +44,7 @@ impl Arguments {
             Command::List => {
                 for account in table::list(pool).await? {
                     let blocked = if account.disabled_at.is_some() { "blocked" } else { "" };
-                    println!("{}  {}  {blocked}", account.id, account.email);
+                    writeln!(io::stdout(), "{}  {}  {blocked}", account.id, account.email)?;
                 }
             }
             Command::Disable { email } => {

@@ -3,7 +3,7 @@
 //! Pages add a hash to each address (`/static/app.css?v=…`). So browsers can keep a file for a year, and
 //! still fetch a new version immediately. Without the hash, browsers revalidate a file with its ETag.
 
-use std::sync::LazyLock;
+use std::{env, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource,
@@ -28,16 +28,45 @@ struct File {
 }
 
 const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8"; // accounts, demo
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Reloads the page once a different process serves it. The address of this script contains the hash for the process
+/// that rendered the page.
+const RELOAD: &str = r#"const { src } = document.currentScript;
+const timer = setInterval(async () => {
+  const { headers } = await fetch(src, { method: "HEAD", cache: "no-store" });
+  const isSame = headers.get("etag").includes(new URL(src).searchParams.get("v"));
+  if (!isSame && (await fetch("/health/ready")).ok) {
+    clearInterval(timer);
+    location.reload();
+  }
+}, 500);
+"#;
+
+/// Returns the address of a script that reloads the page after a restart. Only `cargo dev --watch` sets the variable,
+/// and a release build ignores it.
+pub fn reload() -> Option<&'static str> {
+    is_watched().then(|| url("/static/reload.js"))
+}
+
+fn is_watched() -> bool {
+    cfg!(debug_assertions) && env::var_os("DEV_RELOAD").is_some()
+}
 
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
-    vec![
+    let mut files = vec![
         File::new("/static/app.css", CSS, include_bytes!("../../static/app.css")),
         File::new("/static/accounts.js", SCRIPT, include_bytes!("../../static/accounts.js")), // accounts
         File::new("/static/visits.css", CSS, include_bytes!("../../static/visits.css")),      // demo
         File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),     // demo
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
-    ]
+    ];
+    if is_watched() {
+        // With the process id, its hash changes at each start.
+        let script = format!("{RELOAD}// {}\n", std::process::id());
+        files.push(File::new("/static/reload.js", SCRIPT, script.leak().as_bytes()));
+    }
+    files
 });
 
 impl File {

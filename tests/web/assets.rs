@@ -1,8 +1,12 @@
 //! Static files: how long they may be kept, and how they are sent.
 
-use reqwest::Method;
+use reqwest::{Client, Method};
 
-use crate::support::{Page, TestApp};
+use crate::{
+    headers::{assert_nothing_inline, assert_secure},
+    process::Process,
+    support::{Page, TestApp, TestDatabase},
+};
 
 const CSS: &str = "/static/app.css";
 
@@ -88,5 +92,35 @@ async fn any_other_name_is_a_404_page() {
 
         assert_eq!(page.status, 404, "{path} {page:#?}");
         assert!(page.body.contains("<html"), "{path} {page:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn pages_reload_after_a_restart_only_in_a_debug_build_and_only_if_cargo_dev_watches_it() {
+    let database = TestDatabase::new().await;
+    let start = async |variable| {
+        let process = Process::spawn(&[
+            ("DATABASE_URL", &database.url),
+            ("SESSION_SECRET", "a secret of the tests and of nothing else"),
+            (variable, "true"),
+        ]);
+        let get = |path| Page::of(Client::new().get(format!("{}{path}", process.url)));
+        (get("/nothing").await, get("/static/reload.js").await, process.log())
+    };
+
+    let (watched, script, log) = start("DEV_RELOAD").await;
+    let (restarted, ..) = start("DEV_RELOAD").await;
+    let (usual, no_script, _) = start("NOTHING").await;
+
+    let address = |page: &Page| Some(page.body.split_once("/static/reload.js?v=")?.1[..16].to_owned());
+    assert_eq!(address(&watched).is_some(), cfg!(debug_assertions), "{watched:#?}");
+    assert_eq!(script.status == 200, cfg!(debug_assertions), "{script:#?}");
+    assert_eq!(address(&watched) != address(&restarted), cfg!(debug_assertions));
+    assert!(script.header("etag").contains(&address(&watched).unwrap_or_default()), "{script:#?}");
+    assert!(script.set_cookies().is_empty() && (script.status != 200 || !log.contains("reload")), "{log}");
+    assert!(address(&usual).is_none() && no_script.status == 404, "{usual:#?}");
+    for page in [&watched, &usual] {
+        assert_nothing_inline(page);
+        assert_secure(page, "/nothing");
     }
 }

@@ -18,7 +18,7 @@ const EVERYWHERE: [(&str, &str); 7] = [
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
-fn assert_secure(page: &Page, what: &str) {
+pub fn assert_secure(page: &Page, what: &str) {
     for (name, value) in EVERYWHERE {
         assert_eq!(page.header(name), value, "{what}: {name} {page:#?}");
         assert_eq!(page.headers.get_all(name).iter().count(), 1, "{what}: {name} {page:#?}");

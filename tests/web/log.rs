@@ -116,20 +116,24 @@ async fn the_start_logs_the_configuration_and_no_secret() {
 }
 
 #[actix_web::test]
-async fn startup_warns_of_a_new_secret_only_if_one_was_created() {
+async fn startup_warns_of_a_new_secret_if_one_was_created_unless_the_app_is_for_localhost_only() {
     let database = TestDatabase::new().await;
     let file = std::env::temp_dir().join(format!("secret-{}", Uuid::new_v4()));
-    let start = || {
+    let start = |secure| {
         let file = file.to_str().expect("text");
-        Process::spawn(&[("DATABASE_URL", &database.url), ("SESSION_SECRET_FILE", file)]).log()
+        let settings =
+            [("DATABASE_URL", &*database.url), ("SESSION_SECRET_FILE", file), ("COOKIE_SECURE", secure)];
+        Process::spawn(&settings).log()
     };
 
-    let (first, second) = (start(), start());
+    let (first, second) = (start("true"), start("true"));
+    std::fs::remove_file(&file).expect("the file");
+    let local = start("false");
     std::fs::remove_file(&file).expect("the file");
 
     let warning = "created a new session secret";
     assert!(first.contains(warning) && first.contains(file.to_str().expect("text")), "{first}");
-    assert!(!second.contains(warning), "{second}");
+    assert!(!second.contains(warning) && !local.contains(warning), "{second}\n{local}");
 }
 
 #[actix_web::test]

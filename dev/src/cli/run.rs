@@ -2,16 +2,20 @@
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use std::{env, fs, process::Stdio, sync::Arc, thread};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs, path::Path, sync::Arc, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
 
-/// Runs the app until it ends, or until Ctrl-C.
-pub fn run() -> Result<()> {
+/// What the app is built from.
+const SOURCES: [&str; 7] = ["src", "crates", "templates", "static", "migrations", ".sqlx", "Cargo.toml"];
+
+/// Runs the app until it ends, or until Ctrl-C. With `watch`, a change of the sources builds and starts it again.
+pub fn run(watch: bool) -> Result<()> {
     match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
         _ => {}
@@ -28,28 +32,49 @@ pub fn run() -> Result<()> {
     if TcpListener::bind(&address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
         bail!("{address} is in use: choose another, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`");
     }
-    let mut app = cargo();
-    app.arg("run").env("DATABASE_URL", postgres.url("postgres"));
     // Some browsers reject Secure cookies over plain HTTP, even on localhost.
     let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
-    app.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
-    app.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
-    // The app stops immediately on SIGINT. SIGTERM would make it wait for a load balancer.
-    let mut app = Kept::spawn_with(&app, "INT", Stdio::inherit())?;
-    let outcome = follow(&mut app, &address, &end, &postgres);
-    // Stops the app before the database, because its last requests need the database.
-    app.stop()?;
-    outcome
+    let command = |verb: &str| {
+        let mut command = cargo();
+        command.arg(verb).env("DATABASE_URL", postgres.url("postgres"));
+        command.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
+        command.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
+        if watch {
+            command.env("DEV_RELOAD", "true");
+        }
+        command
+    };
+    follow(&command, watch, &address, &end, &postgres)
 }
 
-fn follow(app: &mut Kept, address: &str, end: &AtomicBool, postgres: &Postgres) -> Result<()> {
+fn follow(
+    command: &dyn Fn(&str) -> Command,
+    watch: bool,
+    address: &str,
+    end: &AtomicBool,
+    postgres: &Postgres,
+) -> Result<()> {
+    // The app stops immediately on SIGINT. SIGTERM would make it wait for a load balancer.
+    let start = || Kept::spawn_with(&command("run"), "INT", Stdio::inherit());
+    let mut app = start()?;
     let mut listens = false;
+    let mut seen = last_change();
     while !end.load(Ordering::Relaxed) {
-        if let Some(status) = app.try_wait()? {
+        if let Some(status) = app.try_wait()?
+            && !watch
+        {
             if status.code() == Some(1) {
                 eprintln!("If the schema is from an older version, delete .postgres/ to start over.");
             }
             bail!("the app ended with {status}");
+        }
+        if watch && last_change() != seen {
+            seen = last_change();
+            // If this fails, the app keeps running.
+            if command("build").status().context("can't run cargo")?.success() {
+                app.stop()?;
+                app = start()?;
+            }
         }
         // A connection without a request isn't logged.
         if !listens && TcpStream::connect(address).is_ok() {
@@ -66,6 +91,16 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool, postgres: &Postgres) 
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Returns when a file of the sources was last written, or when one was added to or removed from a folder.
+fn last_change() -> SystemTime {
+    fn of(path: &Path) -> SystemTime {
+        let own = path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| of(&entry.path())).fold(own, SystemTime::max)
+    }
+    SOURCES.iter().map(|path| of(path.as_ref())).max().expect("there are sources")
 }
 
 /// Adds sample data from the files in `dev/seed/`, and returns their output.
