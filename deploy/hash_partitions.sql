@@ -37,7 +37,6 @@ alter table visitors_new rename to visitors;
 -- PostgreSQL creates these on each partition. The primary key contains the partition key, so ids stay unique.
 alter table sessions add constraint sessions_pkey primary key (id);
 create index sessions_expires_hour_idx on sessions (expires_hour);
-create index sessions_limits_idx on sessions (remembered, idle_seconds, ends_at);
 create index sessions_owner_idx on sessions (owner) where owner is not null;
 alter table visitors add constraint visitors_pkey primary key (id);
 create index visitors_keep_until_idx on visitors (keep_until);

@@ -29,10 +29,6 @@ with (fillfactor = 90);
 
 create index sessions_expires_hour_idx on sessions (expires_hour);
 
--- The sweep looks for sessions that outlast the present settings. None of these columns changes with a reset of the idle
--- timer.
-create index sessions_limits_idx on sessions (remembered, idle_seconds, ends_at);
-
 -- Anonymous sessions have no owner, so they aren't in this index.
 create index sessions_owner_idx on sessions (owner) where owner is not null;
 

@@ -128,7 +128,7 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
 /// deleted.
 async fn sweep(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
     let store = session::store(config, pool);
-    while store.shorten(1_000).await? > 0 {}
+    while store.shorten(2_000).await? > 0 {}
     let mut total = 0;
     loop {
         match store.sweep(1_000).await? {

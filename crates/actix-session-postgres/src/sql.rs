@@ -3,7 +3,7 @@
 //!
 //! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
 //! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +
-//! interval` depends on the time zone, and Citus refuses such an operator on a column.
+//! interval` and `extract` from a `timestamptz` depend on the time zone, and Citus refuses them on a column.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
@@ -18,10 +18,18 @@ const IS_DUE: &str = "expires_at < ends_at
 /// The expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(extract(epoch from now()) + idle_seconds), ends_at)";
 
-/// The new end of a session that is shortened. The database's clock may have been ahead when the session
-/// started.
+/// The end of a session that is shortened to a maximum age of `$3`. The database's clock may have been ahead when the
+/// session started.
 const SHORTENED_END: &str =
-    "least(ends_at, to_timestamp(extract(epoch from least(created_at, now())) + $3::int))";
+    "to_timestamp(extract(epoch from least(created_at, now()) - to_timestamp(0)) + $3::int)";
+
+/// The session outlasts the idle time `$2` or the maximum age `$3`. One that started a moment ago may be newer than
+/// the transaction's `now()`.
+const OUTLASTS: &str = "(
+    idle_seconds > $2::int
+    or ends_at - created_at > make_interval(secs => $3::int)
+    or created_at > now() + interval '1 minute'
+)";
 
 macro_rules! statements {
     ($($name:ident: $sql:literal,)*) => {
@@ -34,6 +42,7 @@ macro_rules! statements {
                 let build = |sql: &str| -> Arc<str> {
                     sql.replace("{is_due}", IS_DUE)
                         .replace("{if_used_now}", IF_USED_NOW)
+                        .replace("{outlasts}", OUTLASTS)
                         .replace("{shortened_end}", SHORTENED_END)
                         .replace("{table}", &table.to_string())
                         .replace("{owner}", owner)
@@ -156,26 +165,24 @@ delete from {table}
 where id = any($1)
 and expires_at <= now()",
 
-    // Compares rows: the idle time is longer, or it is equal and the end is too late. So PostgreSQL needs one
-    // index, and reads hardly more rows than it returns. It misses sessions that started with a shorter idle
-    // time and a longer maximum age.
+    // No index leads to these rows. It would cost every new session more than this search costs.
     outlasting: "
 select id
 from {table}
-where remembered = $2
-and (idle_seconds, ends_at) > ($3::int, now() + make_interval(secs => $4::int))
+where remembered = $4
 and expires_at > now()
-order by idle_seconds, ends_at
+and {outlasts}
 limit $1",
 
     shorten: "
 update {table}
 set created_at = least(created_at, now()),
     idle_seconds = least(idle_seconds, $2::int),
-    ends_at = {shortened_end},
+    ends_at = least(ends_at, {shortened_end}),
     expires_at = least(expires_at, to_timestamp(extract(epoch from now()) + $2::int), {shortened_end})
 where id = any($1)
-and expires_at > now()",
+and expires_at > now()
+and {outlasts}",
 }
 
 /// Returns the SQL with a comment that changes every ten seconds.

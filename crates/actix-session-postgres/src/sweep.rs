@@ -3,10 +3,10 @@
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::{
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -18,11 +18,14 @@ use crate::{
     store::{connection, timed_out},
 };
 
-/// Maximum number of rows that one statement of [`PgSessionStore::sweep_every`] changes.
+/// Maximum number of rows that one statement of [`PgSessionStore::sweep_every`] deletes.
 const BATCH: u32 = 200;
 
+/// Maximum number that it shortens. Each of these statements reads the table from its start.
+const SHORTEN_BATCH: u32 = 2_000;
+
 /// Time limit for one of these statements.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Leaves most of the database's time for visits.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -65,7 +68,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// Shortens up to `limit` sessions that outlast [`limits`](Self::limits) or
     /// [`remembered_limits`](Self::remembered_limits), and returns how many.
     ///
-    /// If another replica is sweeping, or if no limits are set, it does nothing and returns zero.
+    /// It reads the whole table. If no limits are set, it does nothing and returns zero.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.
@@ -84,13 +87,17 @@ impl<O: Owner> PgSessionStore<O> {
     async fn work(&self, work: Work<'_>, limit: u32) -> sqlx::Result<u64> {
         let mut connection = connection(&self.pool).await?;
         let mut transaction = connection.begin().await?;
-        let is_first = sqlx::query_scalar(replanned(&self.sql.sweep_lock)).fetch_one(&mut *transaction);
-        if !is_first.await? {
-            return Ok(0);
-        }
         let mut find = sqlx::query_scalar(replanned(work.find)).bind(i64::from(limit));
         if let Some((remembered, limits)) = work.limits {
-            find = find.bind(remembered).bind(limits.idle).bind(limits.max_age);
+            let patience = AssertSqlSafe(format!("set local statement_timeout = '{LIMIT:?}'"));
+            sqlx::query(patience).execute(&mut *transaction).await?;
+            find = find.bind(limits.idle).bind(limits.max_age).bind(remembered);
+        } else {
+            let lock = sqlx::query_scalar(replanned(&self.sql.sweep_lock));
+            let is_first: bool = lock.fetch_one(&mut *transaction).await?;
+            if !is_first {
+                return Ok(0);
+            }
         }
         let found: Vec<SessionId> = find.fetch_all(&mut *transaction).await?;
         let changed = change(&mut transaction, work, &found).await?;
@@ -109,37 +116,44 @@ impl<O: Owner> PgSessionStore<O> {
     pub fn sweep_every(&self, interval: Duration) -> Sweep {
         let store = self.clone();
         Sweep(tokio::spawn(async move {
+            let mut next = Instant::now();
             loop {
-                store.sweep_all().await;
+                repeat(BATCH, "swept expired sessions", || store.sweep(BATCH)).await;
+                if next <= Instant::now() {
+                    let search = || store.shorten(SHORTEN_BATCH);
+                    let took = repeat(SHORTEN_BATCH, "shortened sessions", search).await;
+                    // It reads the whole table, so it gets at most 1 % of the time.
+                    next = Instant::now() + took * 100;
+                }
                 sleep(interval.mul_f64(0.5 + random())).await;
             }
         }))
     }
+}
 
-    async fn sweep_all(&self) {
-        let (mut shortened, mut deleted) = (0, 0);
-        loop {
-            let batch = async { Ok((self.sweep(BATCH).await?, self.shorten(BATCH).await?)) };
-            let result: sqlx::Result<_> = timeout(LIMIT, batch).await.unwrap_or_else(|_| Err(timed_out()));
-            match result {
-                Ok((more_deleted, more_shortened)) => {
-                    deleted += more_deleted;
-                    shortened += more_shortened;
-                    if more_deleted.max(more_shortened) < BATCH.into() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
-                    break;
-                }
-            }
-            sleep(PAUSE).await;
+/// Repeats `work` until it changes fewer than `limit` sessions. Returns how long the last call took.
+async fn repeat<W>(limit: u32, done: &str, work: impl Fn() -> W) -> Duration
+where
+    W: Future<Output = sqlx::Result<u64>>,
+{
+    let mut sessions = 0;
+    let took = loop {
+        let begin = Instant::now();
+        let changed = timeout(LIMIT, work()).await.unwrap_or_else(|_| Err(timed_out()));
+        let changed = changed.unwrap_or_else(|error| {
+            tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
+            0
+        });
+        sessions += changed;
+        if changed < limit.into() {
+            break begin.elapsed();
         }
-        if shortened + deleted > 0 {
-            tracing::info!(target: TARGET, sessions = deleted, shortened, "swept expired sessions");
-        }
+        sleep(PAUSE).await;
+    };
+    if sessions > 0 {
+        tracing::info!(target: TARGET, sessions, "{done}");
     }
+    took
 }
 
 /// Deletes or shortens these sessions. If another transaction has locked one of the rows, tries each half,

@@ -166,18 +166,20 @@ async fn minutes(store: &Store) -> String {
 }
 
 /// Starts a session with limits of 7 days idle and 30 days in total, and a remembered one with 60 and 90
-/// days.
-async fn long_sessions() -> Store {
+/// days. They start in this number of days.
+async fn long_sessions(start: i32) -> Store {
     let store = Store::new().await;
-    store
-        .database
-        .execute(
-            "insert into sessions (id, state, expires_at, idle_seconds, ends_at, remembered)
-            select sha256(days::text::bytea), '{}', now() + make_interval(days => days), days * 86400,
-                now() + make_interval(days => at_most), days = 60
-            from (values (7, 30), (60, 90)) as session (days, at_most)",
-        )
-        .await;
+    sqlx::query(
+        "insert into sessions (id, state, created_at, expires_at, idle_seconds, ends_at, remembered)
+        select sha256(idle::text::bytea), '{}', now() + make_interval(days => $1),
+            now() + make_interval(days => idle + greatest($1, 0)), idle * 86400,
+            now() + make_interval(days => at_most + $1), idle = 60
+        from (values (7, 30), (60, 90)) as session (idle, at_most)",
+    )
+    .bind(start)
+    .execute(&store.database.pool)
+    .await
+    .expect("two sessions");
     store
 }
 
@@ -189,8 +191,11 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
         ((7 * DAY, 8 * DAY), (60 * DAY, 90 * DAY), "10080/10080/11520 86400/86400/129600"),
         ((HOUR, HOUR), (DAY, 2 * DAY), "60/60/60 1440/1440/2880"),
         ((7 * DAY, 30 * DAY), (HOUR, 90 * DAY), "10080/10080/43200 60/60/129600"),
+        // One limit is higher than the session's, and the other is lower.
+        ((9 * DAY, 8 * DAY), (70 * DAY, 80 * DAY), "10080/10080/11520 86400/86400/115200"),
+        ((HOUR, 99 * DAY), (DAY, 99 * DAY), "60/60/43200 1440/1440/129600"),
     ] {
-        let store = long_sessions().await;
+        let store = long_sessions(0).await;
         let sweeper = store.store.clone().limits(limits.0, limits.1);
         let sweeper = sweeper.remembered_limits(remembered.0, remembered.1);
 
@@ -202,28 +207,25 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
 }
 
 #[actix_web::test]
-async fn a_session_that_is_too_old_for_a_lowered_limit_ends() {
+async fn the_age_of_a_session_counts_toward_a_lowered_limit() {
     let store = long_sessions().await;
-    store.database.execute("update sessions set created_at = now() - interval '10 days'").await;
+    let older =
+        "update sessions set created_at = now() - interval '10 days', ends_at = ends_at - interval '10 days'";
+    store.database.execute(older).await;
 
-    let shortened = store.store.clone().limits(DAY, 9 * DAY).shorten(100).await.expect("no error");
+    // They end in 20 and 80 days, so a new session would outlast them.
+    let sweeper = store.store.clone().limits(7 * DAY, 21 * DAY).remembered_limits(60 * DAY, 81 * DAY);
+    assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
+    assert_eq!(minutes(&store).await, "10080/10080/15840 86400/86400/102240");
 
-    assert_eq!(shortened, 1);
+    assert_eq!(sweeper.limits(DAY, 9 * DAY).shorten(100).await.expect("no error"), 1);
     let live = "select count(*) from sessions where expires_at > now() and not remembered";
     assert_eq!(store.database.number(live).await, 0);
 }
 
 #[actix_web::test]
 async fn sessions_that_started_while_the_clock_was_ahead_are_shortened() {
-    let store = long_sessions().await;
-    store
-        .database
-        .execute(
-            "update sessions set created_at = created_at + interval '20 days',
-                expires_at = expires_at + interval '20 days', ends_at = ends_at + interval '20 days'",
-        )
-        .await;
-
+    let store = long_sessions(20).await;
     let sweeper = store.store.clone().limits(7 * DAY, 30 * DAY).remembered_limits(60 * DAY, 90 * DAY);
     assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
 
