@@ -127,13 +127,11 @@ impl Attempts {
     }
 }
 
-/// Returns the networks of a client, the smallest first. An IPv6 client can use any address in its /64, and often has a /56
-/// or a /48. For IPv4, all three are the address.
-fn networks(address: IpAddr) -> [IpAddr; 3] {
+/// Returns the networks of a client as numbers, the smallest first. An IPv6 client can use any address in its /64, and
+/// often has a /56 or a /48. For IPv4, all three are the address.
+fn networks(address: IpAddr) -> [u128; 3] {
     match address {
-        IpAddr::V6(v6) => {
-            [64, 56, 48].map(|bits| IpAddr::V6((v6.to_bits() >> (128 - bits) << (128 - bits)).into()))
-        }
-        v4 => [v4; 3],
+        IpAddr::V6(v6) => [64, 56, 48].map(|bits| v6.to_bits() >> (128 - bits)),
+        IpAddr::V4(v4) => [v4.to_bits().into(); 3],
     }
 }

@@ -4,8 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, goes_to, other, spawn, support::Page,
-    ten_minutes_pass,
+    ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, goes_to, minutes_pass, other, spawn, support::Page,
 };
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -113,7 +112,9 @@ async fn a_change_of_password_needs_the_current_one_and_a_good_new_one() {
 async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
     let (app, account, one) = ada().await;
     other(&app, &account).await;
-    ten_minutes_pass(&app).await;
+    minutes_pass(&app, 9).await;
+    assert_eq!(one.get("/account/data").await.status, 200);
+    minutes_pass(&app, 1).await;
     let name = buttons(&one.get("/account").await).remove(0);
 
     let fields = [("session", &*name), ("password", PASSWORD), ("current", PASSWORD), ("new", NEW_PASSWORD)];
@@ -129,14 +130,16 @@ async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
 async fn confirming_the_password_gives_a_new_key_and_ten_more_minutes() {
     let (app, account, one) = ada().await;
     let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
-    ten_minutes_pass(&app).await;
+    minutes_pass(&app, 10).await;
 
     let wrong = one.post("/confirm", &[("password", "a guess"), ("next", "/account/data")]).await;
     let still = one.get("/account/data").await;
+    let form = one.get(still.header("location")).await;
     let right = one.post("/confirm", &[("password", PASSWORD), ("next", "/account/data")]).await;
 
     assert_eq!((wrong.status.as_u16(), wrong.element("error")), (422, "This is not your password."));
     assert_eq!(still.status, 303);
+    assert!(form.body.contains(r#"name="next" value="/account/data""#), "{form:#?}");
     assert_eq!(goes_to(&right), (303, "/account/data"), "{right:#?}");
     assert_ne!(right.cookie("id").expect("a new cookie"), old);
     assert_eq!(one.get("/account/data").await.status, 200);
@@ -155,6 +158,7 @@ async fn members_can_download_everything_that_is_stored_about_them() {
     assert_eq!(data["account"]["wrong_passwords"], 3, "{data}");
     assert_eq!(data["sessions"][0]["browser"], "A program", "{data}");
     assert_eq!(data["sessions"][0]["address"], "127.0.0.1", "{data}");
+    assert_eq!(data["sessions"][0]["last_used_at"], data["sessions"][0]["started_at"], "{data}");
     assert!(page.header("content-disposition").starts_with("attachment"), "{page:#?}");
     assert_eq!(page.header("cache-control"), "no-store");
     assert!(!page.body.contains("argon2"), "{data}");

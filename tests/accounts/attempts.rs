@@ -1,6 +1,7 @@
 //! How often a client may try a password, and that no one can lock the owner out.
 
 use app::accounts::attempts::{Attempts, Trier};
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use crate::{
@@ -31,7 +32,7 @@ async fn a_client_has_ten_attempts_on_an_account_and_then_waits_and_hears_how_lo
     assert_eq!((tried, page.status.as_u16(), right.status.as_u16()), (10, 429, 429));
     let wait: u64 = page.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&wait), "{page:#?}");
-    assert!(page.element("error").contains("Try again in"), "{page:#?}");
+    assert!(page.element("error").ends_with(&format!("Try again in {wait} seconds.")), "{page:#?}");
     assert!(page.body.contains(r#"value="ada@example.org""#), "{page:#?}");
 }
 
@@ -178,14 +179,9 @@ async fn registrations_are_limited_too() {
         app.browser().post("/register", &[("email", &*email), ("password", PASSWORD)]).await
     };
 
-    let mut last = register(0).await;
-    for n in 1..40 {
-        if last.status == 429 {
-            break;
-        }
-        last = register(n).await;
-    }
+    // Concurrent, because a busy machine hashes so slowly that one client never reaches the limit.
+    let pages = join_all((0..40).map(register)).await;
 
-    assert_eq!(last.status, 429, "{last:#?}");
-    assert!(!last.header("retry-after").is_empty(), "{last:#?}");
+    let refused = pages.iter().find(|page| page.status == 429).unwrap_or_else(|| panic!("{pages:#?}"));
+    assert!(!refused.header("retry-after").is_empty(), "{refused:#?}");
 }

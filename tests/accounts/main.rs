@@ -118,13 +118,10 @@ pub async fn other(app: &TestApp, account: &Account) -> Browser {
 }
 
 /// Moves the time at which all sessions checked the password.
-pub async fn ten_minutes_pass(app: &TestApp) {
-    app.database
-        .execute(
-            "update sessions set state = jsonb_set(state::jsonb, '{login,confirmed_at}',
-                to_jsonb((state->'login'->>'confirmed_at')::bigint - 600))::json",
-        )
-        .await;
+pub async fn minutes_pass(app: &TestApp, minutes: i64) {
+    let sql = "update sessions set state = jsonb_set(state::jsonb, '{login,confirmed_at}',
+        to_jsonb((state->'login'->>'confirmed_at')::bigint - 60 * $1))::json";
+    sqlx::query(sql).bind(minutes).execute(&app.database.pool).await.expect("moved");
 }
 
 /// Where a response redirects to.

@@ -2,10 +2,7 @@
 
 use reqwest::Method;
 
-use crate::{
-    ADA, Accounts, PASSWORD, account, ada, goes_to, other, spawn, spawn_with,
-    support::{Page, TestApp},
-};
+use crate::{ADA, Accounts, PASSWORD, account, ada, goes_to, other, spawn_with, support::Page};
 
 const OWNED: &str = "select count(*) from sessions where owner is not null";
 
@@ -121,10 +118,12 @@ async fn another_sites_page_can_neither_log_a_visitor_in_nor_change_anything() {
 }
 
 #[actix_web::test]
-async fn pages_for_members_are_reached_from_every_page() {
-    let app: TestApp = spawn().await;
+async fn every_page_links_to_the_account_and_a_members_pages_also_to_the_logout() {
+    let (app, _, browser) = ada().await;
 
     assert!(app.browser().get("/").await.body.contains(r#"href="/account""#));
+    assert!(browser.get("/account").await.body.contains("/logout?confirm"));
+    assert!(!app.browser().get("/login").await.body.contains("/logout?confirm"));
 }
 
 #[test]

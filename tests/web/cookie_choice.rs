@@ -52,6 +52,10 @@ fn of_many_valid_cookies_only_four_are_looked_up() {
 
     assert_eq!(chosen, "key0");
     assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*pairs[0]]);
+    // Copies of a cookie count once.
+    let copies = [[&*pairs[0]; 4].as_slice(), &[&pairs[4]]].concat().join("; ");
+    let mut headers = self::headers(&[copies.as_bytes()]);
+    assert_eq!(choose(&cookie(NEW), &mut headers, "key4").expect("one is valid").1, "key4");
 }
 
 #[test]
