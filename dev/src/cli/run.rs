@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
 
-/// Runs the app until it ends, or until Ctrl-C.
+/// Runs the app until it exits, or until Ctrl-C.
 pub fn run() -> Result<()> {
     match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
@@ -18,7 +18,7 @@ pub fn run() -> Result<()> {
     }
     let end = Arc::new(AtomicBool::new(false));
     for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
-        // A second Ctrl-C ends this process at once.
+        // A second Ctrl-C stops this process immediately.
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&end))?;
         flag::register(signal, Arc::clone(&end))?;
     }
@@ -49,7 +49,7 @@ fn follow(app: &mut Kept, address: &str, end: &AtomicBool, postgres: &Postgres) 
             if status.code() == Some(1) {
                 eprintln!("If the schema is from an older version, delete .postgres/ to start over.");
             }
-            bail!("the app ended with {status}");
+            bail!("the app exited with {status}");
         }
         // A connection without a request isn't logged.
         if !listens && TcpStream::connect(address).is_ok() {
