@@ -260,7 +260,8 @@ fn a_table_that_cannot_grow_causes_an_error_page_and_the_app_recovers() {
     let mut visitor = app.visitor();
     let user = visitor.get("/").visitor().to_owned();
 
-    // As large as a segment of the write-ahead log, which must still fit, and smaller than the table has become.
+    // This is the size of a segment of the write-ahead log, which must still fit, and the table has already grown
+    // larger.
     limit_files(&stage, "16777216:unlimited");
     let refused = eventually("a file can't grow", FIVE_SECONDS, || {
         let answer = app.get("/");
