@@ -1,7 +1,7 @@
 -- Divides `sessions` and `visitors` into 8 partitions each, by a hash of their ids. Most apps don't need this. If yours
 -- does, copy this file into `migrations/` under the next number.
 --
--- It copies every row, and pages are 503 meanwhile. Afterwards, grant other roles their rights on the tables again.
+-- It copies every row. Until it is done, pages return 503. Afterwards, grant other roles their rights on the tables again.
 
 lock table sessions, visitors in access exclusive mode;
 

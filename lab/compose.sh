@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tests `docker compose up`, without and with deploy/compose.caddy.yml, in a separate project and on separate ports.
-# Takes about a minute after the build. Needs Docker, Compose and curl. Prints a line for each check, and stops at the
-# first one that fails.
+# Tests `docker compose up`. Then follows docs/deploy.md with the document's own commands: the start behind Caddy, the
+# checks, an upgrade, a rollback, a backup and a restore. Uses a separate project, separate ports and a clone. Needs Docker,
+# Compose, Git and curl. Prints a line for each check, and stops at the first one that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ forget() {
   status=$?
   [ $status = 0 ] || "${compose[@]}" logs --no-color --tail 50 >&2
   "${compose[@]}" down --volumes >/dev/null 2>&1
-  rm -f "$jar" "$jar".*
+  cd / && rm -rf "$jar" "$jar".*
   exit $status
 }
 trap forget EXIT
@@ -111,20 +111,48 @@ app=$(container app)
 remade=$(secrets)
 is "down --volumes deletes the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
 
-### Behind Caddy, with a certificate from its own authority
+### docs/deploy.md, behind Caddy with a certificate from its own authority
 
 compose down --volumes
-compose+=(-f docker-compose.yml -f deploy/compose.caddy.yml)
-compose up --detach
-app=$(container app) caddy=$(container caddy)
+document=$PWD/docs/deploy.md
+export HOME=$jar.home CURL_CA_BUNDLE=$jar.authority
+mkdir "$HOME"
+git clone --quiet . "$jar.origin"
+git -C "$jar.origin" switch --quiet --force-create main
+
+# The document's host name, ports and repository can't be reached from here, so these functions replace them.
+docker() { if [ "$1" = compose ]; then "${compose[@]}" "${@:2}"; else command docker "$@"; fi; }
+curl() {
+  command curl --connect-to "localhost:80:localhost:$HTTP_PORT" --connect-to "localhost:443:localhost:$HTTPS_PORT" "$@"
+}
+code() { # code HEADING LANGUAGE: prints the code in a section
+  sed -n "/^## $1$/,/^## [^$]*$/p" "$document" | sed -n "/^\`\`\`$2$/,/^\`\`\`$/p" |
+    sed "/^\`\`\`/d; /get.docker.com/d; /apt-get/d; s#https://github.com/OWNER/NAME#$jar.origin#; s/app\.example\.org/localhost/g"
+}
+follow() { # follow HEADING: runs the commands in a section
+  local commands
+  commands=$(code "$1" sh)
+  [ -n "$commands" ] || { echo "FAILED  $1: the document has no commands" >&2; exit 1; }
+  (set -e; eval "$commands") >"$jar.log" 2>&1 || { cat "$jar.log" >&2; exit 1; }
+}
+check() { # check WHEN: runs the document's checks
+  ready
+  cd "$HOME/app"
+  is "docs/deploy.md's checks pass $1" "$(code Check console | grep -v '^\$ ')" \
+    "$(eval "$(code Check console | sed -n 's/^\$ //p')" | tr -d '\r')"
+}
+sql() { docker exec "$(container postgres)" psql --username postgres --dbname app -Atc "$1"; }
+
 : >"$jar"
-export CURL_CA_BUNDLE=$jar.authority
+follow "From an empty server to HTTPS"
+cd "$HOME/app"
+app=$(container app) caddy=$(container caddy)
 for _ in $(seq 30); do
   docker exec "$caddy" cat /data/caddy/pki/authorities/local/root.crt >"$CURL_CA_BUNDLE" 2>/dev/null && break
   sleep 1
 done
-is "Caddy redirects plain HTTP" 308 "$(url=http://localhost:$HTTP_PORT status /)"
-url=https://localhost:$HTTPS_PORT probe=/health/live
+url=https://localhost probe=/health/live
+check "after the start"
 is "a first visit over TLS counts one" 1 "$(visit)"
 is "the cookie is __Host-id" 1 "$(grep -c __Host-id "$jar")"
 is "a second visit over TLS counts two" 2 "$(visit)"
@@ -134,8 +162,37 @@ is "another site can't log out" 403 \
 is "the app sees the client behind Caddy, and no forged one" \
   "$(inspect "$caddy" '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}')" \
   "$(docker logs "$app" 2>&1 | sed -nE 's/.*cross-origin.*"client":"([^"]*)".*/\1/p' | tail -n 1)"
+
+sed -i 's/Welcome back/Hello again/' "$jar.origin/templates/welcome.html"
+git -C "$jar.origin" -c user.name=lab -c user.email=lab@localhost commit --quiet --all --message "A new version"
+greeting() { ready; curl -fsS -b "$jar" "$url/" | sed -nE 's/<h1>(.*)<.h1>/\1/p'; }
+is "the first version greets" "Welcome back." "$(greeting)"
+follow Upgrade
+check "after the upgrade"
+is "the new version greets the same visitor" "Hello again." "$(greeting)"
+follow "Roll back"
+check "after the rollback"
+is "the first version greets the same visitor again" "Welcome back." "$(greeting)"
+
+follow "Back up"
+is "the backup has a file for this day" "$(date +%A).dump" "$(ls "$HOME/backups")"
+rm "$HOME/backups"/*
+(eval "$(code "Back up" crontab | sed 's/^[0-9*]* [0-9*]* \* \* \* //; s/\\%/%/g')") >"$jar.log" 2>&1 || { cat "$jar.log" >&2; exit 1; }
+is "so does the backup by cron" "$(date +%A).dump" "$(ls "$HOME/backups")"
+is "only its owner can read it" 700 "$(stat -c %a "$HOME/backups")"
+visits=$(sql "select visits from visitors")
+cp "$jar" "$jar.before"
 is "the visitor can log out" 303 "$(status /logout -X POST -b "$jar" -c "$jar" -H "Origin: $url")"
 is "the visit after a logout counts one" 1 "$(visit)"
+is "and the next one two" 2 "$(visit)"
+cp "$HOME/backups"/*.dump "$HOME/backups/restore.dump"
+follow Restore
+check "after the restore"
+is "the visitor's row is as it was at the backup, and the later one is gone" "$visits" "$(sql "select visits from visitors")"
+is "the app still owns its tables" app "$(sql "select distinct tableowner from pg_tables where schemaname = 'public'")"
+cp "$jar.before" "$jar"
+is "the session that ended after the backup is not valid again" 1 "$(visit)"
+is "the app counts again" 2 "$(visit)"
 compose down
 compose up --detach
-is "Caddy's authority survives down and up" 2 "$(visit)"
+is "Caddy's authority survives down and up" 3 "$(visit)"

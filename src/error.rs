@@ -26,7 +26,7 @@ pub enum Error {
         /// Seconds until the next request is allowed.
         retry_after: u64,
     },
-    /// The database can't be reached or didn't answer in time: 503.
+    /// The database can't be reached or didn't respond in time: 503.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// The database schema isn't up to date yet: 503.

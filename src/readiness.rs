@@ -128,8 +128,8 @@ async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sende
     }
 }
 
-/// Fails if a table or a column is missing, if a table is locked, if this role may not write to it, or if the server is a standby. Also fails
-/// if a pooler drops the app's settings.
+/// Fails if a table or a column is missing, if a table is locked, if this role may not write to it, or if the server is
+/// a standby. Also fails if a pooler drops the app's settings.
 async fn check_database(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,

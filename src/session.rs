@@ -30,6 +30,9 @@ use crate::{Config, Error, log::OncePerMinute, secret::SecretKeys};
 /// Maximum number of valid cookies of which one is chosen, because each costs a row.
 const MAX_CANDIDATES: usize = 4;
 
+/// The name of the only value that a login keeps in its session. Only `accounts/member.rs` writes it.
+pub const LOGIN: &str = "login"; // accounts
+
 /// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub type Session = Typed<SessionData>;
 

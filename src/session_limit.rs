@@ -20,7 +20,8 @@ const EXPERIMENTS_PER_MINUTE: Quota = Quota::per_minute(NonZeroU32::new(10).expe
 /// Counts new sessions and experiments per client. All workers share it.
 pub struct SessionLimit {
     /// The key is a 16-bit hash, so there are at most 65,536 entries, no matter how many addresses an attack uses. Two
-    /// networks may share an entry, but an attacker can't cause that, because the seed is random.
+    /// networks may share an entry. The seed is random, so an attacker can't choose whose entry to share, but an IPv6
+    /// /48 has enough networks to reach most entries.
     limiter: Option<DefaultKeyedRateLimiter<u16>>,
     experiments: DefaultKeyedRateLimiter<u16>,
     /// Held by the running experiment.

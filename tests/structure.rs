@@ -26,7 +26,7 @@ const ORDER: &[&str] = &[
     "cli",
 ];
 
-/// Modules under other names: the crate's root exports these.
+/// Items that the crate's root exports, and their modules.
 const EXPORTED: [(&str, &str); 5] =
     [("Config", "config"), ("Error", "error"), ("Dependencies", "app"), ("Pages", "app"), ("get", "http")];
 

@@ -1,17 +1,17 @@
-//! Programs that end with this process.
+//! Programs that stop with this process.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// A program that ends when this is dropped, or when this process ends for any reason, including SIGKILL.
+/// A program that stops when this is dropped, or when this process exits for any reason, including SIGKILL.
 ///
 /// A small shell script then sends the program and its children SIGTERM, and SIGKILL 30 seconds later.
-/// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs end.
+/// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs stop.
 #[derive(Debug)]
 pub struct Kept {
-    /// Closing it ends the program.
+    /// Closing it stops the program.
     pipe: Option<ChildStdin>,
     script: Child,
 }
@@ -22,7 +22,7 @@ impl Kept {
         Self::spawn_with(program, "TERM", Stdio::inherit())
     }
 
-    /// Like [`Kept::spawn`], but ends the program with the given signal, such as `INT`, and redirects its output.
+    /// Like [`Kept::spawn`], but stops the program with the given signal, such as `INT`, and redirects its output.
     pub fn spawn_with(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);
@@ -51,7 +51,7 @@ impl Kept {
         Ok(self.script.try_wait()?)
     }
 
-    /// Ends the program and waits for it.
+    /// Stops the program and waits for it.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         drop(self.pipe.take());
         Ok(self.script.wait()?)

@@ -1,4 +1,4 @@
-# Runs a program, and ends it when standard input closes. Standard input is a pipe from the program's owner, and it
+# Runs a program, and stops it when standard input closes. Standard input is a pipe from the program's owner, and it
 # closes even if the owner is killed. The arguments are a signal name, the program, and the program's arguments.
 
 signal=$1
@@ -23,7 +23,7 @@ watcher=$!
 (exec "$@" 2>&4 3<&- 4>&-)
 status=$?
 
-# Ends the watcher and any processes that the program left running.
+# Stops the watcher and any processes that the program left running.
 kill -s KILL "$watcher"
 trap '' TERM
 kill -s TERM 0

@@ -15,7 +15,7 @@ pub fn children(pid: u32) -> Vec<u32> {
     all().iter().filter(|(_, _, parent)| *parent == pid).map(|(id, ..)| *id).collect()
 }
 
-/// Sends a signal, such as `INT`. Processes that have ended are skipped.
+/// Sends a signal, such as `INT`. Skips processes that have exited.
 pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
     // The shell's built-in `kill`, because not every system has the program.
     let mut kill = Command::new("/bin/sh");

@@ -1,4 +1,4 @@
-//! The project in which a command was called, and Cargo.
+//! Finds the project, and runs Cargo.
 
 use std::path::{Path, PathBuf};
 use std::{env, ffi::OsStr, process::Command};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 /// Returns the root of the project: the nearest directory with a `dev/Cargo.toml`, from the current one upwards.
 ///
-/// No path is compiled in, because two checkouts may share a target directory, and with it this program.
+/// The path isn't compiled in, because two checkouts may share a target directory and therefore this program.
 pub fn project() -> Result<PathBuf> {
     let here = env::current_dir().context("can't find the current directory")?;
     let root = here.ancestors().find(|directory| directory.join("dev/Cargo.toml").is_file());

@@ -41,7 +41,7 @@ impl TestServer {
         format!("{}/{database}{}", &url[..path], &url[end..])
     }
 
-    /// Whether the server ends with this process.
+    /// Whether the server stops with this process.
     pub fn is_temporary(&self) -> bool {
         self.own.is_some()
     }
@@ -56,7 +56,7 @@ impl TestServer {
         format!("test_{}_{}_{n}_{random:08x}", machine(), process::id())
     }
 
-    /// Returns whether a test process on this machine has ended and left this database behind.
+    /// Returns whether a test process on this machine has exited and left this database behind.
     pub fn is_leftover(&self, database: &str) -> bool {
         let rest = database.strip_prefix(&format!("test_{}_", machine()));
         let pid = rest.and_then(|rest| rest.split('_').next()?.parse().ok());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_a_leftover_once_its_process_has_ended() {
+    fn a_database_is_a_leftover_once_its_process_has_exited() {
         let server = TestServer { admin_url: String::new(), own: None };
         let own = server.new_database_name();
         let ended = own.replacen(&format!("_{}_", process::id()), "_2147483647_", 1);

@@ -93,7 +93,7 @@ fn home(name: &str) -> PathBuf {
 }
 
 #[test]
-fn nothing_is_left_behind_however_the_owner_ends() {
+fn nothing_is_left_behind_no_matter_how_the_owner_stops() {
     assert_leaves_nothing("return", None);
     assert_leaves_nothing("panic", None);
     for signal in ["INT", "TERM", "KILL"] {

@@ -1,4 +1,4 @@
-//! The kinds of session, and what holds for each.
+//! The kinds of session, and what is true for each.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Welcome, visits and logout, with the count in the session, as in most tutorials.
+//! The pages: welcome, visits and logout. The count is in the session, as in most tutorials.
 
 use std::{io, net::TcpListener, time::Duration};
 
@@ -97,11 +97,11 @@ async fn together(kind: Data<Kind>, request: HttpRequest) -> actix_web::Result<H
     Ok(page.respond_to(&request).map_into_boxed_body())
 }
 
-/// The session after some visits.
+/// The session after several visits.
 pub struct After {
     pub visits: u64,
     pub counted: u64,
-    /// The browser's cookie. Browsers keep the one that they have received last.
+    /// The browser's cookie. Browsers keep the one they received last.
     pub cookie: String,
 }
 

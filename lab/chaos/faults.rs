@@ -85,7 +85,7 @@ fn kill_pooler(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<Strin
     Some(time)
 }
 
-/// PostgreSQL needs a new file for its log, and can't get one.
+/// Fills the disk, so that PostgreSQL can't create the next file of its log.
 fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
     let disk = stage.disk.as_ref()?;
     disk.fill();

@@ -1,8 +1,8 @@
-//! Three minutes of faults in a random order, while visitors visit, log in, change their keys and log out:
-//! `cargo test --test chaos`. Prints its seed. `CHAOS_SEED=7` repeats the order of the faults.
+//! `cargo dev lab chaos`: three minutes of faults in a random order, while visitors visit, log in, change their keys and
+//! log out. Prints its seed. `CHAOS_SEED=7` repeats the order of the faults.
 //!
-//! Three things must hold all the time. No acknowledged visit is lost or counted twice. A session that has ended stays
-//! ended. Every answer comes within 2.5 seconds, and everything recovers within 5 seconds of a fault's end.
+//! Three things must always hold. No acknowledged visit is lost or counted twice. An ended session never becomes valid
+//! again. Every response arrives within 2.5 seconds, and everything recovers within 5 seconds after a fault ends.
 
 #[allow(dead_code)]
 #[path = "../faults/client.rs"]
@@ -32,7 +32,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         Some("replica") => replica::serve(),
-        // An argument of cargo's, such as `--quiet`.
+        // Cargo passes its own arguments, such as `--quiet`.
         _ => run(),
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::client::Visitor;
 
-/// Serves with the settings in the environment. This is the program's second face.
+/// Serves with the settings in the environment. The test program runs as a replica if it is started that way.
 pub fn serve() -> ExitCode {
     let config = Config::from_env().expect("settings");
     let _log = log::init(&config);

@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::client::{self, Answer};
 
-/// The longest time for an answer.
+/// Time limit for a response.
 const LONGEST: Duration = Duration::from_millis(2_500);
 
 /// What a visitor knows about a user.
@@ -37,7 +37,7 @@ pub struct Load {
 struct State {
     problem: Option<String>,
     fault: &'static str,
-    /// Replicas that are dead or suspended, and since when they aren't anymore.
+    /// Replicas that are or were dead or suspended, and when they came back.
     away: Vec<(SocketAddr, Option<Instant>)>,
     /// The end of the last fault, and the replicas that have served a visit since.
     end: Option<Instant>,
@@ -88,7 +88,7 @@ impl Load {
         });
     }
 
-    /// Whether this replica was away at any time since `begin`.
+    /// Returns whether this replica was away at any time since `begin`.
     fn was_away(&self, replica: SocketAddr, begin: Instant) -> bool {
         // A process that was suspended needs a moment to catch up.
         let recent = |until: Instant| until + Duration::from_millis(500) > begin;
@@ -162,7 +162,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Acts until the load stops. Returns all users that it has been.
+    /// Acts until the load stops. Returns all users that this visitor has been.
     pub fn run(mut self) -> Vec<(String, Seen)> {
         while !self.load.stopping.load(Ordering::Relaxed) {
             match self.random.random_range(0..100) {

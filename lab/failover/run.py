@@ -14,7 +14,7 @@ from network import free_ports, http
 from visitors import Load, Visitor, revived
 
 VISITORS = 64
-# Fewer for a quick look: VISITS=1000 cargo dev lab failover
+# For a quick look: VISITS=1000 cargo dev lab failover
 VISITS = int(os.environ.get("VISITS", 100_000))
 PROGRAM = sys.argv[1]
 
@@ -153,7 +153,7 @@ def synchronous(run):
     revived = run.finish()
     load = run.load
     check("no acknowledged visit is lost", load.lost == 0, f"{load.lost} of {load.acknowledged}")
-    check("no session is revived", revived == 0, f"{revived} of {len(load.ended)} that were logged out")
+    check("no ended session is valid again", revived == 0, f"{revived} of {len(load.ended)} that were logged out")
     check("every failure is a 503 within two and a half seconds", not load.problems, "\n  ".join(load.problems))
     check("no replica was restarted", all(app.process.poll() is None for app in run.apps))
     stored = int(cluster.sql("select coalesce(sum(visits), 0) from visitors", "app"))

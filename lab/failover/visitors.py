@@ -87,7 +87,7 @@ class Visitor:
         self.load.slowest_failure = max(self.load.slowest_failure, took)
         if status != 503 or took > DEADLINE:
             self.load.problem(f"{request[:2]}: {status} after {took:.2f} s")
-        # Waits, as a person would who sees an error page.
+        # Waits, as a person who sees an error page would.
         await asyncio.sleep(0.1)
         return None
 

@@ -23,7 +23,7 @@ const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_network_that_loses_packets_is_a_503_page_and_its_connections_are_replaced() {
+fn a_network_that_loses_packets_causes_a_503_page_and_its_connections_are_replaced() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
@@ -68,7 +68,7 @@ fn connections_that_a_firewall_dropped_are_replaced_without_an_error() {
 }
 
 #[test]
-fn a_database_that_hangs_is_a_503_page() {
+fn a_database_that_hangs_causes_a_503_page() {
     let stage = Stage::new();
     let app = stage.app();
     let mut visitor = app.visitor();
@@ -86,7 +86,7 @@ fn a_database_that_hangs_is_a_503_page() {
 }
 
 #[test]
-fn the_app_waits_for_a_database_that_does_not_answer_at_the_start() {
+fn the_app_waits_for_a_database_that_does_not_respond_at_startup() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
     network.lose_everything();
@@ -155,7 +155,7 @@ fn an_app_with_a_round_trip_of_250_ms_to_its_database_serves_and_is_ready() {
 /// Forwards connections between the app and its database.
 struct Network {
     address: SocketAddr,
-    /// Each loss begins a new age. Connections of an older age never respond again.
+    /// Each loss starts a new generation of connections. Older connections never respond again.
     age: Arc<AtomicUsize>,
 }
 

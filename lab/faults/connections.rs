@@ -42,9 +42,9 @@ fn connections(stage: &Stage) -> usize {
     stage.sql(own).parse().expect("a number")
 }
 
-/// The rows of the table in `docs/deploy.md`: replicas and their connections.
+/// The rows of the table in `docs/configuration.md`: replicas and their connections.
 fn documented() -> Vec<(usize, usize)> {
-    let document = include_str!("../../docs/deploy.md");
+    let document = include_str!("../../docs/configuration.md");
     let (_, table) = document.split_once("| replicas | connections |\n|").expect("the table");
     let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| {

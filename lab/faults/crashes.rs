@@ -1,4 +1,4 @@
-//! No visit that was answered is lost, however often the database is killed.
+//! No acknowledged visit is lost, no matter how often the database is killed.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use crate::{
 const KILLS: usize = 20;
 const VISITORS: usize = 12;
 
-/// Number of visits after which a visitor forgets the cookie, so that new sessions are at stake, too.
+/// Number of visits after which a visitor forgets the cookie, so that the test also starts new sessions.
 const VISITS: usize = 40;
 
 /// The settings of a real server. A temporary one doesn't wait for the disk.

@@ -45,7 +45,7 @@ fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
 }
 
 #[test]
-fn a_long_address_is_a_414_page() {
+fn a_long_address_returns_a_414_page() {
     let app = app();
 
     assert_is_refused(&app, 414, &request(&format!("GET /?{}", "a".repeat(9_000)), "", ""));
@@ -54,7 +54,7 @@ fn a_long_address_is_a_414_page() {
 }
 
 #[test]
-fn large_and_many_headers_are_a_431_page() {
+fn large_or_many_headers_return_a_431_page() {
     let app = app();
     let large = |bytes| format!("X-Large: {}\r\n", "a".repeat(bytes));
     let many = |count| (0..count).map(|n| format!("X-Header-{n}: a\r\n")).collect::<String>();
@@ -83,7 +83,7 @@ fn a_head_beyond_what_actix_http_reads_is_an_error_without_a_page() {
 }
 
 #[test]
-fn a_large_body_is_a_413_page() {
+fn a_large_body_returns_a_413_page() {
     let app = app();
     let announced = request(POST, "Content-Length: 1000000\r\n", "");
     let chunks = format!("2000\r\n{}\r\n", "a".repeat(0x2000)).repeat(4);
@@ -93,13 +93,13 @@ fn a_large_body_is_a_413_page() {
     assert!(refused.took < Duration::from_secs(1), "no wait for the body: {refused:#?}");
     assert_is_refused(&app, 413, &in_chunks);
 
-    // A small body gets through to the page, which doesn't exist.
+    // A small body passes the limit, and the path doesn't exist.
     let small = answer(&app, &request(POST, "Content-Length: 3\r\n", "a=b"));
     assert_eq!((small.status, small.closes_connection()), (404, false), "{small:#?}");
 }
 
 #[test]
-fn a_stalled_body_is_a_408_page_within_ten_seconds() {
+fn a_stalled_body_returns_a_408_page_within_ten_seconds() {
     let app = app();
 
     thread::scope(|scope| {
@@ -116,7 +116,7 @@ fn a_stalled_body_is_a_408_page_within_ten_seconds() {
 }
 
 #[test]
-fn a_slow_head_is_answered_408_within_ten_seconds() {
+fn a_slow_head_returns_a_408_within_ten_seconds() {
     let app = app();
     let mut connection = connect(app.address).expect("a connection");
     let begin = Instant::now();
@@ -124,7 +124,7 @@ fn a_slow_head_is_answered_408_within_ten_seconds() {
     let mut writer = connection.try_clone().expect("clone");
     thread::spawn(move || {
         let _ = writer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
-        // A byte now and then doesn't extend the limit.
+        // Sending a byte now and then doesn't extend the limit.
         for _ in 0..40 {
             thread::sleep(Duration::from_millis(500));
             if writer.write_all(b"a").is_err() {
@@ -139,7 +139,7 @@ fn a_slow_head_is_answered_408_within_ten_seconds() {
 }
 
 #[test]
-fn a_malformed_or_contradicted_host_is_a_400_page() {
+fn a_malformed_or_contradicted_host_returns_a_400_page() {
     let app = app();
     for head in [
         "GET / HTTP/1.1\r\nHost:\r\n",
@@ -170,7 +170,7 @@ fn a_malformed_or_contradicted_host_is_a_400_page() {
 }
 
 #[test]
-fn connect_is_refused_and_an_upgrade_is_ignored_at_once() {
+fn connect_is_refused_and_an_upgrade_is_ignored_immediately() {
     let app = app();
     for (request, status) in [
         ("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", 405),

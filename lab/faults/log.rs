@@ -17,7 +17,7 @@ use crate::{
 /// Each request writes at least one line of more than a hundred bytes, and a pipe keeps 64 KiB of them.
 const MORE_THAN_A_PIPE_HOLDS: usize = 1_000;
 
-/// More lines than this don't fit into the program's own queue either.
+/// The program's own queue doesn't hold more lines than this, either.
 const MORE_THAN_THE_QUEUE_HOLDS: usize = 25_000;
 
 /// The program with this as its standard output and standard error.
@@ -103,7 +103,7 @@ fn shutdown_does_not_wait_for_a_log_with_a_full_queue() {
 }
 
 #[test]
-fn a_log_whose_reader_has_ended_fails_no_request() {
+fn a_log_whose_reader_has_exited_fails_no_request() {
     let (reader, output, error) = pipe();
     let program = Program::start(output, error);
     drop(reader);

@@ -1,4 +1,4 @@
-//! Runs the real program with a PostgreSQL server of each test's own, which is killed, stopped, overloaded or cut off. The
+//! Runs the real program. Each test has its own PostgreSQL server, which it kills, stops, overloads or cuts off. The
 //! tests run one at a time because they measure how long things take.
 
 mod blackhole;

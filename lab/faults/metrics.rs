@@ -89,7 +89,7 @@ fn metrics_count_requests_sessions_and_batches_exactly() {
 }
 
 #[test]
-fn an_outage_is_in_the_metrics() {
+fn the_metrics_show_an_outage() {
     let mut stage = Stage::new();
     let app = app_with_metrics(&stage);
     stage.postgres.stop().expect("stop");
@@ -142,7 +142,7 @@ fn idle_connections_to_the_metrics_take_at_most_64_files_and_the_app_still_serve
     eventually("64 are accepted", FIVE_SECONDS, || (open_files() > 64).then_some(()));
 
     assert_eq!(app.get("/").status, 200);
-    // Without the limit, there would be more than 256. The app itself has about 20.
+    // Without the limit, more than 256 would be open. The app itself has about 20.
     assert!(open_files() < 128, "{} files", open_files());
     drop(idle);
     eventually_ready(&app, 1.0);
@@ -158,7 +158,7 @@ fn without_an_address_there_are_no_metrics() {
 }
 
 #[test]
-fn an_address_that_is_taken_ends_the_program_with_one_message() {
+fn if_the_address_is_taken_the_program_exits_with_one_message() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let stage = Stage::new();

@@ -15,8 +15,8 @@ use crate::{
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
-/// During an outage, new and returning visitors soon get an error page, and what needs no database works. Afterwards, the
-/// session and its count are still there.
+/// During an outage, new and returning visitors soon get an error page, and everything that doesn't need the database
+/// works. Afterwards, the session and its count are still there.
 fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     let mut visitor = app.visitor();
     let user = visitor.get("/").visitor().to_owned();
@@ -44,7 +44,7 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
         Some(page)
     });
     assert_eq!(again.visitor(), user, "{again:#?}");
-    // Visits that were answered 503 may have been counted.
+    // Visits that failed with a 503 may have been counted.
     assert!((count + 1..=visits).contains(&again.visits()), "after {count}: {again:#?}");
 }
 
@@ -80,7 +80,7 @@ fn the_app_starts_without_its_database_and_serves_within_five_seconds_once_it_is
 }
 
 #[test]
-fn a_stopped_database_is_a_503_page_and_no_session_is_lost() {
+fn a_stopped_database_causes_a_503_page_and_no_session_is_lost() {
     let stage = std::cell::RefCell::new(Stage::new());
     let app = stage.borrow().app();
 
@@ -92,7 +92,7 @@ fn a_stopped_database_is_a_503_page_and_no_session_is_lost() {
 }
 
 #[test]
-fn an_exhausted_pool_is_a_503_page_within_two_seconds() {
+fn an_exhausted_pool_causes_a_503_page_within_two_seconds() {
     let stage = Stage::new();
     let app = stage.app_with(&[("DATABASE_MAX_CONNECTIONS", "2")]);
     let mut visitor = app.visitor();
@@ -137,7 +137,7 @@ fn a_pool_that_cannot_grow_serves_from_the_connections_that_it_has() {
 }
 
 #[test]
-fn a_database_without_free_connections_is_a_503_page_within_two_seconds() {
+fn a_database_without_free_connections_causes_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
 
@@ -158,7 +158,7 @@ fn a_database_without_free_connections_is_a_503_page_within_two_seconds() {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_a_503_page() {
+fn a_statement_that_takes_too_long_causes_a_503_page() {
     let stage = Stage::new();
     let app = stage.app();
 
@@ -185,7 +185,7 @@ fn a_statement_that_takes_too_long_is_a_503_page() {
 }
 
 #[test]
-fn a_read_only_database_is_a_503_page_and_not_ready() {
+fn a_read_only_database_causes_a_503_page_and_is_not_ready() {
     let stage = Stage::new();
     let app = stage.app();
 
@@ -245,9 +245,10 @@ fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
 }
 
 /// A limit on the size of files takes the place of a full disk: a table's file can't grow. PostgreSQL reports it as an
-/// internal error, and not as a full disk, so the page is a 500. `lab/chaos` fills a real disk, which needs root.
+/// internal error, and not as a full disk, so the app returns a 500 page. `lab/chaos` fills a real disk, which needs
+/// root.
 #[test]
-fn a_table_that_cannot_grow_is_an_error_page_and_the_app_recovers() {
+fn a_table_that_cannot_grow_causes_an_error_page_and_the_app_recovers() {
     let stage = Stage::new();
     let app = stage.app();
     stage.sql(
@@ -259,7 +260,8 @@ fn a_table_that_cannot_grow_is_an_error_page_and_the_app_recovers() {
     let mut visitor = app.visitor();
     let user = visitor.get("/").visitor().to_owned();
 
-    // As large as a segment of the write-ahead log, for which the disk had room, and smaller than the table is by now.
+    // This is the size of a segment of the write-ahead log, which must still fit, and the table has already grown
+    // larger.
     limit_files(&stage, "16777216:unlimited");
     let refused = eventually("a file can't grow", FIVE_SECONDS, || {
         let answer = app.get("/");

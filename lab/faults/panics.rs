@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn a_panic_in_a_handler_is_a_500_page_and_logged_and_the_worker_lives() {
+async fn a_panic_in_a_handler_causes_a_500_page_and_one_log_line_and_the_worker_lives() {
     let config = TestApp::config(&[]);
     log_and_print_panics();
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));
@@ -23,7 +23,7 @@ async fn a_panic_in_a_handler_is_a_500_page_and_logged_and_the_worker_lives() {
                 .route("/fine", web::get().to(HttpResponse::NoContent));
         })
     });
-    // One worker, so that the next request meets the worker that has panicked.
+    // One worker, so that the next request reaches the worker that has panicked.
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a free port");
     let address = server.addrs()[0];
     rt::spawn(server.run());

@@ -109,7 +109,7 @@ impl App {
         eventually("the app is ready", patience, || self.is_ready().then_some(()));
     }
 
-    /// Waits until the app serves pages again, and continues to, without a restart.
+    /// Waits until the app serves pages again without a restart, and checks that it continues to.
     pub fn assert_recovers_within(&self, patience: Duration) {
         let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
         eventually("pages are served", patience, || serves().then_some(()));
@@ -120,7 +120,7 @@ impl App {
         }
     }
 
-    /// Whatever doesn't need the database is answered as always.
+    /// Checks that everything that doesn't need the database works as usual.
     pub fn assert_alive(&self) {
         for path in ["/health/live", "/static/app.css"] {
             let answer = self.get(path);
@@ -135,7 +135,7 @@ impl App {
         signal(name, &[self.pid]);
     }
 
-    /// Returns the exit status. Fails if the program is still running after `patience`.
+    /// Waits until the program exits, and returns its status. Fails after `patience`.
     pub fn ends_within(&mut self, patience: Duration) -> ExitStatus {
         let begin = Instant::now();
         loop {

@@ -15,7 +15,7 @@ use crate::{
 
 const CLIENTS: usize = 32;
 
-/// There are 32 clients that keep their connections, behind a load balancer that sends nothing more some time after
+/// Runs 32 clients that keep their connections, behind a load balancer that stops sending requests some time after
 /// readiness has failed.
 #[test]
 fn sigterm_under_load_fails_no_request() {
@@ -34,7 +34,7 @@ fn sigterm_under_load_fails_no_request() {
         app.signal("TERM");
         eventually("readiness fails", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
         let late = app.get("/");
-        // A load balancer checks readiness every now and then, and sends requests until then.
+        // A load balancer checks readiness only now and then, and sends requests until it notices.
         thread::sleep(Duration::from_millis(1_000));
         drop(stop);
         for client in clients {
@@ -69,8 +69,8 @@ fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize)
     }
 }
 
-/// Clients that open a connection for each request, without a load balancer. The kernel may reset those that it accepts in
-/// the instant in which the app closes its socket, and SECURITY.md says so.
+/// Clients that open a connection for each request, without a load balancer. The kernel may reset those that it accepts
+/// just as the app closes its socket, as SECURITY.md says.
 #[test]
 fn sigterm_leaves_hardly_any_new_connection_unanswered() {
     let mut app = App::start(&[("DATABASE_URL", NO_DATABASE.to_owned())]);
@@ -105,7 +105,7 @@ fn sigterm_leaves_hardly_any_new_connection_unanswered() {
 }
 
 #[test]
-fn sigint_stops_listening_at_once_and_lets_running_requests_finish() {
+fn sigint_stops_listening_immediately_and_lets_running_requests_finish() {
     let stage = Stage::new();
     let mut app = stage.app();
     let lock = stage.holding("begin; lock table sessions");
@@ -114,7 +114,7 @@ fn sigint_stops_listening_at_once_and_lets_running_requests_finish() {
     let answer = thread::scope(|scope| {
         let request = scope.spawn(|| app.get("/"));
         eventually("the request waits for the lock", Duration::from_secs(1), || {
-            // A check of readiness may wait, too, but only to read.
+            // A readiness check may wait, too, but it only reads.
             let writers = "select count(*) from pg_locks where not granted and mode = 'RowExclusiveLock'";
             (stage.sql(writers) == "1").then_some(())
         });
@@ -133,7 +133,7 @@ fn sigint_stops_listening_at_once_and_lets_running_requests_finish() {
 }
 
 #[test]
-fn a_second_signal_ends_the_app_at_once() {
+fn a_second_signal_stops_the_app_immediately() {
     let stage = Stage::new();
     for (first, second) in [("TERM", "TERM"), ("TERM", "INT")] {
         let mut app = stage.app();

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one test's own.
+//! A separate PostgreSQL server for one test.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -26,7 +26,7 @@ impl Stage {
 
     /// Starts PostgreSQL with these settings.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        // Before its turn, because it takes a while and hardly slows the running test.
+        // Starts before the test's turn, because that takes a while and hardly slows the running test.
         let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self { postgres, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
     }

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(5);
 const MESSAGE: &str = "actix-postgres-sessions: ";
 
 #[test]
-fn two_instances_that_start_at_once_migrate_once_and_both_serve() {
+fn two_instances_that_start_at_the_same_time_migrate_once_and_both_serve() {
     let stage = Stage::new();
 
     let apps = [stage.start(&[]), stage.start(&[])];
@@ -61,7 +61,7 @@ fn a_migration_that_fails_is_tried_again_and_fails_no_visit_of_other_instances()
 }
 
 #[test]
-fn a_schema_that_does_not_match_is_one_message_and_the_program_ends() {
+fn if_the_schema_does_not_match_the_program_logs_one_message_and_exits() {
     let stage = Stage::new();
     drop(stage.app());
 
@@ -88,7 +88,7 @@ fn a_schema_that_does_not_match_is_one_message_and_the_program_ends() {
 }
 
 #[test]
-fn an_invalid_configuration_is_one_message_that_names_every_invalid_variable() {
+fn one_message_names_every_invalid_variable() {
     let invalid = [
         ("DATABASE_URL", "mysql://localhost/"),
         ("DATABASE_MAX_CONNECTIONS", "0"),
@@ -116,7 +116,7 @@ fn an_invalid_configuration_is_one_message_that_names_every_invalid_variable() {
 }
 
 #[test]
-fn a_taken_port_is_one_clear_message() {
+fn a_taken_port_causes_one_clear_message() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
 
@@ -137,7 +137,7 @@ fn healthcheck_succeeds_only_if_the_app_is_ready() {
     assert_eq!(healthcheck(app.address), Some(0));
 
     stage.postgres.stop().expect("stop");
-    // An answer is kept for a moment.
+    // A result is cached for a moment.
     eventually("not ready", SOON, || (healthcheck(app.address) == Some(1)).then_some(()));
     let address = app.address;
     drop(app);

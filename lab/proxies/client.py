@@ -16,7 +16,7 @@ import sys
 import time
 
 HOST = "app.example.org"
-# The longest time until a client is disconnected.
+# Time limit for disconnecting a client.
 PATIENCE = 30
 
 

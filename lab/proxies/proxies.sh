@@ -98,8 +98,8 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -su
   -addext subjectAltName=DNS:app.example.org -keyout "$work/key.pem" -out "$CERTIFICATE" 2>/dev/null
 cat "$CERTIFICATE" "$work/key.pem" >"$work/both.pem"
 
-# The proxies' address is 127.0.0.1. This network is larger, so that the app would believe a header that a visitor from
-# it has forged, if the proxy passed it on.
+# The proxies' address is 127.0.0.1. This network is larger. So if a proxy passed on a forged header from a visitor in
+# it, the app would believe the header.
 export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PROXIES=127.0.0.0/24 COOKIE_SECURE=true LOG_FORMAT=json
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev
@@ -257,7 +257,7 @@ eventually "caddy: an app that is ready again gets requests" 200 status 127.0.3.
 for pid in "${wasters[@]}"; do wait "$pid" || { cat "$work"/*-waste; exit 1; }; done
 for name in nginx haproxy caddy; do
   answered=$(grep -c "/pipelined-$name" "$work/app.log")
-  # Of about 3,000. The rest didn't fit into the buffers.
+  # Of about 3,000. The rest doesn't fit into the buffers.
   is "$name: the client that reads nothing got $answered responses, and was $(cat "$work/$name-waste")" 1 \
     "$((answered < 2000))"
 done

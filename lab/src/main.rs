@@ -57,7 +57,7 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-/// Runs tests of this package. The arguments are theirs, such as `--ignored` or a part of a name.
+/// Runs tests of this package. Passes on their arguments, such as `--ignored` or part of a name.
 fn test(targets: &[&str], arguments: &[&str]) -> Result<()> {
     succeed(cargo().args(["test", "--package", "lab"]).args(targets).arg("--").args(arguments))
 }

@@ -11,7 +11,7 @@ use std::{fs, path::Path, thread};
 use anyhow::{Result, bail, ensure};
 use dev::{Home, Kept, process};
 
-/// How to get Redis.
+/// Tells the user how to get Redis.
 const INSTALL: &str = "redis-server isn't installed: run `apt install redis-server` or `brew install redis`";
 
 /// A running Redis server with temporary files. It stops when this is dropped, or when this process exits for

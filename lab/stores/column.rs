@@ -38,8 +38,8 @@ pub struct Column {
     pub counted_in_table: Option<u64>,
 }
 
-/// The titles of two figures that depend on a race. From run to run, only whether they are perfect stays the
-/// same.
+/// The titles of two figures that depend on a race. Their values vary from run to run. Only whether they are perfect
+/// stays the same.
 pub const COUNTED: &str = "visits counted of 200 at once, with the count in the session";
 pub const UNDONE: &str = "logouts undone by a request that runs at the same time, of 1,000";
 

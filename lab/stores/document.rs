@@ -7,8 +7,6 @@
 
 use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
-use actix_web::cookie::time::OffsetDateTime;
-
 use crate::{
     column::{COUNTED, Cells, Column, UNDONE},
     has_redis,
@@ -127,7 +125,7 @@ fn peer() -> Cells {
     cells.map(|(title, cell)| (title.to_owned(), cell.to_owned())).collect()
 }
 
-/// Returns a sentence that says what was measured, and when.
+/// Returns a sentence that says what was measured.
 fn versions() -> String {
     let project = dev::project().expect("a project");
     let version = |lock: &str, package: &str| {
@@ -140,8 +138,7 @@ fn versions() -> String {
     let server = server.split("v=").nth(1).and_then(|rest| rest.split(' ').next()).expect("a version");
     let (session, client) = (version("Cargo.lock", "actix-session"), version("Cargo.lock", "redis"));
     format!(
-        "Measured on {} with actix-session {session}, Redis {server} (the crate redis {client}) and {PEER} {}.",
-        OffsetDateTime::now_utc().date(),
+        "Measured with actix-session {session}, Redis {server} (the crate redis {client}) and {PEER} {}.",
         version("lab/bench/peers/Cargo.lock", PEER),
     )
 }

@@ -1,4 +1,4 @@
-//! The example `stores`: what its pages say is true for each store.
+//! Tests that the pages of the example `stores` are right about each store.
 
 use actix_session::storage::{CookieSessionStore, SessionStore};
 use actix_session_postgres::PgSessionStore;
@@ -33,7 +33,7 @@ async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + C
     let (together, cookie) = post(&address, "/together", &cookie).await;
     let counted =
         together.split_once("id=counted>").and_then(|(_, rest)| rest.split_once('<')?.0.parse().ok());
-    // Visits at the same time read the same count. Each store loses some.
+    // Concurrent visits read the same count. Each store loses some.
     assert!((1..20).contains(&counted.unwrap_or(0)), "{together}");
     assert_eq!(count(&together), 2 + counted.unwrap_or(0), "{together}");
 

@@ -1,4 +1,4 @@
-//! What is measured of each store, with its server.
+//! The measurements of each store, with its server.
 
 use app::visitors::VisitCounter;
 use futures_util::future::try_join_all;
@@ -24,7 +24,7 @@ pub async fn column(kind: Kind) -> Column {
             measure(kind, &Cookie, actix_session::storage::CookieSessionStore::default, async |_| 0).await
         }
         Kind::Redis => {
-            // As durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last writes.
+            // This makes it as durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last writes.
             let subject = InRedis::new(&[("appendonly", "yes"), ("appendfsync", "always")]);
             let store = subject.store().await;
             let count = async |visits: Visits| commands(&subject, visits).await;

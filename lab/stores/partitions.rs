@@ -106,7 +106,7 @@ async fn a_key_change_moves_the_row_to_the_partition_of_its_new_id() {
 }
 
 #[actix_web::test]
-async fn four_sweeps_at_once_delete_what_has_expired_from_all_partitions() {
+async fn four_concurrent_sweeps_delete_expired_rows_from_all_partitions() {
     let database = partitioned().await;
     database
         .execute(

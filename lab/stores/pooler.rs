@@ -148,7 +148,7 @@ async fn migrations_run_on_the_direct_connection_without_the_limit_of_the_role()
 }
 
 #[actix_web::test]
-async fn the_time_limit_is_in_force_and_nothing_of_the_app_is_left_for_other_clients() {
+async fn the_time_limit_is_in_force_and_the_app_leaves_no_settings_for_other_clients() {
     if !has_pgbouncer() {
         return;
     }
@@ -162,7 +162,7 @@ async fn the_time_limit_is_in_force_and_nothing_of_the_app_is_left_for_other_cli
         200
     );
 
-    // 20 transactions at once hold all connections of the pool.
+    // 20 concurrent transactions hold all of the pool's connections.
     let others = PgPool::connect_lazy_with(app.database.options.clone().extra_float_digits(None));
     let mut transactions = Vec::new();
     for _ in 0..10 {
@@ -220,7 +220,7 @@ async fn a_thousand_clients_share_twenty_connections() {
 }
 
 #[actix_web::test]
-async fn a_pooler_that_is_set_wrongly_is_named_in_the_log_and_not_ready() {
+async fn a_misconfigured_pooler_is_not_ready_and_the_log_says_why() {
     if !has_pgbouncer() {
         return;
     }

@@ -18,7 +18,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::support::{TestApp, TestDatabase};
 
-/// The process is what holds the sessions, so a restart is a new store.
+/// The process holds the sessions, so a restart creates a new store.
 #[derive(Default)]
 pub struct Memory(RefCell<MemorySessionStore>);
 

@@ -16,13 +16,10 @@ use super::{
     audit, device,
     table::{self, Account},
 };
-use crate::{Config, error, http::client::ClientAddress, view::redirect};
+use crate::{Config, error, http::client::ClientAddress, session::LOGIN, view::redirect};
 
 /// How long after a login or `/confirm` a session may perform sensitive actions, in seconds.
 const RECENT: i64 = 10 * 60;
-
-/// The name of the only value that a login keeps in its session. No other module writes it.
-const KEY: &str = "login";
 
 /// A login, in its session.
 #[derive(Serialize, Deserialize)]
@@ -34,18 +31,18 @@ pub(super) struct Login {
     /// Browser, system and address, for the list of sessions.
     pub label: String,
     pub client: IpAddr,
-    /// Whose attempts those of this login are. It stays when the session gets a new key.
+    /// Whose limit this login's attempts count towards. It stays the same when the session gets a new key.
     attempts: Uuid,
 }
 
 impl Login {
     pub fn of(session: &Session) -> Option<Self> {
-        session.get(KEY).ok().flatten()
+        session.get(LOGIN).ok().flatten()
     }
 
     /// Reads the login from the values of another session.
     pub fn in_state(state: &HashMap<String, String>) -> Option<Self> {
-        serde_json::from_str(state.get(KEY)?).ok()
+        serde_json::from_str(state.get(LOGIN)?).ok()
     }
 }
 
@@ -64,7 +61,7 @@ pub fn log_in(request: &HttpRequest, account: &Account, remember: bool) {
 fn confirm(session: &Session, account: &Account, (label, client, attempts): (String, IpAddr, Uuid)) {
     let confirmed_at = account.now.unix_timestamp();
     let login = Login { account_id: account.id, epoch: account.epoch, confirmed_at, label, client, attempts };
-    session.insert(KEY, login).expect("this struct can be written as JSON");
+    session.insert(LOGIN, login).expect("this struct can be written as JSON");
 }
 
 /// The account that is logged in. Each request reads it from the database. So a session is invalid as soon as its

@@ -69,7 +69,7 @@ pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page:
 
 /// Why a form is shown again.
 struct Refusal {
-    /// The field beside which the message stands.
+    /// The field next to which the message is shown.
     field: &'static str,
     message: String,
     /// Seconds to wait, if there were too many attempts.

@@ -85,7 +85,7 @@ async fn create(
     };
     let hash = accounts.passwords.hash(rank, password).await?;
     match table::create(pool, &address, &hash).await {
-        Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address has an account already."))),
+        Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address already has an account."))),
         created => created.map(Ok),
     }
 }

@@ -46,7 +46,7 @@ pub fn email(input: &str) -> Option<String> {
 /// Creates an account.
 ///
 /// # Errors
-/// Returns [`Error::Conflict`] if the address has an account already.
+/// Returns [`Error::Conflict`] if the address already has an account.
 pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<Account, Error> {
     let create = sqlx::query_as!(
         Account,
@@ -61,7 +61,7 @@ pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<A
     );
     // The constraint decides, because two concurrent registrations could both pass a query before the insert.
     let created = create.fetch_one(&mut *acquire(pool).await?).await;
-    created.on_constraint("accounts_email_key", Error::Conflict("this address has an account already"))
+    created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
 }
 
 /// Finds the account with this id.

@@ -24,7 +24,7 @@ pub fn log_after_success(request: &HttpRequest, line: impl FnOnce(&HeaderMap) + 
 
 struct AfterSuccess(Box<dyn FnOnce(&HeaderMap)>);
 
-/// Decides what is logged about a request: never headers, cookies or the query, because they may be secret.
+/// Decides what is logged about a request. It never logs headers, cookies or the query, because they may be secret.
 pub struct RequestLog;
 
 impl RootSpanBuilder for RequestLog {

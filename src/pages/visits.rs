@@ -107,6 +107,10 @@ impl Row {
     fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds.unsigned_abs().into())
     }
+
+    fn max_age(&self) -> Duration {
+        Duration::from_secs((self.ends_at - self.created_at).whole_seconds().unsigned_abs())
+    }
 }
 
 async fn find(pool: &PgPool, id: SessionId) -> sqlx::Result<Option<Row>> {
@@ -145,7 +149,8 @@ fn text(at: &OffsetDateTime) -> String {
     iso(at).replace('T', ", ").replace('Z', " UTC")
 }
 
-/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so all ids start similarly.
+/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so ids that are close in time
+/// start with the same digits.
 pub(super) fn short(id: Uuid) -> String {
     id.as_simple().to_string().split_off(24)
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 /// Returns the address of a file, including its hash. Templates call this.
 pub fn url(path: &str) -> &'static str {
-    &FILES.iter().find(|file| file.path == path).expect("a file of this list").url
+    &FILES.iter().find(|file| file.path == path).expect("a file in this list").url
 }
 
 struct File {

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod error_page;
 pub mod flash;
 
+use actix_session::SessionExt; // accounts
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
@@ -14,6 +15,7 @@ use actix_web::{
 use askama::Template;
 
 use crate::Error;
+use crate::session; // accounts
 use flash::Flash;
 
 /// The content type of pages.
@@ -28,12 +30,19 @@ pub struct Layout {
     pub has_session: bool,
     /// A message that the page shows once.
     pub flash: Option<&'static Flash>,
+    /// Whether somebody is logged in, so that the page links to the account and not to the login.
+    pub is_member: bool, // accounts
 }
 
 impl Layout {
     /// Creates the layout for the page at the path of `request`.
     pub fn new(request: &HttpRequest, has_session: bool) -> Self {
-        Self { path: request.path().to_owned(), has_session, flash: Flash::of(request) }
+        Self {
+            path: request.path().to_owned(),
+            has_session,
+            flash: Flash::of(request),
+            is_member: request.get_session().entries().contains_key(session::LOGIN), // accounts
+        }
     }
 }
 

@@ -29,13 +29,27 @@ async fn registering_logs_in() {
 }
 
 #[actix_web::test]
+async fn the_navigation_offers_the_login_to_visitors_and_the_account_to_members() {
+    let (app, _, ada) = ada().await;
+    let visitor = app.browser();
+    visitor.get("/").await;
+
+    for (browser, offered, other) in [(visitor, "/login", "/account"), (ada, "/account", "/login")] {
+        let page = browser.get("/logout?confirm").await;
+
+        assert!(page.body.contains(&format!("href=\"{offered}\"")), "{page:#?}");
+        assert!(!page.body.contains(&format!("href=\"{other}\"")), "{page:#?}");
+    }
+}
+
+#[actix_web::test]
 async fn an_address_has_one_account_however_it_is_written() {
     let (app, ..) = ada().await;
 
     let page = register(&app.browser(), "ADA@example.org", PASSWORD).await;
 
     assert_eq!(page.status, 422, "{page:#?}");
-    assert_eq!(page.element("email-error"), "This address has an account already.");
+    assert_eq!(page.element("email-error"), "This address already has an account.");
     assert_eq!(app.database.number("select count(*) from accounts").await, 1);
 }
 

@@ -34,10 +34,10 @@ async fn no_page_scrolls_sideways_on_a_phone() {
     }
 }
 
-type Colour = [u32; 3];
+type Color = [u32; 3];
 
 /// Returns the page's background and text colors, as red, green and blue.
-async fn colours(browser: &Browser) -> (Colour, Colour) {
+async fn colors(browser: &Browser) -> (Color, Color) {
     let script = "const style = getComputedStyle(document.body), parts = c => c.match(/\\d+/g).map(Number);
         return [parts(style.backgroundColor), parts(style.color)]";
     browser.run(script).await
@@ -46,13 +46,13 @@ async fn colours(browser: &Browser) -> (Colour, Colour) {
 #[actix_web::test]
 async fn dark_mode_has_light_text_on_a_dark_background() {
     let (_app, browser) = open().await;
-    let is_dark = |colour: Colour| colour.iter().sum::<u32>() < 3 * 64;
+    let is_dark = |color: Color| color.iter().sum::<u32>() < 3 * 64;
 
     browser.prefer(&[("prefers-color-scheme", "light")]).await;
     browser.go("/").await;
-    let light = colours(&browser).await;
+    let light = colors(&browser).await;
     browser.prefer(&[("prefers-color-scheme", "dark")]).await;
-    let dark = colours(&browser).await;
+    let dark = colors(&browser).await;
 
     assert!(!is_dark(light.0) && is_dark(light.1), "{light:?}");
     assert!(is_dark(dark.0) && !is_dark(dark.1), "{dark:?}");

@@ -1,4 +1,4 @@
-//! What the configuration promises, and whether `.env.example` agrees with it.
+//! The configuration, and whether `.env.example` agrees with it.
 
 mod database_url;
 mod dotenv;

@@ -10,8 +10,8 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs the program in `directory` until it ends, and returns its exit code and its log. Panics if it goes on, as it does if
-/// it serves.
+/// Runs the program in `directory` until it exits, and returns its exit code and its log. Panics if it keeps running,
+/// as it does when it serves.
 pub fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let log = directory.join("log");
     let mut program = Command::new(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))))

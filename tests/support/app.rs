@@ -140,7 +140,7 @@ impl Browser {
         Page::of(self.request(Method::GET, path)).await
     }
 
-    /// Posts a form like a browser that is on a page of this site.
+    /// Posts a form, as a browser does from a page of this site.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
         Page::of(request.form(fields)).await

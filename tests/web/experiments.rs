@@ -42,6 +42,11 @@ async fn twenty_visits_at_once_are_counted_in_sql_and_lost_in_a_session() {
     assert_nothing_inline(&page);
     assert_eq!(browser.get("/visits").await.visits(), 1, "the visitor's own count stays");
     assert_eq!(app.database.number("select count(*) from sessions").await, 1, "the other session is deleted");
+    assert_eq!(
+        app.database.number("select count(*) from visitors").await,
+        0,
+        "the made-up visitor is deleted"
+    );
 }
 
 #[actix_web::test]

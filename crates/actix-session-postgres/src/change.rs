@@ -39,7 +39,7 @@ impl Login {
         // The error itself would quote the owner.
         serde_json::from_str(&self.owner)
             .map_err(|_| anyhow::anyhow!("it is not a {}", std::any::type_name::<O>()))
-            .context("the owner given to log_in has another type than the store's owner")
+            .context("the owner given to log_in has a different type from the store's owner")
     }
 }
 

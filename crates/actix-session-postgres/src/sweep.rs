@@ -42,7 +42,7 @@ impl Drop for Sweep {
     }
 }
 
-/// What one transaction of the sweep does: it finds rows and changes them.
+/// One transaction of the sweep: how it finds rows, and what it does to them.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     find: &'a str,

@@ -82,7 +82,7 @@ pub enum Error {
     /// PostgreSQL refused the statement, can't be reached, or is read-only. Other calls may share the error.
     #[error(transparent)]
     Database(#[from] Arc<sqlx::Error>),
-    /// There was no answer within [`DEADLINE`], or an earlier batch got none and the database still doesn't respond.
+    /// No result arrived within [`DEADLINE`], or an earlier batch has timed out and the database still doesn't respond.
     #[error("the database did not respond in time")]
     TimedOut,
     /// [`Statement::run`] panicked, or the runtime that ran it has stopped.

@@ -41,7 +41,7 @@ async fn each_statement_takes_at_most_max_batch_items_of_a_long_queue() {
 }
 
 #[tokio::test]
-async fn a_lone_call_is_answered_after_its_commit() {
+async fn a_lone_call_returns_after_its_commit() {
     let numbers = Numbers::new().await;
 
     for n in 1..=20 {

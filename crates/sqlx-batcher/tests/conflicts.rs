@@ -56,7 +56,7 @@ async fn a_locked_row_fails_no_other_call() {
     let (database, _lock) = locked().await;
     let batcher = Batcher::new(&database.options, Count::default());
 
-    // A visitor with many calls, among others.
+    // A visitor with many calls, in a batch with others.
     let calls = start_calls(&batcher, (0..60).map(|n| if n % 3 == 0 { LOCKED } else { n })).await;
 
     for (n, call) in (0..60).zip(calls) {
@@ -105,7 +105,7 @@ async fn a_locked_row_leaves_most_statements_to_other_calls() {
 }
 
 #[tokio::test]
-async fn many_calls_for_a_locked_row_are_sent_in_batches_of_at_most_max_batch() {
+async fn calls_for_a_locked_row_are_sent_in_batches_of_at_most_max_batch() {
     let (database, lock) = locked().await;
     let count = Count::default();
     let batcher = Batcher::new(&database.options, count.clone());

@@ -82,7 +82,7 @@ async fn an_idle_connection_that_has_become_read_only_is_replaced_before_use() {
 }
 
 #[tokio::test]
-async fn a_connection_is_alive_while_its_server_answers_and_takes_writes() {
+async fn a_connection_is_alive_while_its_server_responds_and_accepts_writes() {
     let database = TestDatabase::new().await;
     let mut connection = PgConnection::connect_with(&database.options).await.expect("a connection");
 

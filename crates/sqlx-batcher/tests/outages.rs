@@ -143,7 +143,7 @@ async fn start_gateway(port: u16, gate: watch::Receiver<bool>) -> u16 {
 }
 
 #[tokio::test]
-async fn calls_fail_without_waiting_until_a_silent_database_answers_again() {
+async fn calls_fail_without_waiting_until_a_silent_database_responds_again() {
     let numbers = Numbers::new().await;
     let (open, gate) = watch::channel(false);
     let port = start_gateway(numbers.database.options.get_port(), gate).await;

@@ -1,4 +1,4 @@
-//! `cargo dev lab`: the package `lab`, which knows its parts.
+//! `cargo dev lab`: runs the package `lab`.
 
 use std::{os::unix::process::CommandExt, path::Path};
 

@@ -38,7 +38,7 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
         cargo().args(["update", "--workspace", "--quiet"]).status()?.success(),
         "can't update Cargo.lock"
     );
-    // Lines with the name now have a different length.
+    // The lines that contain the name have a different length now.
     format();
     println!("The app is called {name} now. See what has changed with `git diff`, and run `cargo test`.");
     Ok(())

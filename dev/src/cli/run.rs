@@ -14,7 +14,7 @@ use signal_hook::{consts, flag};
 /// What the app is built from.
 const SOURCES: [&str; 7] = ["src", "crates", "templates", "static", "migrations", ".sqlx", "Cargo.toml"];
 
-/// Runs the app until it ends, or until Ctrl-C. With `watch`, a change of the sources builds and starts it again.
+/// Runs the app until it exits, or until Ctrl-C. With `watch`, a change of the sources builds and starts it again.
 pub fn run(watch: bool) -> Result<()> {
     match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
@@ -22,7 +22,7 @@ pub fn run(watch: bool) -> Result<()> {
     }
     let end = Arc::new(AtomicBool::new(false));
     for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
-        // A second Ctrl-C ends this process at once.
+        // A second Ctrl-C stops this process immediately.
         flag::register_conditional_shutdown(signal, 1, Arc::clone(&end))?;
         flag::register(signal, Arc::clone(&end))?;
     }
@@ -66,7 +66,7 @@ fn follow(
             if status.code() == Some(1) {
                 eprintln!("If the schema is from an older version, delete .postgres/ to start over.");
             }
-            bail!("the app ended with {status}");
+            bail!("the app exited with {status}");
         }
         if watch && last_change() != seen {
             seen = last_change();

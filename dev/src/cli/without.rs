@@ -90,7 +90,7 @@ fn label(line: &str) -> &str {
 }
 
 #[test]
-fn a_part_goes_with_its_doc_comments_and_blocks_and_what_two_parts_need_goes_with_the_last() {
+fn a_part_is_removed_with_its_doc_comments_and_shared_lines_go_with_the_last_part() {
     let text =
         "a\n/// doc\nb // one\n\n# one: begin\nc\n# one: end\n\n| d <!-- two --> |\ne /* one, two */\none\n";
 

@@ -19,7 +19,7 @@ const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep
 pub struct Home {
     pub path: PathBuf,
     /// A locked file or a pipe, which the server's keeper also holds. The directory stays locked, or isn't removed,
-    /// until both this process and the server have ended. Dropped before `remover`.
+    /// until both this process and the server have exited. Dropped before `remover`.
     pub guard: OwnedFd,
     pub(crate) remover: Option<Remover>,
 }
@@ -35,7 +35,7 @@ impl Drop for Remover {
 }
 
 impl Home {
-    /// Creates a directory that is removed after its server has ended.
+    /// Creates a directory that is removed after its server has stopped.
     pub fn temporary(program: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{program}-{}", random()?));
         // Started before the directory exists, so that none is left behind if this process is killed here.

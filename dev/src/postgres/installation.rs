@@ -42,7 +42,7 @@ impl Installation {
 
     /// Returns the installation in this directory, if its programs run and are new enough.
     pub(super) fn at(bin: &Path) -> Option<Self> {
-        // Some directories only have links to a few of the programs.
+        // Some directories only contain links to a few of the programs.
         let bin = fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned();
         let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;

@@ -1,4 +1,4 @@
-//! A private PostgreSQL server that ends with this process.
+//! A private PostgreSQL server that stops with this process.
 //!
 //! It listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
 

@@ -10,7 +10,7 @@ use crate::load::Scenario;
 #[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "cargo dev lab bench")]
 pub struct Plan {
-    /// The visitors that come
+    /// Which visitors are measured
     #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New])]
     pub scenarios: Vec<Scenario>,
     /// Takes about a minute: half a second at 1 and 64 connections, in one round (with --compare in seven)
@@ -25,7 +25,7 @@ pub struct Plan {
     /// Fails if the app's rate is below this share of the other build's, such as 0.9
     #[arg(long, requires = "compare", value_name = "RATIO")]
     pub at_least: Option<f64>,
-    /// Sets a variable for the app, but not for the build of --compare; may be repeated
+    /// Sets an environment variable for the app, but not for the build of --compare; may be repeated
     #[arg(long, value_parser = variable, value_name = "NAME=VALUE")]
     pub env: Vec<(String, String)>,
     /// [default: 1,16,64,256]

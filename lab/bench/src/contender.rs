@@ -1,4 +1,5 @@
-//! The contenders: the app and its peers, which are visit counters as the tutorials of their session libraries write them.
+//! The contenders: the app and its peers. The peers are visit counters, written as in the examples of their session
+//! libraries.
 
 use std::{
     fs::{self, File},
@@ -41,7 +42,7 @@ const AXUM_SEED: Option<&str> = Some(include_str!("../sql/axum.sql"));
 #[derive(Debug)]
 pub struct Contender {
     pub name: &'static str,
-    /// What it is, in a phrase.
+    /// A short description.
     pub about: String,
     /// Its database, if it uses PostgreSQL.
     pub database: Option<String>,
@@ -123,7 +124,7 @@ async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Conten
             Contender::start(bench, name, about, program, "/", AXUM_SEED).await
         }
         "redis" => {
-            // On the disk of PostgreSQL.
+            // On the same disk as PostgreSQL.
             let home = bench.work.join("redis");
             let _ = fs::remove_dir_all(&home);
             fs::create_dir_all(&home)?;
@@ -202,7 +203,7 @@ async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Res
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
     let log = bench.work.join(format!("{}.log", name.replace(' ', "-")));
     let mut shell = Command::new("/bin/sh");
-    // Other settings of this shell must not change the results, and neither must the project's `.env`.
+    // Keeps variables of this shell and the project's `.env` from changing the results.
     shell.current_dir("/").args(["-c", r#"exec env -i PATH="$PATH" HOME="$HOME" "$@" 2>&1"#, "sh"]);
     let variables = program.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));
     shell.args(variables.map(|(name, value)| format!("{name}={value}")));

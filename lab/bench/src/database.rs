@@ -1,4 +1,5 @@
-//! PostgreSQL at its defaults, except for the number of connections. So a commit is on the disk before it is answered.
+//! PostgreSQL at its defaults, except for the number of connections. So a commit is on disk before PostgreSQL reports
+//! it.
 
 use std::{fs, io::Write, path::Path, process::Stdio};
 
@@ -11,7 +12,7 @@ use dev::{
 /// Counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
 
-/// The servers keep theirs open. PostgreSQL's default is 100.
+/// The servers keep their connections open. PostgreSQL's default is 100.
 const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "200");
 
 /// The server.
@@ -21,7 +22,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Starts a server in `home`. That must be a directory on a disk: in memory, a commit would cost nothing.
+    /// Starts a server in `home`. This must be a directory on a disk, because a commit costs nothing in memory.
     ///
     /// # Errors
     /// Returns an error if another benchmark is running, or if PostgreSQL doesn't start.
@@ -56,7 +57,7 @@ impl Database {
         self.postgres.pid()
     }
 
-    /// Creates an empty database. One that is left from a run that was killed is removed.
+    /// Creates an empty database. Replaces a database left behind by a killed run.
     pub fn create(&self, database: &str) -> Result<()> {
         self.run("postgres", &format!("drop database if exists {database};\ncreate database {database}"))
     }

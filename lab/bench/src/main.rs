@@ -1,6 +1,6 @@
 //! `cargo dev lab bench` measures how many visits per second the app serves, compared with its peers.
 //!
-//! One command measures everyone under the same load in turn, round after round, and checks each response.
+//! It measures all contenders in turn under the same load, round after round, and checks each response.
 //!
 //! - [`args`]: what can be measured. [`run`](mod@run): the order in which it happens.
 //! - [`contender`]: how each contender is built and started. [`database`]: the PostgreSQL that they use.
@@ -27,7 +27,7 @@ use clap::Parser;
 async fn main() -> ExitCode {
     match run::run(&args::Plan::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
-        // The report has said why.
+        // The report has already said why.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("cargo dev lab bench: {error:#}");

@@ -44,10 +44,10 @@ pub enum Figure {
     Wal,
 }
 
-/// The figures that are known and finite.
+/// The figures that could be measured.
 pub type Figures = BTreeMap<Figure, f64>;
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Clone, Debug)]
 pub struct Measurement {
     pub contender: String,
@@ -70,7 +70,7 @@ pub async fn measure(
     round: u16,
     length: Duration,
 ) -> Result<Measurement> {
-    // Load before the responses count.
+    // The load starts before responses count.
     let begin = Instant::now() + Duration::from_millis(250 + u64::from(cell.connections));
     let window = begin..begin + length;
     let before = counts(bench, contender)?;

@@ -1,4 +1,4 @@
-//! A run from its beginning to its end.
+//! A run of the benchmark.
 
 use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 
@@ -109,7 +109,8 @@ async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -
     }
     let (begin, mut measurements) = (Instant::now(), Vec::new());
     for (done, &(round, cell)) in cells.iter().enumerate() {
-        // Afterwards, each page is logged as a whole when it changes first, and all contenders should pay for that.
+        // After a checkpoint, PostgreSQL writes each page to its log in full the first time it changes. All contenders
+        // should pay for that equally.
         bench.database.run("postgres", "checkpoint")?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];

@@ -1,4 +1,4 @@
-//! CPU time and memory of the processes that take part.
+//! The CPU time and memory of a measurement's processes.
 
 use std::{collections::HashMap, iter, ops::Range, process, thread};
 

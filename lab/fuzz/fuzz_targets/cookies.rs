@@ -19,7 +19,7 @@ use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
 
-/// The cookie, and a valid `name=value` of it.
+/// The cookie's settings, and a valid `name=value`.
 static VALID: LazyLock<(SessionCookie, String)> = LazyLock::new(|| {
     let config = Config::from_lookup(|name| match name {
         "DATABASE_URL" => Some("postgres://localhost/never".to_owned()),

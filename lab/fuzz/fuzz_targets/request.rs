@@ -1,7 +1,7 @@
 //! Whole requests through the app, with its own PostgreSQL server. The input is the text of an HTTP request. The word
 //! `{valid}` in it is replaced by the session cookie of a visitor.
 //!
-//! Whatever the request, the app neither panics nor fails, and it shows no session whose cookie was not sent.
+//! For any request, the app neither panics nor fails, and never shows a session whose cookie wasn't sent.
 
 #![no_main]
 
@@ -118,7 +118,7 @@ impl App {
         if let Some(user) = shown_user(&answer.body) {
             assert!(is_new || (has_cookie && user == self.user), "a session out of nowhere: {user}");
         }
-        // It may have logged out.
+        // The request may have logged out.
         if has_cookie && answer.status == StatusCode::SEE_OTHER {
             self.renew();
         }

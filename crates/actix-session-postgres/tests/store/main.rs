@@ -130,7 +130,7 @@ async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
 }
 
 #[actix_web::test]
-async fn an_update_after_delete_writes_nothing_and_revives_nothing() {
+async fn an_update_after_delete_writes_nothing_and_brings_nothing_back() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
     store.store.delete(&key).await.expect("deleted");

@@ -48,7 +48,7 @@ async fn a_login_changes_the_key_sets_the_owner_restarts_the_age_and_drops_the_c
 }
 
 #[actix_web::test]
-async fn a_login_takes_effect_although_the_session_has_ended_meanwhile() {
+async fn a_login_takes_effect_even_if_the_session_has_ended_in_the_meantime() {
     let store = Store::new().await;
     let key = store.save(&state(&[("cart", "[1]")])).await;
     let state = changed(state(&[("cart", "[1]")]), |session| drop(session.log_in(ALICE)));
@@ -106,7 +106,7 @@ async fn end_all_of_ends_every_session_of_the_account_but_one() {
 }
 
 #[actix_web::test]
-async fn a_request_in_flight_does_not_revive_a_session_that_end_all_of_ended() {
+async fn a_request_in_flight_does_not_bring_back_a_session_that_end_all_of_ended() {
     let store = Store::new().await;
     let key = store.log_in(ALICE).await;
     let loaded = store.load(&key).await.expect("alive");
@@ -150,7 +150,7 @@ async fn end_ends_one_session_and_says_whether_it_existed() {
 }
 
 #[actix_web::test]
-async fn a_session_in_the_list_shows_what_it_holds() {
+async fn a_session_in_the_list_shows_its_contents() {
     let store = Store::new().await;
     let login = changed(state(&[]), |session| {
         session.log_in(ALICE);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn no_order_of_load_update_and_delete_revives_a_session_in_2_000_rounds() {
+async fn no_order_of_load_update_and_delete_brings_a_session_back_in_2_000_rounds() {
     let Store { store, database } = Store::new().await;
 
     let revived = interleave(&store, 2_000, &[load, update, update, delete]).await;
@@ -53,7 +53,7 @@ async fn a_logout_that_waits_for_a_rotation_does_not_delete_the_session() {
 }
 
 #[actix_web::test]
-async fn a_rotation_that_waits_for_a_logout_revives_nothing() {
+async fn a_rotation_that_waits_for_a_logout_brings_nothing_back() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 
@@ -63,7 +63,7 @@ async fn a_rotation_that_waits_for_a_logout_revives_nothing() {
 }
 
 #[actix_web::test]
-async fn a_login_that_waits_for_a_logout_starts_a_session_and_the_old_one_stays_ended() {
+async fn a_login_that_waits_for_a_logout_starts_a_session_and_the_old_one_is_invalid() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 

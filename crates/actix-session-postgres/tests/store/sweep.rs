@@ -59,7 +59,7 @@ async fn while_another_replica_sweeps_a_sweep_deletes_nothing_and_waits_for_noth
 }
 
 #[actix_web::test]
-async fn a_session_that_expired_within_this_hour_is_swept_in_the_next() {
+async fn a_session_that_expired_this_hour_is_swept_in_the_next_one() {
     let store = Store::new().await;
     let (key, live) = (store.save(&state(&[("n", "1")])).await, store.save(&state(&[])).await);
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn a_state_that_is_too_large_is_a_500_and_changes_nothing() {
+async fn a_state_that_is_too_large_returns_a_500_and_changes_nothing() {
     let site = Site::new().await;
     let cookie = site.start().await;
 
@@ -20,7 +20,7 @@ async fn a_state_that_is_too_large_is_a_500_and_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_database_error_is_a_500_and_one_line_in_the_log_with_its_cause() {
+async fn a_database_error_returns_a_500_and_logs_its_cause_once() {
     let database = TestDatabase::new().await;
     let store = PgSessionStore::new(database.pool.clone()).table("lost_and_found").expect("a name");
     store.migrate().await.expect("migrated");

@@ -1,5 +1,5 @@
-//! The two statements of a visit and the answer: the app's store and its counter behind plain Actix. The session's key is
-//! the cookie. There is no session middleware, no encryption and no other layer, and the page is as short as the peers'.
+//! The bound: the app's session store and its visit counter behind plain Actix. The session's key is the cookie. There
+//! is no session middleware, no encryption and no other layer, and the page is as short as the peers'.
 
 use std::{collections::HashMap, env};
 

@@ -64,7 +64,8 @@ impl Connection {
     }
 }
 
-/// Returns the response once its head is complete, with what was received of its body so far, and the length of the body.
+/// Returns as soon as the head of the response is complete, with the part of the body received so far and the length of
+/// the whole body.
 fn response(received: &[u8]) -> Result<Option<(Response<'_>, usize)>, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);

@@ -21,7 +21,7 @@ use crate::measure::Cell;
 use connection::Connection;
 pub use visitor::Visitor;
 
-/// The visitors that come.
+/// Which visitors send the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Scenario {
     /// Visitors with a cookie, who must see their own count plus one
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of connections that create sessions before a measurement.
 const PREPARING: usize = 32;
 
-/// What came of the load.
+/// The outcome of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Number of correct responses, including those outside the window.
@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// Returns the time in milliseconds in which this share of the responses came.
+    /// Returns the time in milliseconds within which this share of the responses arrived.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let last = self.times.len().checked_sub(1)?;
         Some(f64::from(self.times[(last as f64 * share).round() as usize]) / 1000.0)
@@ -73,7 +73,7 @@ pub async fn drive(
     window: Range<Instant>,
     visitors: &mut Vec<Visitor>,
 ) -> Result<Tally> {
-    // All connect before the first request is sent: a busy server would let the last ones wait.
+    // All visitors connect before the first request is sent. Otherwise, a busy server would keep the last ones waiting.
     let mut crowds = Vec::new();
     for share in share_out(take(visitors), cell.connections.into()) {
         crowds.push((Connection::open(address).await.context("can't connect to the server")?, share));
@@ -117,7 +117,7 @@ pub async fn create_visitors(address: SocketAddr, count: usize) -> Result<Vec<Vi
     Ok(visitors)
 }
 
-/// Returns whether the server answers this path with 200.
+/// Returns whether the server returns 200 for this path.
 pub async fn answers(address: SocketAddr, path: &str) -> bool {
     let Ok(mut connection) = Connection::open(address).await else { return false };
     connection.get(path, "").await.is_ok_and(|response| response.status == 200)

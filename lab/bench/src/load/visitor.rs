@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Scenario, Tally, connection::Response};
 
-/// Somebody with a cookie, or without one before the first visit.
+/// A client with a cookie, or without one before its first visit.
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
     /// As `name=value`.
@@ -65,7 +65,7 @@ impl Visitor {
         let visits = text(response.body, "id=\"visits\">").and_then(|text| text.parse().ok());
         let visits = visits.ok_or("no count in the page")?;
         let user = text(response.body, "id=\"visitor\">");
-        // Versions before the third edition and the other contenders.
+        // Older builds and the other contenders use a different `id`.
         let user = user.or_else(|| text(response.body, "id=\"user\">")).unwrap_or_default();
         let is_new = self.cookie.is_empty();
         if let Some(cookie) = response.cookie {

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::Row;
 use crate::measure::Figure;
 
-/// The colours of texts, numbers, the app's bars and the other bars.
-type Colours = [&'static str; 4];
+/// The colors of texts, numbers, the app's bars and the other bars.
+type Colors = [&'static str; 4];
 
-pub(super) const LIGHT: Colours = ["#1f2328", "#59636e", "#b5561d", "#b9c0c8"];
-pub(super) const DARK: Colours = ["#f0f6fc", "#9198a1", "#e0883f", "#4b535d"];
+pub(super) const LIGHT: Colors = ["#1f2328", "#59636e", "#b5561d", "#b9c0c8"];
+pub(super) const DARK: Colors = ["#f0f6fc", "#9198a1", "#e0883f", "#4b535d"];
 
 const WIDTH: f64 = 760.0;
 /// The width of the longest bar, which starts after the names.
@@ -18,7 +18,7 @@ const LEFT: f64 = 190.0;
 
 /// Draws the visits per second of all contenders that store sessions, with 64 connections, or with the most
 /// connections if 64 were not measured.
-pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colours) -> String {
+pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colors) -> String {
     let (mut body, mut y) = (String::new(), 8.0);
     for rows in rows.chunk_by(|one, next| one.cell.scenario == next.cell.scenario) {
         let last = rows[rows.len() - 1].cell.connections;
@@ -32,12 +32,12 @@ pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colours) -> String 
         y += 38.0;
         for row in bars {
             let width = (rate(row) / rate(fastest).max(1.0) * LONGEST).max(1.0);
-            let colour = if row.contender.starts_with("app") { app } else { other };
+            let color = if row.contender.starts_with("app") { app } else { other };
             let baseline = y + 15.0;
             let _ = writeln!(
                 body,
                 "<text x=\"{}\" y=\"{baseline}\" text-anchor=\"end\">{}</text>\n\
-                 <rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"20\" rx=\"2\" fill=\"{colour}\"/>\n\
+                 <rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"20\" rx=\"2\" fill=\"{color}\"/>\n\
                  <text x=\"{:.1}\" y=\"{baseline}\" fill=\"{number}\">{}</text>",
                 LEFT - 10.0,
                 row.contender,

@@ -50,7 +50,7 @@ pub(super) fn page(results: &Results) -> String {
     )
 }
 
-/// Returns what makes the results worth less.
+/// Returns the problems that make the results less reliable.
 pub(super) fn problems(results: &Results) -> Vec<String> {
     let wrong = results.measurements.iter().filter(|one| !one.errors.is_empty());
     let missing = results.missing.iter().map(|(name, why)| format!("MISSING: {name}: {why}"));

@@ -64,7 +64,7 @@ fn ratios(first: &[&Measurement], other: &[&Measurement]) -> Vec<f64> {
     first.iter().filter_map(ratio).collect()
 }
 
-/// Returns the value in the middle, or the mean of the two in the middle.
+/// Returns the median.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
@@ -85,7 +85,7 @@ mod tests {
             errors: BTreeMap::new(),
             figures: [(Figure::Rate, rate)].into(),
         };
-        // The machine becomes slower and slower.
+        // As on a machine that keeps getting slower.
         let (app, peer) = ([one(1, 900.0), one(2, 400.0), one(3, 110.0)], [one(1, 300.0), one(3, 100.0)]);
 
         let ratios = ratios(&app.iter().collect::<Vec<_>>(), &peer.iter().collect::<Vec<_>>());

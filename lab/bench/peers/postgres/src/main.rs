@@ -111,7 +111,7 @@ impl Subject for InPostgres {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect("rows")
     }
 
-    /// The same as for Redis, because the documentation mentions none of them.
+    /// The same list as for Redis, because the documentation mentions no guarantees.
     fn unclaimed(&self) -> &[&str] {
         &["size_limit", "hidden_keys", "max_age", "touch_only_extends"]
     }

@@ -1,0 +1,79 @@
+//! Whether the figures in the documents are those of the committed results.
+
+const RESULTS: &str = include_str!("../results/RESULTS.md");
+const DOCUMENT: &str = include_str!("../README.md");
+
+/// Returns a cell of the results' tables, such as `result("Returning", 64, "redis", "app is")`.
+fn result(visitors: &str, connections: u16, contender: &str, column: &str) -> f64 {
+    let heading = format!("## {visitors} visitors, {connections} connection");
+    let section = RESULTS.split("\n\n").skip_while(|part| !part.starts_with(&heading)).nth(1);
+    let mut rows = section.unwrap_or_else(|| panic!("no {heading}")).lines().map(cells);
+    let at = rows.next().expect("a head").iter().position(|name| *name == column).expect(column);
+    let row = rows.find(|row| row[0] == contender).expect(contender);
+    row[at].trim_end_matches('×').parse().expect("a number")
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// Returns a figure as the targets show it. `over` is whether the target is a maximum.
+fn shown(value: f64, digits: usize, target: f64, over: bool) -> String {
+    let missed = if over { value > target } else { value < target };
+    format!("{value:.digits$}{}", if missed { ", missed" } else { "" })
+}
+
+#[test]
+fn the_targets_show_the_committed_results_and_which_are_missed() {
+    let rate = |visitors, connections, of, target, digits| {
+        shown(result(visitors, connections, of, "app is"), digits, target, false)
+    };
+    let p99 = |visitors| {
+        let [p99, p50] = ["p99 ms", "p50 ms"].map(|column| result(visitors, 64, "app", column));
+        shown(p99 / p50, 1, 2.5, true)
+    };
+    let cpu = |visitors| {
+        let [app, redis] = ["app", "redis"].map(|contender| result(visitors, 64, contender, "both"));
+        shown(app / redis, 1, 1.6, true)
+    };
+    let memory = |visitors| {
+        let sizes = [64, 256].map(|connections| result(visitors, connections, "app", "MiB"));
+        sizes.map(|size| shown(size, 1, 30.0, true)).join("; ")
+    };
+    let [growth, hot] = ["bytes: growth", "HOT %"].map(|column| result("Returning", 64, "app", column));
+    let [returning, new] = ["Returning", "New"];
+    let expected = [
+        [rate(returning, 1, "axum", 1.0, 2), rate(new, 1, "axum", 1.0, 2)],
+        [rate(returning, 1, "axum tuned", 1.0, 2), rate(new, 1, "axum tuned", 1.0, 2)],
+        [rate(returning, 1, "redis", 0.9, 2), rate(new, 1, "redis", 0.9, 2)],
+        [rate(returning, 64, "express", 15.0, 1), String::new()],
+        [rate(returning, 64, "redis", 1.0, 2), rate(new, 64, "redis", 1.0, 2)],
+        [rate(returning, 256, "redis", 1.0, 2), rate(new, 256, "redis", 1.0, 2)],
+        [p99(returning), p99(new)],
+        [cpu(returning), cpu(new)],
+        [memory(returning), memory(new)],
+        [format!("{growth:.0} bytes, {hot:.0}%"), String::new()],
+    ];
+
+    let (_, table) = DOCUMENT.split_once("| target | returning | new |\n").expect("the table");
+    let rows: Vec<_> = table.lines().skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, expected) in rows.iter().zip(expected) {
+        assert_eq!(row[1..], expected, "{}", row[0]);
+    }
+}
+
+#[test]
+fn the_sentences_about_the_results_are_true() {
+    let [app, redis] = ["app", "redis"].map(|contender| result("Returning", 1, contender, "store"));
+    let of_bound = result("Returning", 1, "bound", "app is") * 100.0;
+    for figure in [format!("{app:.0} µs"), format!("{redis:.0} µs"), format!("{of_bound:.0}% of the bound")]
+    {
+        assert!(DOCUMENT.contains(&figure), "{figure}");
+    }
+    let readme = include_str!("../../../README.md").replace('\n', " ");
+    for visitors in ["Returning", "New"] {
+        let is_slower = result(visitors, 64, "redis", "app is") < 1.0;
+        assert_eq!(readme.contains("Redis is faster"), is_slower, "{visitors}");
+    }
+}
