@@ -48,6 +48,11 @@ assert ipaddress.ip_address(address) in ipaddress.ip_network(network["subnet"])
 # Otherwise, the app would take Caddy's address, because it starts first.
 assert ipaddress.ip_address(address) not in ipaddress.ip_network(network["ip_range"])
 assert compose["services"]["app"]["environment"]["TRUSTED_PROXIES"] == address
+# One visitor's experiments could slow down all others.
+assert compose["services"]["app"]["environment"]["EXPERIMENTS"] == "false"
+with open("deploy/haproxy-postgres.cfg") as file:
+    binds = [line.split() for line in file if line.split()[:1] == ["bind"]]
+assert binds == [["bind", "127.0.0.1:5432"]], "only programs on this machine may use the database's proxy"
 assert container["ports"][0]["containerPort"] == 8080
 [metrics] = documents("compose.metrics.yml")
 grafana = metrics["services"]["grafana"]["environment"]
