@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -127,6 +128,86 @@ fn a_taken_port_causes_one_clear_message() {
     let message = log.lines().last().unwrap_or_default();
     assert!(message.starts_with(&format!("{MESSAGE}BIND_ADDRESS: ")) && message.contains(&address), "{log}");
     assert_eq!(log.matches("BIND_ADDRESS").count(), 1, "{log}");
+}
+
+#[test]
+fn the_documented_statements_find_and_end_a_session_that_holds_the_migration_lock() {
+    let document = include_str!("../../docs/deploy.md");
+    let (_, statement) = document.split_once("`select pid, state").expect("the statement");
+    let statement = format!("select pid, state{}", statement.split('`').next().expect("its end"));
+    assert!(document.contains("`select pg_terminate_backend(pid)`"));
+    let stage = Stage::new();
+    // sqlx derives the lock from the name of the database.
+    let _held = stage.holding("select pg_advisory_lock(368907709894077238)");
+
+    let app = stage.start(&[]);
+    let log = || app.log().contains("trying again").then(|| app.log());
+    let log = eventually("the reason", SOON, log);
+    assert!(log.contains("could not migrate the database") && log.contains("lock timeout"), "{log}");
+    let found = stage.sql(&statement);
+    let holder =
+        found.lines().find(|line| line.ends_with("|idle|select pg_advisory_lock(368907709894077238);"));
+    let pid = holder.and_then(|line| line.split('|').next()).unwrap_or_else(|| panic!("{found}"));
+    stage.sql(&format!("select pg_terminate_backend({pid})"));
+
+    app.wait_until_ready(SOON);
+}
+
+#[test]
+fn the_app_serves_through_a_socket_directory() {
+    // In the directory of the data.
+    let stage = Stage::with(&[("unix_socket_directories", ".")]);
+    let (directory, port) = (stage.postgres.home().join("data"), stage.postgres.port());
+    let url = stage.url().replace(&format!("127.0.0.1:{port}"), "");
+    let url = format!("{url}?host={}&port={port}", directory.display());
+
+    let app = stage.app_with(&[("DATABASE_URL", &url)]);
+
+    let mut visitor = app.visitor();
+    assert_eq!([(); 3].map(|()| visitor.get("/").visits()), [1, 2, 3]);
+    let connections = "select count(*) > 0 and bool_and(client_addr is null) from pg_stat_activity
+        where application_name = 'actix-postgres-sessions'";
+    assert_eq!(stage.sql(connections), "t");
+}
+
+/// Needs root, for a private `/etc/hosts`.
+#[test]
+fn a_host_whose_first_address_is_silent_is_named_in_the_log_with_all_its_addresses() {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::write(home.join("hosts"), "127.0.0.1 twice\n127.0.0.2 twice\n").expect("a file");
+    let mount = "mount --bind hosts /etc/hosts";
+    let is_allowed = Command::new("unshare").args(["-m", "sh", "-c", mount]).current_dir(home).status();
+    if !is_allowed.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: `unshare -m` needs root");
+        return;
+    }
+    // With a full queue, the kernel drops each attempt to connect.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("its address");
+    let queue: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, SOON / 10).ok()).collect();
+
+    // From an earlier run.
+    let _ = fs::remove_file(home.join("silent.log"));
+    let mut program = Command::new("unshare")
+        .args(["-m", "sh", "-c", &format!("{mount} && exec \"$0\" 2>silent.log")])
+        .arg(program())
+        .current_dir(home)
+        .env("DATABASE_URL", format!("postgres://app@twice:{}/app", address.port()))
+        .env("BIND_ADDRESS", "127.0.0.1:0")
+        .env("SESSION_SECRET", "a secret of the tests and of nothing else")
+        .spawn()
+        .expect("unshare");
+    let log = || fs::read_to_string(home.join("silent.log")).unwrap_or_default();
+    let start = Instant::now();
+    let message =
+        "addresses 127.0.0.1, 127.0.0.2, and 127.0.0.1 does not respond: set the host to one that does";
+    while !log().contains(message) && start.elapsed() < 2 * SOON {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = program.kill();
+    let _ = program.wait();
+
+    assert!(log().contains(message), "{} in the queue: {}", queue.len(), log());
 }
 
 #[test]

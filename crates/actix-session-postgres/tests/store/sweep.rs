@@ -208,10 +208,7 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
 
 #[actix_web::test]
 async fn the_age_of_a_session_counts_toward_a_lowered_limit() {
-    let store = long_sessions().await;
-    let older =
-        "update sessions set created_at = now() - interval '10 days', ends_at = ends_at - interval '10 days'";
-    store.database.execute(older).await;
+    let store = long_sessions(-10).await;
 
     // They end in 20 and 80 days, so a new session would outlast them.
     let sweeper = store.store.clone().limits(7 * DAY, 21 * DAY).remembered_limits(60 * DAY, 81 * DAY);
