@@ -3,7 +3,7 @@
 use actix_web::rt::net::TcpStream;
 use reqwest::{Client, Method};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
