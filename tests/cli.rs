@@ -5,8 +5,6 @@
 mod process;
 mod support;
 
-use std::process::{Command, Output};
-
 use process::Process;
 use support::{TestApp, eventually};
 
@@ -14,13 +12,10 @@ const SECRET: &str = "a secret of the tests and of nothing else";
 
 const OWNER: &str = "00000000-0000-0000-0000-000000000007";
 
-/// Runs the program with these arguments and variables, and returns whether it succeeded, what it printed, and its log.
+/// Runs the program. Returns whether it succeeded, what it printed, and its log.
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String, String) {
-    let mut program = Command::new(process::program());
-    program.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(std::env::temp_dir());
-    let Output { status, stdout, stderr } = program.output().expect("the program");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (status.success(), text(stdout), text(stderr))
+    let (code, printed, log) = process::run(&std::env::temp_dir(), arguments, variables, "");
+    (code == Some(0), printed, log)
 }
 
 /// Runs the program on the app's database.
@@ -33,7 +28,6 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let app = TestApp::spawn().await;
     let (_, anonymous) = app.start().await;
     let owned = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
-    let sessions = "select count(*) from sessions";
 
     let (_, all, _) = run_on(&app, &["sessions", "list"]);
     let (_, of_owner, _) = run_on(&app, &["sessions", "list", "--owner", OWNER]);
@@ -41,14 +35,14 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let (_, _, log) = run_on(&app, &["sessions", "end", &line[..12]]);
     let after_id = app.get_with("/probe", &anonymous).await;
     let (by_owner, ..) = run_on(&app, &["sessions", "end", "--owner", OWNER]);
-    let left = app.database.number(sessions).await;
+    let left = app.sessions().await;
     app.start().await;
     let (together, ..) = run_on(&app, &["sessions", "end", "--all"]);
 
     assert_eq!((all.lines().count(), of_owner.lines().count()), (2, 1), "{all}");
     assert!(log.contains("sessions=1") && after_id.visitor().is_empty(), "{log}");
     assert!(by_owner && together && left == 0 && app.get_with("/logout", &owned).await.body.is_empty());
-    assert_eq!(app.database.number(sessions).await, 0);
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[actix_web::test]
@@ -76,7 +70,7 @@ async fn ending_sessions_needs_to_know_which() {
     {
         assert!(!run_on(&app, &[&["sessions"], arguments].concat()).0, "{arguments:?}");
     }
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
+    assert_eq!(app.sessions().await, 1);
 }
 
 #[actix_web::test]
@@ -88,7 +82,7 @@ async fn expired_rows_can_be_swept_at_any_time() {
     let (is_swept, _, log) = run_on(&app, &["sweep"]);
 
     assert!(is_swept && log.contains("sessions=1"), "{log}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[actix_web::test]

@@ -100,6 +100,22 @@ fn every_checkout_has_the_same_line_endings() {
 }
 
 #[test]
+fn the_development_container_has_the_compiler_of_the_image() {
+    let read = |file: &str| fs::read_to_string(file).expect(file);
+    let compiler = |text: &str| {
+        text.lines().find_map(|line| line.strip_prefix("FROM rust:")?.split(' ').next().map(str::to_owned))
+    };
+    let container: serde_json::Value =
+        serde_json::from_str(&read(".devcontainer/devcontainer.json")).expect("JSON");
+    let name = container["build"]["dockerfile"].as_str().expect("a Dockerfile");
+    let dockerfile = read(&format!(".devcontainer/{name}"));
+
+    assert_eq!(compiler(&dockerfile).expect("an image"), compiler(&read("Dockerfile")).expect("an image"));
+    let user = container["remoteUser"].as_str().expect("a user");
+    assert!(dockerfile.contains(&format!("USER {user}\n")), "{dockerfile}");
+}
+
+#[test]
 fn each_id_that_the_styles_name_is_in_a_template() {
     let templates: String = files(Path::new("templates"))
         .iter()
@@ -109,15 +125,5 @@ fn each_id_that_the_styles_name_is_in_a_template() {
         let id = rest.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or("");
         let is_color = id.chars().all(|c| c.is_ascii_hexdigit());
         assert!(is_color || templates.contains(&format!("id=\"{id}\"")), "no template has #{id}");
-    }
-}
-
-#[test]
-fn each_source_that_a_page_names_exists() {
-    for file in files(Path::new("templates")) {
-        for rest in fs::read_to_string(file).expect("a template").split("Source: <code>").skip(1) {
-            let path = rest.split('<').next().unwrap_or("");
-            assert!(Path::new(path).is_file(), "there is no {path}");
-        }
     }
 }

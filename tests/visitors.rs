@@ -1,4 +1,4 @@
-//! Visits are counted exactly: concurrently, by several replicas, and while another row is locked.
+//! Visits are counted exactly, and as long as a session may refer to them.
 
 mod support;
 
@@ -10,29 +10,13 @@ use app::{
     visitors::{VisitCounter, sweep},
 };
 use futures_util::future::join_all;
-use sqlx::{Postgres, Transaction};
-use support::{TestDatabase, eventually};
+use support::TestDatabase;
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 fn new_visitors<const N: usize>() -> [Uuid; N] {
     [(); N].map(|()| Uuid::now_v7())
-}
-
-#[actix_web::test]
-async fn concurrent_visits_of_a_new_visitor_are_counted_exactly() {
-    let database = TestDatabase::new().await;
-    let counter = VisitCounter::new(&database.pool, HOUR);
-    let [visitor] = new_visitors();
-
-    let counts = join_all((0..200).map(|_| counter.count(visitor))).await;
-
-    let mut counts: Vec<i64> = counts.into_iter().map(|count| count.expect("a count")).collect();
-    counts.sort_unstable();
-    // The session's row is visit 1.
-    assert_eq!(counts, (2..=201).collect::<Vec<_>>());
-    assert_eq!(database.number("select visits from visitors").await, 201);
 }
 
 #[actix_web::test]
@@ -52,77 +36,6 @@ async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
     numbers.values_mut().for_each(|numbers| numbers.sort_unstable());
     let expected = [(new, vec![2, 3]), (returning, vec![3, 4]), (frequent, vec![2, 3, 4, 5])];
     assert_eq!(numbers, HashMap::from(expected));
-}
-
-/// Locks a visitor's row until this is dropped.
-async fn lock(database: &TestDatabase, visitor: Uuid) -> Transaction<'static, Postgres> {
-    let mut lock = database.pool.begin().await.expect("a transaction");
-    let select = sqlx::query("select from visitors where id = $1 for update").bind(visitor);
-    select.fetch_one(&mut *lock).await.expect("a lock");
-    lock
-}
-
-#[actix_web::test]
-async fn a_locked_row_delays_other_visitors_and_fails_alone() {
-    let database = TestDatabase::new().await;
-    let counter = VisitCounter::new(&database.pool, HOUR);
-    let [locked, free] = new_visitors();
-    counter.count(locked).await.expect("a count");
-    let lock = lock(&database, locked).await;
-
-    let visits: Vec<_> = (0..100).map(|n| if n % 3 == 0 { locked } else { free }).collect();
-    let counts = join_all(visits.iter().map(|visitor| counter.count(*visitor))).await;
-
-    let mut counted = Vec::new();
-    for (&visitor, count) in visits.iter().zip(counts) {
-        match count {
-            Ok(count) if visitor == free => counted.push(count),
-            Err(sqlx_batcher::Error::Database(_)) if visitor == locked => {}
-            other => panic!("visitor {visitor}: {other:?}"),
-        }
-    }
-    counted.sort_unstable();
-    assert_eq!(counted, (2..=67).collect::<Vec<_>>());
-    lock.rollback().await.expect("released");
-    assert_eq!(counter.count(locked).await.expect("a count"), 3, "no failed visit was counted");
-}
-
-#[actix_web::test]
-async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
-    // These settings need a superuser. PostgreSQL detects deadlocks before the statement's lock timeout, and each row
-    // takes long enough for two statements to meet.
-    let database = TestDatabase::on_own_server().await;
-    database
-        .execute(
-            "alter database postgres set deadlock_timeout = '10ms';
-             create function pause() returns trigger language plpgsql
-                 as 'begin perform pg_sleep(0.001); return new; end';
-             create trigger pause before update on visitors for each row execute function pause()",
-        )
-        .await;
-    let replicas = [VisitCounter::new(&database.pool, HOUR), VisitCounter::new(&database.pool, HOUR)];
-    let visitors: [Uuid; 16] = new_visitors();
-
-    for round in 0..10 {
-        // Each replica counts every visitor, in a different order in each round.
-        let visits = (0..64).map(|n| {
-            let visitor = visitors[(n / 2 * (2 * round + 3)) % visitors.len()];
-            replicas[n % 2].count(visitor)
-        });
-        for count in join_all(visits).await {
-            count.expect("a count");
-        }
-    }
-
-    assert_eq!(database.number("select sum(visits - 1)::bigint from visitors").await, 10 * 64);
-    // A batcher hides a deadlock from its callers, but PostgreSQL counts it. The count is complete when the connection
-    // ends.
-    drop(replicas);
-    let connections = "select count(*) from pg_stat_activity
-        where datname = current_database() and ltrim(query, e'\\n ') like 'insert into visitors%'";
-    eventually("the connections end", async || database.number(connections).await == 0).await;
-    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    assert_eq!(database.number(deadlocks).await, 0);
 }
 
 #[test]
@@ -200,20 +113,4 @@ async fn a_session_that_outlasts_a_lowered_maximum_age_keeps_its_count_if_that_i
     let days = "select keep_until - (now() at time zone 'UTC')::date from visitors";
     let days: i32 = sqlx::query_scalar(days).fetch_one(&database.pool).await.expect("a row");
     assert!((30..=31).contains(&days), "{days}");
-}
-
-#[actix_web::test]
-async fn at_least_95_percent_of_counts_are_updates_in_place() {
-    let database = TestDatabase::on_own_server().await;
-    let counter = VisitCounter::new(&database.pool, 8 * HOUR);
-    let visitors: [Uuid; 50] = new_visitors();
-    for _ in 0..41 {
-        join_all(visitors.iter().map(|visitor| counter.count(*visitor))).await;
-    }
-    drop(counter);
-
-    let updates = "select n_tup_upd::bigint from pg_stat_user_tables where relname = 'visitors'";
-    eventually("the statistics", async || database.number(updates).await == 40 * 50).await;
-    let hot = "select n_tup_hot_upd::bigint from pg_stat_user_tables where relname = 'visitors'";
-    assert!(database.number(hot).await >= 95 * 40 * 50 / 100);
 }

@@ -169,19 +169,6 @@ fn a_malformed_or_contradicted_host_returns_a_400_page() {
     }
 }
 
-#[test]
-fn connect_is_refused_and_an_upgrade_is_ignored_immediately() {
-    let app = app();
-    for (request, status) in [
-        ("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", 405),
-        ("GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
-    ] {
-        let answer = answer(&app, request.as_bytes());
-        assert_eq!(answer.status, status, "{request:?}: {answer:#?}");
-        assert!(answer.took < Duration::from_secs(1), "{request:?}: {answer:#?}");
-    }
-}
-
 /// The largest head that actix-http reads, without its end, on each connection.
 #[test]
 fn a_connection_costs_no_more_memory_than_the_limits_allow_for() {

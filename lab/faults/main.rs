@@ -14,6 +14,7 @@ mod panics;
 #[path = "../../tests/support/process.rs"]
 mod process;
 mod program;
+mod requests;
 mod shutdown;
 mod stage;
 mod startup;

@@ -27,6 +27,13 @@ fn run(words: &[&str]) -> Result<()> {
             succeed(cargo().arg("build"))?;
             test(&["--test", "faults"], arguments)
         }
+        "counts" => test(&["--test", "counts"], arguments),
+        "documents" => {
+            test(&["--test", "documents"], arguments)?;
+            ["tour", "add_a_page", "merge_a_fix"]
+                .iter()
+                .try_for_each(|name| succeed(&mut command(&format!("lab/documents/{name}.sh"))))
+        }
         "chaos" => test(&["--test", "chaos"], arguments),
         "stores" => test(
             &["--lib", "--test", "stores"],

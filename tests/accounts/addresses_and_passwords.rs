@@ -12,16 +12,12 @@ use futures_util::future::{FutureExt, join_all};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{ADA, Accounts, account, spawn, support::probe::PATIENCE};
+use crate::{ADA, account, spawn, support::probe::PATIENCE};
 
 #[test]
-fn an_address_is_trimmed_and_in_lowercase() {
+fn an_address_is_in_lowercase_and_has_one_at_sign_and_no_space_or_invisible_character() {
     assert_eq!(table::email(" Ada.O'Neil+x@Example.ORG ").as_deref(), Some("ada.o'neil+x@example.org"));
     assert_eq!(table::email("jürgen@müller.example").as_deref(), Some("jürgen@müller.example"));
-}
-
-#[test]
-fn an_address_has_one_at_sign_and_no_character_that_is_invisible_or_changes_in_lowercase() {
     let long = format!("{}@example.org", "a".repeat(250));
     for address in [
         "",
@@ -45,7 +41,7 @@ fn an_address_has_one_at_sign_and_no_character_that_is_invisible_or_changes_in_l
 }
 
 #[test]
-fn common_blank_short_long_and_personal_passwords_are_refused() {
+fn common_blank_short_long_and_personal_passwords_are_refused_and_any_others_are_accepted() {
     let long = "long ".repeat(201);
     for password in [
         "1234567",
@@ -63,10 +59,6 @@ fn common_blank_short_long_and_personal_passwords_are_refused() {
         assert!(passwords::problem(password, "ada.lovelace@example.org").is_some(), "{password:?}");
     }
     assert!(passwords::problem(ADA, ADA).is_some());
-}
-
-#[test]
-fn any_other_password_is_accepted_whatever_its_characters() {
     let longest = "é".repeat(1_000);
     for password in
         ["correct horse", "aaaabbbb", "пароль-из-слов", "🐎🔋🐎🔋🐎🔋🐎🔋", " led by a space", &longest]
@@ -76,7 +68,7 @@ fn any_other_password_is_accepted_whatever_its_characters() {
 }
 
 #[actix_web::test]
-async fn the_same_password_typed_on_two_systems_is_one_password() {
+async fn the_whole_password_counts_however_its_characters_are_typed() {
     let passwords = Passwords::default();
 
     let hash = passwords.hash(1, "se\u{301}same ouvre-toi").await.expect("a hash");
@@ -84,13 +76,7 @@ async fn the_same_password_typed_on_two_systems_is_one_password() {
     assert!(passwords.verify(1, "s\u{e9}same ouvre-toi", Some(&hash)).await.expect("an answer"));
     assert!(!passwords.verify(1, "sesame ouvre-toi", Some(&hash)).await.expect("an answer"));
     assert!(!passwords.verify(1, "s\u{e9}same ouvre-toi", None).await.expect("an answer"));
-}
-
-#[actix_web::test]
-async fn the_whole_password_counts() {
-    let passwords = Passwords::default();
     let (one, other) = (format!("{}x", "a".repeat(999)), format!("{}y", "a".repeat(999)));
-
     let hash = passwords.hash(1, &one).await.expect("a hash");
 
     assert!(!passwords.verify(1, &other, Some(&hash)).await.expect("an answer"));

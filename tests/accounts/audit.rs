@@ -1,11 +1,11 @@
 //! The log: one line for each event, and never what was typed.
 
 use actix_web::cookie::{Cookie, CookieJar};
-use app::session::SessionCookie;
+use app::{accounts::table::Account, session::SessionCookie};
 use serde_json::Value;
 
 use crate::{
-    ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, other, spawn,
+    ADA, NEW_PASSWORD, PASSWORD, account, ada, other, spawn,
     support::{TestApp, log},
 };
 
@@ -26,7 +26,7 @@ async fn sessions(app: &TestApp) -> Vec<String> {
 #[actix_web::test]
 async fn each_event_is_one_line_with_account_client_and_session() {
     let app = spawn().await;
-    let id = account(&app, ADA).await.id;
+    let account = account(&app, ADA).await;
     let browser = app.browser();
 
     browser.log_in_from("203.0.113.7", ADA, "a guess").await;
@@ -35,11 +35,14 @@ async fn each_event_is_one_line_with_account_client_and_session() {
     browser.post("/confirm", &[("password", PASSWORD)]).await;
     browser.post("/account/password", &[("current", PASSWORD), ("new", NEW_PASSWORD)]).await;
     browser.get("/account/data").await;
+    other(&app, &Account { epoch: 1, ..account }).await;
+    let ended = sessions(&app).await.remove(1);
+    browser.post("/account/sessions", &[("session", &ended)]).await;
     browser.post("/account/sessions", &[]).await;
     let last = sessions(&app).await.remove(0);
     browser.post("/logout", &[]).await;
 
-    let found = events(id);
+    let found = events(account.id);
     let messages: Vec<&str> = found.iter().map(|(.., message)| message.as_str()).collect();
     let expected = [
         "a wrong password",
@@ -47,13 +50,14 @@ async fn each_event_is_one_line_with_account_client_and_session() {
         "confirmed the password",
         "changed the password",
         "downloaded the data",
+        &format!("ended the session {ended}"),
         "ended all 0 other sessions",
         "logged out",
     ];
     assert_eq!(messages, expected);
     assert_eq!((&*found[0].0, &*found[0].1), ("203.0.113.7", ""), "{found:#?}");
     assert_eq!((&*found[1].0, &found[1].1), ("203.0.113.7", &session), "{found:#?}");
-    assert_eq!((&found[2].1, &found[6].1), (&session, &last), "{found:#?}");
+    assert_eq!((&found[2].1, &found[7].1), (&session, &last), "{found:#?}");
 }
 
 #[actix_web::test]
@@ -112,16 +116,4 @@ fn key(app: &TestApp, cookie: &str) -> String {
     jar.add_original(cookie);
     let session = SessionCookie::new(&app.config);
     jar.private(session.keys.current()).get("id").expect("this app's cookie").value().to_owned()
-}
-
-#[actix_web::test]
-async fn a_session_that_another_one_ended_is_named_in_the_line() {
-    let (app, account, one) = ada().await;
-    other(&app, &account).await;
-    let two = sessions(&app).await.remove(1);
-
-    one.post("/account/sessions", &[("session", &two)]).await;
-
-    let messages: Vec<String> = events(account.id).into_iter().map(|(.., message)| message).collect();
-    assert_eq!(messages, [format!("ended the session {two}")]);
 }

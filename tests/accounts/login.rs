@@ -4,72 +4,34 @@ use actix_web::{HttpResponse, web};
 use app::Pages;
 
 use crate::{
-    ADA, Accounts, PASSWORD, account, ada, goes_to, spawn,
+    ADA, OWNED, PASSWORD, account, ada, goes_to, spawn,
     support::{Browser, Page, TestApp, TestDatabase},
 };
-
-const OWNED: &str = "select count(*) from sessions where owner is not null";
 
 async fn register(browser: &Browser, email: &str, password: &str) -> Page {
     browser.post("/register", &[("email", email), ("password", password)]).await
 }
 
 #[actix_web::test]
-async fn registering_logs_in() {
+async fn registering_logs_in_and_an_address_has_one_account_however_it_is_written() {
     let app = spawn().await;
     let browser = app.browser();
 
     let page = register(&browser, " Ada@Example.org ", PASSWORD).await;
+    let again = register(&app.browser(), "ADA@example.org", PASSWORD).await;
 
     assert_eq!(goes_to(&page), (303, "/account"), "{page:#?}");
     let device = page.set_cookies().into_iter().find(|set| set.starts_with("device=")).expect("a cookie");
     assert!(device.ends_with("; HttpOnly; SameSite=Lax; Path=/; Max-Age=15552000"), "{device}");
     assert_eq!(browser.get("/account").await.element("email"), ADA);
     assert_eq!(goes_to(&app.browser().log_in(ADA, PASSWORD).await), (303, "/account"));
-}
-
-#[actix_web::test]
-async fn the_navigation_offers_the_login_to_visitors_and_the_account_to_members() {
-    let (app, _, ada) = ada().await;
-    let visitor = app.browser();
-    visitor.get("/").await;
-
-    for (browser, offered, other) in [(visitor, "/login", "/account"), (ada, "/account", "/login")] {
-        let page = browser.get("/logout?confirm").await;
-
-        assert!(page.body.contains(&format!("href=\"{offered}\"")), "{page:#?}");
-        assert!(!page.body.contains(&format!("href=\"{other}\"")), "{page:#?}");
-    }
-}
-
-#[actix_web::test]
-async fn an_address_has_one_account_however_it_is_written() {
-    let (app, ..) = ada().await;
-
-    let page = register(&app.browser(), "ADA@example.org", PASSWORD).await;
-
-    assert_eq!(page.status, 422, "{page:#?}");
-    assert_eq!(page.element("email-error"), "This address already has an account.");
+    assert_eq!(again.status, 422, "{again:#?}");
+    assert_eq!(again.element("email-error"), "This address already has an account.");
     assert_eq!(app.database.number("select count(*) from accounts").await, 1);
 }
 
 #[actix_web::test]
-async fn an_unknown_address_and_a_wrong_password_get_the_same_page() {
-    let (app, ..) = ada().await;
-
-    let unknown = app.browser().log_in("eve@example.org", "a guess").await;
-    let wrong = app.browser().log_in(ADA, "a guess").await;
-
-    assert_eq!((unknown.status.as_u16(), wrong.status.as_u16()), (422, 422));
-    assert_eq!(unknown.body.replace("eve@example.org", ADA), wrong.body);
-    assert!(wrong.element("error").contains("or the password is wrong"), "{wrong:#?}");
-    for part in [r#"value="ada@example.org""#, r#"aria-describedby="error""#, "autofocus"] {
-        assert!(wrong.body.contains(part), "{part}: {wrong:#?}");
-    }
-}
-
-#[actix_web::test]
-async fn an_unknown_address_costs_the_database_as_many_updates_as_a_wrong_password() {
+async fn an_unknown_address_and_a_wrong_password_get_the_same_page_and_cost_as_many_updates() {
     let (app, ..) = ada().await;
     app.database
         .execute(
@@ -83,11 +45,17 @@ async fn an_unknown_address_costs_the_database_as_many_updates_as_a_wrong_passwo
 
     // Without wrong passwords before it, a login changes nothing.
     app.browser().log_in(ADA, PASSWORD).await;
-    app.browser().log_in(ADA, "a guess").await;
-    let wrong = app.database.number(updates).await;
-    app.browser().log_in("eve@example.org", "a guess").await;
+    let wrong = app.browser().log_in(ADA, "a guess").await;
+    let once = app.database.number(updates).await;
+    let unknown = app.browser().log_in("eve@example.org", "a guess").await;
 
-    assert_eq!((wrong, app.database.number(updates).await), (1, 2));
+    assert_eq!((once, app.database.number(updates).await), (1, 2));
+    assert_eq!((unknown.status.as_u16(), wrong.status.as_u16()), (422, 422));
+    assert_eq!(unknown.body.replace("eve@example.org", ADA), wrong.body);
+    assert!(wrong.element("error").contains("or the password is wrong"), "{wrong:#?}");
+    for part in [r#"value="ada@example.org""#, r#"aria-describedby="error""#, "autofocus"] {
+        assert!(wrong.body.contains(part), "{part}: {wrong:#?}");
+    }
 }
 
 #[actix_web::test]
@@ -118,17 +86,6 @@ async fn a_login_gives_the_session_a_new_key_and_drops_its_contents() {
 }
 
 #[actix_web::test]
-async fn a_blocked_account_cannot_log_in() {
-    let (app, ..) = ada().await;
-    app.database.execute("update accounts set disabled_at = now()").await;
-
-    let page = app.browser().log_in(ADA, PASSWORD).await;
-
-    assert_eq!((page.status.as_u16(), page.element("error")), (422, "This account is blocked."));
-    assert!(!app.browser().log_in(ADA, "a guess").await.element("error").contains("blocked"));
-}
-
-#[actix_web::test]
 async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_else() {
     let (_app, _, browser) = ada().await;
     let next = async |next: &str| {
@@ -139,7 +96,7 @@ async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_
     for page in ["/", "/probe", "/account", "/probe?a=b%2Fc#d", "/?x=/logout"] {
         assert_eq!(goes_to(&next(page).await), (303, page));
     }
-    let elsewhere = [
+    for elsewhere in [
         "",
         "https://evil.example/",
         "//evil.example",
@@ -153,17 +110,11 @@ async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_
         "account",
         "/é",
         "/a\r\nset-cookie: id=planted",
-        "/logout",
-        "/logout?x",
-        "/logout/",
-        "/%6Cogout",
-        "/probe/../logout",
-        "/nothing",
-        "/health/live",
-        "/static/app.css",
-        "/login",
-    ];
-    for elsewhere in elsewhere {
+    ] {
+        assert_eq!(goes_to(&next(elsewhere).await), (303, "/account"), "{elsewhere:?}");
+    }
+    let pages = ["/logout", "/logout?x", "/logout/", "/%6Cogout", "/probe/../logout", "/login"];
+    for elsewhere in pages.into_iter().chain(["/nothing", "/health/live", "/static/app.css"]) {
         assert_eq!(goes_to(&next(elsewhere).await), (303, "/account"), "{elsewhere:?}");
     }
 }
@@ -244,4 +195,18 @@ fn weak_hash() -> String {
     let params = Params::new(8, 1, 1, None).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     argon2.hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
+}
+
+#[actix_web::test]
+async fn the_navigation_offers_the_login_to_visitors_and_the_account_to_members() {
+    let (app, _, ada) = ada().await;
+    let visitor = app.browser();
+    visitor.get("/").await;
+
+    for (browser, offered, other) in [(visitor, "/login", "/account"), (ada, "/account", "/login")] {
+        let page = browser.get("/logout?confirm").await;
+
+        assert!(page.body.contains(&format!("href=\"{offered}\"")), "{page:#?}");
+        assert!(!page.body.contains(&format!("href=\"{other}\"")), "{page:#?}");
+    }
 }

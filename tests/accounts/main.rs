@@ -29,6 +29,8 @@ use uuid::Uuid;
 
 pub const ADA: &str = "ada@example.org";
 pub const PASSWORD: &str = "correct horse & battery";
+/// Counts the sessions of members.
+pub const OWNED: &str = "select count(*) from sessions where owner is not null";
 pub const NEW_PASSWORD: &str = "an even better one";
 
 /// Starts the app. Tests choose their clients' addresses.
@@ -70,22 +72,15 @@ pub async fn account(app: &TestApp, email: &str) -> Account {
     table::create(&app.database.pool, email, &HASH).await.expect("an account")
 }
 
-trait Accounts {
+impl Browser {
     /// Logs in without the work of a hash. The session has the epoch of `account`, which may be an old one.
-    async fn log_in_as(&self, account: &Account) -> Page;
-    /// Sends the form of `/login` from this client.
-    async fn log_in_from(&self, client: &str, email: &str, password: &str) -> Page;
-    async fn log_in(&self, email: &str, password: &str) -> Page;
-    async fn is_member(&self) -> bool;
-}
-
-impl Accounts for Browser {
     async fn log_in_as(&self, account: &Account) -> Page {
         let page = self.get(&format!("/probe-log-in/{}/{}/false", account.id, account.epoch)).await;
         assert_eq!(page.status, 200, "{page:#?}");
         page
     }
 
+    /// Sends the form of `/login` from this client.
     async fn log_in_from(&self, client: &str, email: &str, password: &str) -> Page {
         let request = self.request(Method::POST, "/login").header("x-forwarded-for", client);
         let request = request.header("sec-fetch-site", "same-origin");

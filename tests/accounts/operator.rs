@@ -4,32 +4,14 @@
 #[allow(dead_code)]
 mod process;
 
-use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
-};
-
-use crate::{ADA, Accounts, NEW_PASSWORD, PASSWORD, account, ada, other, support::TestApp};
+use crate::{ADA, NEW_PASSWORD, PASSWORD, account, ada, other, support::TestApp};
 
 /// Runs the program on the app's database.
 fn run(app: &TestApp, arguments: &[&str], input: &str) -> (bool, String, String) {
-    let mut child = Command::new(process::program())
-        .args(arguments)
-        .env_clear()
-        .envs([
-            ("DATABASE_URL", &*app.database.url),
-            ("SESSION_SECRET", "a secret of the tests and of nothing else"),
-        ])
-        .current_dir(std::env::temp_dir())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("an end");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (status.success(), text(stdout), text(stderr))
+    let secret = ("SESSION_SECRET", "a secret of the tests and of nothing else");
+    let variables = [("DATABASE_URL", &*app.database.url), secret];
+    let (code, printed, log) = process::run(&std::env::temp_dir(), arguments, &variables, input);
+    (code == Some(0), printed, log)
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Directory, program::run};
+use super::{Directory, run};
 
 #[test]
 fn an_invalid_file_and_environment_are_one_message_and_nothing_starts() {
@@ -20,59 +20,33 @@ fn an_invalid_file_and_environment_are_one_message_and_nothing_starts() {
 }
 
 #[test]
-fn the_environment_takes_precedence_over_the_file() {
+fn the_file_may_be_in_a_directory_above_and_the_environment_takes_precedence_over_it() {
     let directory = Directory::new();
+    let below = directory.file("below");
+    fs::create_dir(&below).expect("a directory");
     fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\nLOG_FORMAT=xml\n").expect("a file");
 
-    let (_, log) = run(&directory.0, &[], &[("LOG_FORMAT", "json")]);
+    let (_, log) = run(&below, &[], &[("LOG_FORMAT", "json")]);
 
     assert!(log.contains("COOKIE_SECURE: ") && !log.contains("LOG_FORMAT: "), "{log}");
 }
 
 #[test]
-fn the_file_may_be_in_a_directory_above() {
+fn an_invalid_line_or_an_unreadable_file_causes_one_message_that_does_not_show_it_and_no_panic() {
     let directory = Directory::new();
-    let below = directory.file("below");
-    fs::create_dir(&below).expect("a directory");
-    fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\n").expect("a file");
-
-    let (_, log) = run(&below, &[], &[]);
-
-    assert!(log.contains("COOKIE_SECURE: "), "{log}");
-}
-
-#[test]
-fn an_invalid_line_is_reported_but_not_shown() {
-    let directory = Directory::new();
-    fs::write(directory.file(".env"), "DATABASE_URL='postgres://u:canary@localhost/name\n").expect("a file");
-
-    let (code, log) = run(&directory.0, &[], &[]);
-
-    assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains(".env: a line is not in the form NAME=value"), "{log}");
-    assert!(!log.contains("canary"), "{log}");
-}
-
-#[test]
-fn a_nul_byte_causes_one_message_and_no_panic() {
-    let directory = Directory::new();
-    for line in ["LOG_FORMAT=ca\0nary\n", "LOG\0_FORMAT=json\n", "LOG_FORMAT='ca\0nary'\n"] {
-        fs::write(directory.file(".env"), line).expect("a file");
+    for (content, problem) in [
+        (&b"DATABASE_URL='postgres://u:canary@localhost/name\n"[..], "a line is not in the form NAME=value"),
+        (b"LOG_FORMAT=ca\0nary\n", "a line"),
+        (b"LOG\0_FORMAT=json\n", "a line"),
+        (b"LOG_FORMAT='ca\0nary'\n", "a line"),
+        (b"RUST_LOG=\xff\n", "stream did not contain valid UTF-8"),
+    ] {
+        fs::write(directory.file(".env"), content).expect("a file");
 
         let (code, log) = run(&directory.0, &[], &[]);
 
         assert_eq!(code, Some(1), "{log}");
-        assert!(log.contains(".env: a line") && !log.contains("panicked") && !log.contains("nary"), "{log}");
+        assert!(log.contains(&format!(".env: {problem}")), "{log}");
+        assert!(!log.contains("panicked") && !log.contains("nary"), "{log}");
     }
-}
-
-#[test]
-fn an_unreadable_file_is_not_reported_as_an_invalid_line() {
-    let directory = Directory::new();
-    fs::write(directory.file(".env"), b"RUST_LOG=\xff\n").expect("a file");
-
-    let (code, log) = run(&directory.0, &[], &[]);
-
-    assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains(".env: stream did not contain valid UTF-8"), "{log}");
 }

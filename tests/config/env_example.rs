@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, fs};
 
 use app::Config;
 
-use super::{DATABASE_URL, Directory, program::run, shown};
+use super::{DATABASE_URL, Directory, run, shown};
 
 const EXAMPLE: &str = include_str!("../../.env.example");
 
@@ -74,4 +74,28 @@ fn env_example_copied_as_it_is_sets_only_the_database() {
     let copied = variables(EXAMPLE);
 
     assert_eq!(copied.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["DATABASE_URL"]);
+}
+
+#[test]
+fn the_tables_in_the_documents_show_the_default_of_every_variable() {
+    let complete = include_str!("../../docs/configuration.md");
+    let mut listed = Vec::new();
+    for line in [complete, include_str!("../../README.md")].iter().flat_map(|document| document.lines()) {
+        let Some((name, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once("` | ")) else {
+            continue;
+        };
+        let Some((_, value)) = example().into_iter().find(|(known, _)| known == name) else { continue };
+        let shown = rest.split(" | ").next().unwrap_or_default();
+        let is_right = match (name, &*value) {
+            ("DATABASE_URL", _) => shown == "required",
+            // The default is no fixed value, or it is said in words.
+            (_, "") => !shown.is_empty() && !shown.contains('`'),
+            _ => shown == format!("`{value}`"),
+        };
+        assert!(is_right, "{name}: {shown}");
+        listed.push(name);
+    }
+    let names: Vec<String> = example().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed[..names.len()], names);
+    assert!(listed.len() > names.len(), "the README lists some");
 }

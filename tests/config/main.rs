@@ -3,7 +3,9 @@
 mod database_url;
 mod dotenv;
 mod env_example;
-mod program;
+#[path = "../support/process.rs"]
+#[allow(dead_code)]
+mod process;
 mod secret;
 mod values;
 
@@ -56,6 +58,12 @@ impl Directory {
     fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+}
+
+/// Runs the program in `directory` with these variables. Returns its exit code and its log.
+fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let (code, _, log) = process::run(directory, arguments, variables, "");
+    (code, log)
 }
 
 impl Drop for Directory {

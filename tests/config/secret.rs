@@ -45,23 +45,13 @@ fn a_missing_secret_file_is_created_for_its_owner_only_and_used_from_then_on() {
     let directory = Directory::new();
     let file = directory.file("secret");
 
-    let first = keys(&file);
-    let second = keys(&file);
+    let (first, second) = (keys(&file), keys(&file));
 
     assert_eq!((first.created.as_ref(), second.created.as_ref()), (Some(&file), None));
     assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     assert_eq!(current(&first), current(&second));
     assert!(fs::read_to_string(&file).expect("text").trim().len() >= 64, "256 bits or more");
-}
-
-#[test]
-fn two_new_secret_files_differ() {
-    let directory = Directory::new();
-
-    let one = keys(&directory.file("one"));
-    let other = keys(&directory.file("other"));
-
-    assert_ne!(current(&one), current(&other));
+    assert_ne!(current(&first), current(&keys(&directory.file("other"))), "each file has its own secret");
 }
 
 #[test]
@@ -115,6 +105,17 @@ fn a_secret_file_without_a_valid_secret_is_refused_and_kept_and_not_shown() {
         assert!(!message.contains("canary") && !message.contains(NEW), "{message}");
         assert_eq!(fs::read_to_string(&file).expect("text"), content, "it is not overwritten");
     }
+    write(&file, [0xff; 64]).expect("a file");
+    for (file, cause) in [
+        (&directory.0, "directory"),
+        (&file, "UTF-8"),
+        (&directory.file("missing/secret"), "No such file or directory"),
+    ] {
+        let message = problems(&[DATABASE_URL, secret_file(file)]);
+
+        assert!(message.contains("SESSION_SECRET_FILE: must be a file that can be "), "{message}");
+        assert!(message.contains(cause), "{message}");
+    }
 }
 
 #[test]
@@ -149,59 +150,27 @@ fn a_secret_in_quotes_is_refused_because_docker_keeps_the_quotes_of_an_env_file(
 }
 
 #[test]
-fn the_message_says_why_a_secret_file_cannot_be_read_or_created() {
-    let directory = Directory::new();
-    let binary = directory.file("binary");
-    write(&binary, [0xff; 64]).expect("a file");
-
-    for (file, cause) in [
-        (directory.0.clone(), "directory"),
-        (binary, "UTF-8"),
-        (directory.file("missing/secret"), "No such file or directory"),
-    ] {
-        let message = problems(&[DATABASE_URL, secret_file(&file)]);
-
-        assert!(message.contains("SESSION_SECRET_FILE: must be a file that can be "), "{message}");
-        assert!(message.contains(cause), "{message}");
-    }
-}
-
-#[test]
-fn the_secret_in_the_environment_takes_precedence_over_the_file() {
+fn the_secret_in_the_environment_takes_precedence_over_the_file_unless_it_is_empty() {
     let directory = Directory::new();
     let file = directory.file("secret");
+    let current_with = |secret: &str| {
+        let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", secret)]);
+        current(&config.expect("a valid configuration").session_secret)
+    };
 
-    let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", NEW)]);
-
-    assert_eq!(current(&config.expect("a valid configuration").session_secret), key(NEW));
+    assert_eq!(current_with(NEW), key(NEW));
     assert!(!file.exists(), "it is not needed");
-}
-
-#[test]
-fn an_empty_secret_counts_as_not_set() {
-    let directory = Directory::new();
-    let file = directory.file("secret");
     write(&file, OLD).expect("a file");
-
-    for empty in ["", " "] {
-        let config = config(&[DATABASE_URL, secret_file(&file), ("SESSION_SECRET", empty)]);
-
-        assert_eq!(current(&config.expect("a valid configuration").session_secret), key(OLD));
-    }
+    assert_eq!([current_with(""), current_with(" ")], [key(OLD), key(OLD)]);
 }
 
 #[test]
-fn the_first_of_several_secrets_is_the_current_one() {
+fn the_first_of_several_secrets_of_at_least_32_characters_is_the_current_one() {
     let keys: SecretKeys = format!("{NEW}, {OLD}").parse().expect("two secrets");
 
     let all: Vec<Vec<u8>> = keys.all().iter().map(|key| key.master().to_vec()).collect();
 
-    assert_eq!(all, [key(NEW), key(OLD)]);
-    assert_eq!(current(&keys), key(NEW));
-}
-
-#[test]
-fn a_secret_of_31_characters_is_too_short() {
+    assert_eq!((all, current(&keys)), (vec![key(NEW), key(OLD)], key(NEW)));
     assert!("x".repeat(31).parse::<SecretKeys>().is_err());
     assert!("x".repeat(32).parse::<SecretKeys>().is_ok());
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering;
+use std::{io, sync::atomic::Ordering};
 
 use actix_web::{
     dev::ServerHandle,
@@ -7,11 +7,16 @@ use actix_web::{
     web::{Data, ServiceConfig},
 };
 use app::{Config, Dependencies, Pages, config::DatabaseUrl, database, readiness::Readiness, server};
-use reqwest::{Client, Method, RequestBuilder, Response, header::HeaderMap, redirect::Policy};
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, redirect::Policy};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::{
     TestDatabase, log,
-    probe::{self, Gate, Gates},
+    probe::{self, Gate, Gates, PATIENCE},
 };
 
 /// The app with its own database and port, without TLS, and with the pages of [`probe`].
@@ -27,6 +32,14 @@ pub struct TestApp {
 impl TestApp {
     pub async fn spawn() -> Self {
         Self::spawn_with(&[]).await
+    }
+
+    /// Starts the app, and returns it with a browser that has a session.
+    pub async fn spawn_with_session() -> (Self, Browser) {
+        let app = Self::spawn().await;
+        let browser = app.browser();
+        browser.get("/probe/start").await;
+        (app, browser)
     }
 
     /// Starts the app with these variables instead of the usual settings of a test.
@@ -95,7 +108,7 @@ impl TestApp {
 
     /// Starts a session on a page that no app has. Returns its id there and the cookie (`id=…`).
     pub async fn start(&self) -> (String, String) {
-        let page = Page::of(self.request(Method::GET, "/probe/start")).await;
+        let page = self.get("/probe/start").await;
         (page.visitor().to_owned(), page.cookie("id").expect("a session cookie"))
     }
 
@@ -111,6 +124,33 @@ impl TestApp {
     /// Lets a request that waits at `gate` continue.
     pub fn release(&self, gate: &str) {
         self.gates.gate(gate).open.add_permits(1);
+    }
+
+    /// Returns a request without cookies from a form of this site.
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path).header("sec-fetch-site", "same-origin")
+    }
+
+    /// Sends a GET request without cookies.
+    pub async fn get(&self, path: &str) -> Page {
+        Page::of(self.request(Method::GET, path)).await
+    }
+
+    /// Sends these bytes, and returns everything that the app sends until it closes the connection.
+    pub async fn exchange(&self, bytes: &[u8]) -> String {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await?;
+            stream.write_all(bytes).await?;
+            let mut response = Vec::new();
+            stream.read_to_end(&mut response).await?;
+            io::Result::Ok(String::from_utf8_lossy(&response).to_lowercase())
+        };
+        timeout(PATIENCE, exchange).await.expect("in time").expect("a response")
+    }
+
+    /// Returns the number of sessions in the table.
+    pub async fn sessions(&self) -> i64 {
+        self.database.number("select count(*) from sessions").await
     }
 
     /// Sends a GET request with this `Cookie` header.
@@ -161,10 +201,7 @@ pub struct Page {
 
 impl Page {
     pub async fn of(request: RequestBuilder) -> Self {
-        Self::read(request.send().await.expect("a response")).await
-    }
-
-    async fn read(response: Response) -> Self {
+        let response = request.send().await.expect("a response");
         let status = StatusCode::from_u16(response.status().as_u16()).expect("a status");
         let headers = response.headers().clone();
         let body = response.bytes().await.expect("the whole body");
@@ -200,6 +237,13 @@ impl Page {
     /// All `Set-Cookie` headers.
     pub fn set_cookies(&self) -> Vec<&str> {
         self.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text")).collect()
+    }
+
+    /// The methods in the `Allow` header, sorted.
+    pub fn allow(&self) -> Vec<&str> {
+        let mut allow: Vec<&str> = self.header("allow").split(", ").collect();
+        allow.sort_unstable();
+        allow
     }
 
     /// The `name=value` of a cookie that the response sets.

@@ -61,7 +61,7 @@ impl Gate {
 /// | `GET /probe` | shows the id that `start` put into the session, or nothing |
 /// | `GET /probe/{action}` | `start` (or `start-…`, to find it in the log), `write`, `rotate`, `log-in` or `end` the session, then shows its id |
 /// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
-/// | `GET /probe-slow` | never answers |
+/// | `GET /probe-slow`, `/probe-stuck` | never answer; the first has a short deadline |
 /// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |
 /// | `POST /probe-bytes`, `/probe-webhook` | take any body, without a session |
 /// | `POST /probe-form`, `/probe-json`; `GET /probe-query`, `/probe-path/{n}` | take a number `n` |
@@ -77,6 +77,7 @@ pub fn routes(gates: &Data<Gates>, config: &mut ServiceConfig, pages: &Pages) {
                 Duration::from_millis(50),
             ),
         )
+        .service(pages.page(get("/probe-stuck", std::future::pending::<HttpResponse>)))
         .service(get("/probe-panic", panics))
         .service(get("/probe-forbidden", panics).wrap(from_fn(forbids)))
         .service(get("/probe-error", async || {

@@ -1,7 +1,7 @@
 use std::{
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -11,6 +11,39 @@ use std::{
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("this program");
     test.ancestors().nth(2).expect("target/debug").join("actix-postgres-sessions")
+}
+
+/// Runs the program in `directory` with only these variables until it exits. Returns its exit code, what it printed, and
+/// its log. Kills it if that takes too long, and then there is no exit code.
+pub fn run(
+    directory: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    input: &str,
+) -> (Option<i32>, String, String) {
+    let mut child = Command::new(program())
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    // A program that reads nothing may already have exited.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let id = child.id().to_string();
+    let (exited, waiting) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if waiting.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-s", "KILL", &id]).status();
+        }
+    });
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("an exit");
+    drop(exited);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
 }
 
 /// A running instance of the program, and its log. The instance is stopped when this is dropped.

@@ -5,39 +5,8 @@ use reqwest::Method;
 use crate::support::{Page, TestApp};
 
 #[actix_web::test]
-async fn after_a_logout_the_message_appears_exactly_once() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
-    browser.post("/logout", &[]).await;
-
-    let after = browser.get("/").await;
-    let later = browser.get("/").await;
-
-    assert_eq!(after.element("flash"), "You are logged out.", "{after:#?}");
-    assert_eq!(later.try_element("flash"), None, "{later:#?}");
-}
-
-#[actix_web::test]
-async fn the_page_that_shows_the_message_replaces_its_cookie_instead_of_removing_it() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
-    browser.post("/logout", &[]).await;
-
-    let page = browser.get("/").await;
-
-    // curl 7.88 ignores a removal if another cookie follows, and would show the message again.
-    let set = page.set_cookies();
-    let flash = set.iter().find(|set| set.starts_with("flash=;")).unwrap_or_else(|| panic!("{page:#?}"));
-    assert!(flash.contains("Max-Age=1") && flash.contains("HttpOnly") && flash.contains("Path=/"), "{flash}");
-}
-
-#[actix_web::test]
-async fn the_message_waits_for_a_page_that_a_person_sees() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
+async fn after_a_logout_the_message_appears_exactly_once_on_a_page_that_a_person_sees() {
+    let (_app, browser) = TestApp::spawn_with_session().await;
     browser.post("/logout", &[]).await;
 
     for (method, name, value) in [
@@ -52,8 +21,15 @@ async fn the_message_waits_for_a_page_that_a_person_sees() {
         assert_eq!(page.try_element("flash"), None, "{method} {name} {page:#?}");
         assert!(page.set_cookies().is_empty(), "{method} {name} {page:#?}");
     }
-    assert!(browser.get("/").await.try_element("flash").is_some());
-    assert!(browser.get("/").await.try_element("flash").is_none());
+    let after = browser.get("/").await;
+    let later = browser.get("/").await;
+
+    assert_eq!(after.element("flash"), "You are logged out.", "{after:#?}");
+    assert_eq!(later.try_element("flash"), None, "{later:#?}");
+    // curl 7.88 ignores a removal if another cookie follows, and would show the message again.
+    let set = after.set_cookies();
+    let flash = set.iter().find(|set| set.starts_with("flash=;")).unwrap_or_else(|| panic!("{after:#?}"));
+    assert!(flash.contains("Max-Age=1") && flash.contains("HttpOnly") && flash.contains("Path=/"), "{flash}");
 }
 
 #[actix_web::test]
@@ -71,8 +47,7 @@ async fn a_planted_message_cookie_can_not_put_words_on_a_page() {
 #[actix_web::test]
 async fn over_https_the_message_cookie_is_bound_to_its_host() {
     let app = TestApp::spawn_with(&[("COOKIE_SECURE", "true")]).await;
-    let session =
-        Page::of(app.request(Method::GET, "/probe/start")).await.cookie("__Host-id").expect("a cookie");
+    let session = app.get("/probe/start").await.cookie("__Host-id").expect("a cookie");
 
     let page = app.get_with("/logout", &session).await;
 

@@ -56,7 +56,7 @@ const RESPONSES: [(&str, Method, u16); 15] = [
     ("/health/ready", Method::GET, 200),
 ];
 
-/// Requests all of [`RESPONSES`], and sends one request from another site, which is refused.
+/// Requests all of [`RESPONSES`], and a file that the client has. Sends one request from another site, which is refused.
 async fn responses(app: &TestApp) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for (path, method, status) in RESPONSES {
@@ -70,43 +70,27 @@ async fn responses(app: &TestApp) -> Vec<(String, Page)> {
     let foreign = Page::of(app.request(Method::POST, "/probe-redirect")).await;
     assert_eq!(foreign.status, 403, "{foreign:#?}");
     pages.push(("from another site".to_owned(), foreign));
+    let css = app.get("/static/app.css").await;
+    let again = app.request(Method::GET, "/static/app.css").header("if-none-match", css.header("etag"));
+    let again = Page::of(again).await;
+    assert_eq!(again.status, 304, "{again:#?}");
+    pages.push(("/static/ again".to_owned(), again));
     pages
 }
 
 #[actix_web::test]
-async fn every_response_has_every_security_header_once() {
+async fn every_response_has_every_security_header_once_and_only_static_files_may_be_cached() {
     let app = TestApp::spawn().await;
 
     for (what, page) in responses(&app).await {
         assert_secure(&page, &what);
+        let is_file = what.contains("/static/") && matches!(page.status.as_u16(), 200 | 304);
+        assert_eq!(page.header("cache-control") != "no-store", is_file, "{what} {page:#?}");
+        for name in ["server", "x-powered-by", "via"] {
+            assert_eq!(page.header(name), "", "{what} names the software: {page:#?}");
+        }
+        assert_nothing_inline(&page);
     }
-}
-
-#[actix_web::test]
-async fn a_response_without_a_table_has_them_too() {
-    let app = TestApp::spawn().await;
-    let (_, cookie) = app.start().await;
-    app.database.execute("alter table sessions rename to elsewhere").await;
-
-    for (path, cookie) in [("/probe", &*cookie), ("/probe/start", "")] {
-        let page = app.get_with(path, cookie).await;
-
-        assert_eq!(page.status, 500, "{page:#?}");
-        assert_secure(&page, path);
-        assert_eq!(page.header("cache-control"), "no-store", "{page:#?}");
-    }
-}
-
-#[actix_web::test]
-async fn a_304_response_has_them_too() {
-    let app = TestApp::spawn().await;
-    let css = Page::of(app.request(Method::GET, "/static/app.css")).await;
-
-    let again = app.request(Method::GET, "/static/app.css").header("if-none-match", css.header("etag"));
-    let again = Page::of(again).await;
-
-    assert_eq!(again.status, 304, "{again:#?}");
-    assert_secure(&again, "304");
 }
 
 #[actix_web::test]
@@ -115,40 +99,9 @@ async fn https_is_required_from_then_on_only_if_the_cookie_needs_it() {
         let app = TestApp::spawn_with(&[("COOKIE_SECURE", secure)]).await;
 
         for path in ["/probe", "/nothing", "/static/app.css"] {
-            let page = Page::of(app.request(Method::GET, path)).await;
+            let page = app.get(path).await;
 
             assert_eq!(page.header("strict-transport-security"), expected, "{path}");
-        }
-    }
-}
-
-#[actix_web::test]
-async fn only_static_files_may_be_cached() {
-    let app = TestApp::spawn().await;
-
-    for (what, page) in responses(&app).await {
-        let is_file = what.contains("/static/") && page.status == 200;
-
-        assert_eq!(page.header("cache-control") != "no-store", is_file, "{what} {page:#?}");
-    }
-}
-
-#[actix_web::test]
-async fn error_pages_contain_nothing_that_the_policy_forbids() {
-    let app = TestApp::spawn().await;
-
-    for path in ["/nothing", "/probe-error"] {
-        assert_nothing_inline(&Page::of(app.request(Method::GET, path)).await);
-    }
-}
-
-#[actix_web::test]
-async fn no_response_names_the_software() {
-    let app = TestApp::spawn().await;
-
-    for (what, page) in responses(&app).await {
-        for name in ["server", "x-powered-by", "via"] {
-            assert_eq!(page.header(name), "", "{what} {page:#?}");
         }
     }
 }

@@ -7,8 +7,6 @@ use crate::{
     support::{Page, TestApp},
 };
 
-const SESSIONS: &str = "select count(*) from sessions";
-
 /// The links to the pages at the top of a page.
 fn navigation(page: &Page) -> &str {
     let (_, rest) = page.body.split_once("<nav").unwrap_or_else(|| panic!("no navigation in {page:#?}"));
@@ -16,10 +14,8 @@ fn navigation(page: &Page) -> &str {
 }
 
 #[actix_web::test]
-async fn logging_out_deletes_the_session_row_and_the_cookie() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
+async fn logging_out_deletes_the_session_row_the_cookie_and_what_the_browser_has_stored() {
+    let (app, browser) = TestApp::spawn_with_session().await;
 
     let page = browser.post("/logout", &[]).await;
 
@@ -27,19 +23,9 @@ async fn logging_out_deletes_the_session_row_and_the_cookie() {
     let removal = page.set_cookies().into_iter().find(|set| set.starts_with("id=;")).expect("a removal");
     assert!(removal.contains("Max-Age=0") && removal.contains("Path=/"), "{removal}");
     assert_eq!(page.header("cache-control"), "no-store");
-    assert_eq!(app.database.number(SESSIONS).await, 0);
-}
-
-#[actix_web::test]
-async fn logging_out_makes_the_browser_delete_what_it_has_stored_except_cookies_and_the_cache() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
-
-    let page = browser.post("/logout", &[]).await;
-
     // Chromium takes seconds for "cache", and pages are never cached anyway.
     assert_eq!(page.header("clear-site-data"), r#""storage""#, "{page:#?}");
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[actix_web::test]
@@ -55,9 +41,7 @@ async fn replaying_the_cookie_after_a_logout_finds_no_session() {
 
 #[actix_web::test]
 async fn logging_out_of_an_expired_session_still_removes_the_cookie() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
+    let (app, browser) = TestApp::spawn_with_session().await;
     app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
 
     let page = browser.post("/logout", &[]).await;
@@ -67,77 +51,60 @@ async fn logging_out_of_an_expired_session_still_removes_the_cookie() {
 }
 
 #[actix_web::test]
-async fn a_link_logs_out_if_the_person_asked_for_it() {
-    for site in [Some("same-origin"), Some("none"), None] {
-        let app = TestApp::spawn().await;
-        let browser = app.browser();
+async fn a_link_logs_out_if_the_person_asked_for_it_and_an_older_browser_posts_by_its_origin() {
+    let (app, browser) = TestApp::spawn_with_session().await;
+
+    for (method, name, value) in [
+        (Method::GET, "sec-fetch-site", "same-origin"),
+        (Method::GET, "sec-fetch-site", "none"),
+        (Method::GET, "x-none", ""),
+        (Method::POST, "origin", &app.url),
+    ] {
         browser.get("/probe/start").await;
+        let page = Page::of(browser.request(method.clone(), "/logout").header(name, value)).await;
 
-        let mut request = browser.request(Method::GET, "/logout");
-        if let Some(site) = site {
-            request = request.header("sec-fetch-site", site);
-        }
-        let page = Page::of(request).await;
-
-        assert_eq!(page.status, 303, "{site:?} {page:#?}");
-        assert_eq!(app.database.number(SESSIONS).await, 0);
+        assert_eq!(page.status, 303, "{method} {name}: {value} {page:#?}");
+        assert_eq!(app.sessions().await, 0, "{method} {name}: {value}");
     }
 }
 
 #[actix_web::test]
-async fn a_link_on_another_site_or_a_prefetch_only_shows_the_page() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
+async fn a_link_on_another_site_a_prefetch_or_the_navigation_only_shows_the_page() {
+    let (app, browser) = TestApp::spawn_with_session().await;
 
-    for (site, purpose) in
-        [("cross-site", ""), ("same-site", ""), ("same-origin", "prefetch"), ("none", "prefetch;prerender")]
-    {
-        let request = browser.request(Method::GET, "/logout").header("sec-fetch-site", site);
+    for (path, site, purpose) in [
+        ("/logout", "cross-site", ""),
+        ("/logout", "same-site", ""),
+        ("/logout", "same-origin", "prefetch"),
+        ("/logout", "none", "prefetch;prerender"),
+        ("/logout?confirm", "same-origin", ""),
+    ] {
+        let request = browser.request(Method::GET, path).header("sec-fetch-site", site);
         let page = Page::of(request.header("sec-purpose", purpose)).await;
 
-        assert_eq!(page.status, 200, "{site} {purpose} {page:#?}");
-        assert!(page.body.contains(r#"<form method="post" action="/logout""#), "{page:#?}");
+        assert_eq!(page.status, 200, "{path} {site} {purpose} {page:#?}");
+        assert!(page.body.contains(r#"<form method="post" action="/logout">"#), "{page:#?}");
         assert_nothing_inline(&page);
     }
     let head = Page::of(browser.request(Method::HEAD, "/logout")).await;
 
     assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{head:#?}");
-    assert_eq!(app.database.number(SESSIONS).await, 1);
+    assert_eq!(app.sessions().await, 1);
 }
 
 #[actix_web::test]
 async fn another_site_can_not_post_a_logout() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
+    let (app, browser) = TestApp::spawn_with_session().await;
 
-    for (name, value) in [
-        ("sec-fetch-site", "cross-site"),
-        ("sec-fetch-site", "same-site"),
-        ("sec-fetch-site", "none"),
-        ("origin", "https://evil.example"),
-        ("origin", "null"),
-        ("x-none", ""),
-    ] {
+    for (name, value) in
+        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-none", "")]
+    {
         let page = Page::of(browser.request(Method::POST, "/logout").header(name, value)).await;
 
         assert_eq!(page.status, 403, "{name}: {value} {page:#?}");
         assert!(page.body.contains("<html"), "{page:#?}");
     }
-    assert_eq!(app.database.number(SESSIONS).await, 1);
-}
-
-#[actix_web::test]
-async fn an_older_browser_logs_out_by_its_origin() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
-
-    let page = Page::of(browser.request(Method::POST, "/logout").header("origin", &app.url)).await;
-
-    assert_eq!(page.status, 303, "{page:#?}");
-    assert_eq!(app.database.number(SESSIONS).await, 0);
+    assert_eq!(app.sessions().await, 1);
 }
 
 #[actix_web::test]
@@ -158,31 +125,4 @@ async fn the_navigation_offers_to_log_out_only_with_a_session() {
     for page in with {
         assert!(navigation(&page).contains(r#"href="/logout?confirm""#), "{page:#?}");
     }
-}
-
-#[actix_web::test]
-async fn a_wrong_method_is_a_405_page() {
-    let app = TestApp::spawn().await;
-
-    let put = app.request(Method::PUT, "/logout").header("sec-fetch-site", "same-origin");
-    let page = Page::of(put).await;
-
-    assert_eq!(page.status, 405, "{page:#?}");
-    for method in ["GET", "HEAD", "POST"] {
-        assert!(page.header("allow").split(", ").any(|allowed| allowed == method), "{page:#?}");
-    }
-}
-
-#[actix_web::test]
-async fn the_link_in_the_navigation_asks_first() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/probe/start").await;
-
-    let request = browser.request(Method::GET, "/logout?confirm").header("sec-fetch-site", "same-origin");
-    let page = Page::of(request.header("sec-fetch-dest", "document")).await;
-
-    assert_eq!(page.status, 200, "{page:#?}");
-    assert!(page.body.contains(r#"<form method="post" action="/logout">"#), "{page:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1);
 }

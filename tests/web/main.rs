@@ -1,6 +1,7 @@
 //! The app from outside, over HTTP: one file for each page or subject.
 
 #[path = "../support/process.rs"]
+#[allow(dead_code)]
 mod process;
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,6 +22,5 @@ mod readiness;
 mod request_limits;
 mod secrets;
 mod session;
-mod statements; // demo
 mod visits; // demo
 mod welcome;

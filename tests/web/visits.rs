@@ -8,8 +8,6 @@ use crate::{
     support::{Page, TestApp, eventually, log, visits::lines_of_visit},
 };
 
-const SESSIONS: &str = "select count(*) from sessions";
-
 async fn text(app: &TestApp, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&app.database.pool).await.expect(sql)
 }
@@ -23,13 +21,14 @@ async fn json(app: &TestApp, cookie: &str, accept: &str) -> (Page, Value) {
 }
 
 #[actix_web::test]
-async fn the_page_shows_the_user_the_count_and_the_times() {
+async fn the_page_shows_the_user_the_count_and_the_times_and_counts_nothing() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
     let user = browser.get("/").await.visitor().to_owned();
     browser.get("/").await;
     app.database.execute("update sessions set created_at = now() - interval '90 minutes'").await;
 
+    browser.get("/visits").await;
     let page = browser.get("/visits").await;
 
     assert_eq!((page.visitor(), page.visits()), (user.as_str(), 2));
@@ -42,13 +41,14 @@ async fn the_page_shows_the_user_the_count_and_the_times() {
         let time = text(&app, sql).await;
         assert!(page.body.contains(&time), "{time} {page:#?}");
     }
+    assert_eq!(app.database.number("select visits from visitors").await, 2);
 }
 
 #[actix_web::test]
-async fn the_page_shows_the_time_left_and_resets_the_idle_timer() {
+async fn the_page_shows_the_time_left_resets_the_idle_timer_and_shows_nothing_after_it() {
     let app = TestApp::spawn().await;
     let browser = app.browser();
-    browser.get("/").await;
+    let user = browser.get("/").await.visitor().to_owned();
     let in_minutes = "update sessions set expires_at = now() + interval '42 minutes 30 seconds'";
     app.database.execute(in_minutes).await;
 
@@ -61,39 +61,14 @@ async fn the_page_shows_the_time_left_and_resets_the_idle_timer() {
     let is_reset = "select count(*) from sessions where expires_at > now() + interval '29 minutes'";
     eventually("the idle timer is reset", async || app.database.number(is_reset).await == 1).await;
     assert!(browser.get("/visits").await.element("in").starts_with("29m"));
-}
 
-#[actix_web::test]
-async fn the_response_has_the_headers_that_the_page_shows() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
-
+    app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
     let page = browser.get("/visits").await;
-
-    assert!(page.body.contains("<dt>Set-Cookie</dt><dd>none"));
-    assert_eq!(page.set_cookies(), [""; 0]);
-    for name in ["Cache-Control", "Content-Security-Policy"] {
-        let (_, rest) = page.body.split_once(&format!("<dt>{name}</dt><dd><code>")).expect(name);
-        let (shown, _) = rest.split_once("</code>").expect(name);
-        assert!(page.header(name).starts_with(shown.trim_end_matches(" …")), "{name}: {shown}");
-    }
+    assert!(page.try_element("visitor").is_none() && !page.body.contains(&user), "{page:#?}");
 }
 
 #[actix_web::test]
-async fn the_page_counts_nothing() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    browser.get("/").await;
-
-    browser.get("/visits").await;
-
-    assert_eq!(browser.get("/visits").await.visits(), 1);
-    assert_eq!(app.database.number("select count(*) from visitors").await, 0);
-}
-
-#[actix_web::test]
-async fn the_page_shows_what_the_cookie_and_the_row_contain() {
+async fn the_page_shows_what_the_cookie_the_row_and_the_headers_contain() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
     let row = text(&app, "select encode(substr(id, 1, 6), 'hex') from sessions").await;
@@ -105,30 +80,29 @@ async fn the_page_shows_what_the_cookie_and_the_row_contain() {
     assert!(page.body.contains("&#34;visitor_id&#34;:") && page.body.contains(first.visitor()), "{page:#?}");
     assert!(!page.body.contains(cookie.trim_start_matches("id=")), "only the start of the value: {page:#?}");
     assert_nothing_inline(&page);
+    assert!(page.body.contains("<dt>Set-Cookie</dt><dd>none") && page.set_cookies().is_empty(), "{page:#?}");
+    for name in ["Cache-Control", "Content-Security-Policy"] {
+        let (_, rest) = page.body.split_once(&format!("<dt>{name}</dt><dd><code>")).expect(name);
+        let (shown, _) = rest.split_once("</code>").expect(name);
+        assert!(page.header(name).starts_with(shown.trim_end_matches(" …")), "{name}: {shown}");
+    }
 }
 
 #[actix_web::test]
-async fn without_a_session_the_page_invites_to_start_one_and_starts_none() {
+async fn without_a_session_the_page_invites_to_start_one_the_json_is_null_and_none_is_started() {
     let app = TestApp::spawn().await;
 
-    let page = Page::of(app.request(Method::GET, "/visits")).await;
+    let page = app.get("/visits").await;
+    let (other_form, value) = json(&app, "", "application/json").await;
 
-    assert_eq!(page.status, 200, "{page:#?}");
+    assert_eq!(
+        (page.status.as_u16(), other_form.status.as_u16(), value),
+        (200, 200, Value::Null),
+        "{page:#?}"
+    );
     assert!(page.body.contains(r#"href="/""#) && page.try_element("visitor").is_none(), "{page:#?}");
-    assert!(page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!(app.database.number(SESSIONS).await, 0);
-}
-
-#[actix_web::test]
-async fn after_the_idle_timeout_the_page_shows_nothing_of_the_session() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
-    let user = browser.get("/").await.visitor().to_owned();
-    app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
-
-    let page = browser.get("/visits").await;
-
-    assert!(page.try_element("visitor").is_none() && !page.body.contains(&user), "{page:#?}");
+    assert!(page.set_cookies().is_empty() && other_form.set_cookies().is_empty(), "{page:#?}");
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[actix_web::test]
@@ -144,12 +118,10 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
     {
         let (page, value) = json(&app, &cookie, accept).await;
 
-        let format =
-            r#"select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from sessions"#;
-        let expires_at = text(&app, format).await;
-        let format = r#"select to_char(ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-            from sessions"#;
-        let ends_at = text(&app, format).await;
+        let ends = r#"select to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            || to_char(ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') from sessions"#;
+        let ends = text(&app, ends).await;
+        let (expires_at, ends_at) = ends.split_at(20);
         let expected = serde_json::json!({
             "visitor_id": first.visitor(), "visits": 2, "expires_at": expires_at, "ends_at": ends_at
         });
@@ -157,29 +129,10 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "application/json"));
         assert_eq!(page.header("cache-control"), "no-store", "one address has two forms: {page:#?}");
     }
-}
-
-#[actix_web::test]
-async fn the_json_of_a_session_that_nears_its_maximum_lifetime_expires_with_it() {
-    let app = TestApp::spawn().await;
-    let (_, cookie) = app.new_session().await;
     app.database.execute("update sessions set ends_at = now() + interval '5 minutes', expires_at = now() + interval '5 minutes'").await;
-
     let (page, value) = json(&app, &cookie, "application/json").await;
-
     assert!(value["ends_at"].is_string(), "{page:#?}");
     assert_eq!(value["expires_at"], value["ends_at"], "{page:#?}");
-}
-
-#[actix_web::test]
-async fn without_a_session_the_json_is_null_and_none_is_started() {
-    let app = TestApp::spawn().await;
-
-    let (page, value) = json(&app, "", "application/json").await;
-
-    assert_eq!((page.status.as_u16(), value), (200, Value::Null), "{page:#?}");
-    assert!(page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!(app.database.number(SESSIONS).await, 0);
 }
 
 #[actix_web::test]
@@ -204,43 +157,19 @@ async fn a_client_that_does_not_prefer_json_gets_html() {
 }
 
 #[actix_web::test]
-async fn the_page_supports_get_and_head_only() {
-    let app = TestApp::spawn().await;
-
-    let head = Page::of(app.request(Method::HEAD, "/visits")).await;
-    let foreign = app.request(Method::POST, "/visits").header("sec-fetch-site", "cross-site");
-    let post = app.request(Method::POST, "/visits").header("sec-fetch-site", "same-origin");
-    let (foreign, post) = (Page::of(foreign).await, Page::of(post).await);
-
-    assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{head:#?}");
-    assert_eq!((foreign.status.as_u16(), post.status.as_u16()), (403, 405), "{post:#?}");
-    let mut allow: Vec<&str> = post.header("allow").split(", ").collect();
-    allow.sort_unstable();
-    assert_eq!(allow, ["GET", "HEAD"], "{post:#?}");
-}
-
-#[actix_web::test]
-async fn the_page_logs_neither_the_cookie_nor_the_state() {
+async fn the_page_logs_neither_the_cookie_nor_the_state_and_is_a_500_page_without_its_table() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
     let visit = lines_of_visit(first.visitor());
     let before = log::lines_with(first.visitor()).len();
 
     app.get_with("/visits", &cookie).await;
+    app.database.execute("alter table visitors rename to elsewhere").await;
+    let page = app.get_with("/visits", &cookie).await;
 
     assert!(!visit.is_empty());
     assert!(log::lines_with(cookie.trim_start_matches("id=")).is_empty());
     assert_eq!(log::lines_with(first.visitor()).len(), before, "the state contains the user");
-}
-
-#[actix_web::test]
-async fn without_its_table_the_page_is_a_500_page() {
-    let app = TestApp::spawn().await;
-    let (_, cookie) = app.new_session().await;
-    app.database.execute("alter table visitors rename to elsewhere").await;
-
-    let page = app.get_with("/visits", &cookie).await;
-
     assert_eq!(page.status, 500, "{page:#?}");
     assert!(page.body.contains("<html") && !page.body.contains("elsewhere"), "{page:#?}");
 }

@@ -1,8 +1,5 @@
 //! A database for each test, and a batcher that inserts numbers into it.
 
-// No single test program uses everything.
-#![allow(dead_code)]
-
 mod database;
 
 use std::{

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Merges a release tag into a copy that has a new name and its own changes, as .github/SECURITY.md says.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}

@@ -1,13 +1,12 @@
 //! Rows that other transactions have locked.
 
-mod support;
-
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use sqlx::{Postgres, Transaction};
 use sqlx_batcher::{Batcher, DEADLINE, Error, MAX_BATCH};
-use support::{COUNTERS, Count, TestDatabase, advance, eventually, results, start_calls};
+
+use crate::support::{COUNTERS, Count, TestDatabase, advance, eventually, results, start_calls};
 
 const LOCKED: i64 = 0;
 

@@ -1,20 +1,19 @@
 //! A database that fails, and more calls than it can serve.
 
-mod support;
-
 use std::str::FromStr;
 
 use dev::Postgres;
 use futures_util::FutureExt;
 use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::{Batcher, CHECK_AFTER, Error, QUEUE_SIZE};
-use support::{Double, Numbers, PATIENCE, TABLE, advance, eventually, results, start_calls};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::watch,
     time::timeout,
 };
+
+use crate::support::{Double, Numbers, PATIENCE, TABLE, advance, eventually, results, start_calls};
 
 /// Starts a PostgreSQL server for one test, and a batcher that has already made a call.
 async fn own_server() -> (Postgres, Batcher<Double>) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Does in a copy of this project what docs/add-a-page.md says, and runs the page's tests. Needs Python 3.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}

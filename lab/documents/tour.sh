@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands of docs/tour.md against the app, and compares their output. Needs curl.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 address=127.0.0.1:${PORT:-18082}
 work=$(mktemp -d)

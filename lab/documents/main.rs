@@ -1,14 +1,14 @@
-//! Whether this project's documents are true: their links, the tests that they name, and their tables of settings.
-//!
-//! A copy of this project that has its own documents can do without this file.
+//! Whether the documents are true: their links, and the tests and metrics that they name.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// This project, or the copy of it in the directory `PROJECT`.
+fn root() -> PathBuf {
+    let copy = std::env::var_os("PROJECT").map(PathBuf::from);
+    copy.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project").to_owned())
 }
 
 fn read(document: &str) -> String {
@@ -130,7 +130,7 @@ fn read_all(folders: &[&str], extension: &str) -> String {
 #[test]
 fn every_test_and_metric_that_the_documents_name_exists() {
     let documents = read(".github/SECURITY.md") + &read_all(&["docs"], "md");
-    let sources = read_all(&["src", "tests", "crates"], "rs");
+    let sources = read_all(&["src", "tests", "crates", "lab"], "rs");
 
     let mut missing = named_tests(&documents);
     let is_test_or_metric =
@@ -148,70 +148,10 @@ fn names_of_tests_are_found_in_a_document() {
     assert_eq!(named_tests(document), ["a_session_that_ended_stays_ended", "another_test_of_the_table"]);
 }
 
-/// The variables of `.env.example` and their values. Some are commented out.
-fn settings() -> Vec<(String, String)> {
-    let example = read(".env.example");
-    let lines = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
-    let lines = lines.filter(|(name, _)| is_variable(name));
-    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// The names and defaults in a document's table of settings.
-fn settings_table(document: &str) -> Vec<(String, String)> {
-    let document = read(document);
-    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let rows = rows.filter(|(name, _)| is_variable(name));
-    rows.map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap_or_default().to_owned()))
-        .collect()
-}
-
-fn is_variable(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-}
-
-/// Whether a document shows this default as code. If there is no fixed value, it says so in words.
-fn shows_default(name: &str, value: &str, shown: &str) -> bool {
-    match (name, value) {
-        ("DATABASE_URL", _) => shown == "required",
-        (_, "") => !shown.is_empty() && !shown.contains('`'),
-        (_, value) => shown == format!("`{value}`"),
-    }
-}
-
 #[test]
-fn the_configuration_document_lists_every_variable_with_its_default() {
-    let (settings, listed) = (settings(), settings_table("docs/configuration.md"));
-
-    let names = |table: &[(String, String)]| table.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&listed), names(&settings));
-    for ((name, value), (_, shown)) in settings.iter().zip(&listed) {
-        assert!(shows_default(name, value, shown), "{name}: {shown}");
+fn each_source_that_a_page_names_exists() {
+    for rest in read_all(&["templates"], "html").split("Source: <code>").skip(1) {
+        let path = rest.split('<').next().unwrap_or("");
+        assert!(root().join(path).is_file(), "there is no {path}");
     }
-}
-
-#[test]
-fn the_settings_in_the_readme_have_the_same_defaults() {
-    let listed = settings_table("README.md");
-
-    assert!(!listed.is_empty());
-    for (name, shown) in listed {
-        let setting = settings().into_iter().find(|(known, _)| *known == name);
-        let (_, value) = setting.unwrap_or_else(|| panic!("no variable {name}"));
-        assert!(shows_default(&name, &value, &shown), "{name}: {shown}");
-    }
-}
-
-#[test]
-fn the_development_container_is_valid_and_has_the_compiler_of_the_image() {
-    let text = read(".devcontainer/devcontainer.json");
-    let container: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-
-    let dockerfile = container["build"]["dockerfile"].as_str().expect("a Dockerfile");
-    let dockerfile = read(&format!(".devcontainer/{dockerfile}"));
-    let compiler = |text: &str| {
-        text.lines().find_map(|line| line.strip_prefix("FROM rust:")?.split(' ').next().map(str::to_owned))
-    };
-    assert_eq!(compiler(&dockerfile).expect("an image"), compiler(&read("Dockerfile")).expect("an image"));
-    let user = container["remoteUser"].as_str().expect("a user");
-    assert!(dockerfile.contains(&format!("USER {user}\n")), "{dockerfile}");
 }

@@ -1,10 +1,9 @@
 //! Which connections a batcher uses.
 
-mod support;
-
 use sqlx::{Connection, Executor, PgConnection};
 use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, is_alive};
-use support::{TestDatabase, advance};
+
+use crate::support::{TestDatabase, advance};
 
 const READ_ONLY: &str = "set default_transaction_read_only = on";
 

@@ -1,14 +1,13 @@
 //! Concurrent calls share statements, and a batcher without calls does nothing.
 
-mod support;
-
 use std::str::FromStr;
 
 use futures_util::FutureExt;
 use sqlx::postgres::PgConnectOptions;
 use sqlx_batcher::{Batcher, MAX_BATCH};
-use support::{Delayed, Double, Numbers, PATIENCE, eventually, results, start_calls};
 use tokio::{net::TcpListener, runtime::Handle, time::timeout};
+
+use crate::support::{Delayed, Double, Numbers, PATIENCE, eventually, results, start_calls};
 
 #[tokio::test]
 async fn calls_during_a_statement_share_the_next_one_and_its_commit() {

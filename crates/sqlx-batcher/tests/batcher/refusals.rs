@@ -1,10 +1,9 @@
 //! Statements that PostgreSQL refuses, and incorrect implementations of `Statement`.
 
-mod support;
-
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use sqlx_batcher::{Batcher, Error, Statement};
-use support::{COUNTERS, Count, Numbers, TestDatabase, results, start_calls};
+
+use crate::support::{COUNTERS, Count, Numbers, TestDatabase, results, start_calls};
 
 #[tokio::test]
 async fn a_bad_item_fails_alone() {
