@@ -1,3 +1,5 @@
+# The SBOM of a release also lists the crates in Cargo.lock, which the program itself doesn't contain.
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY . .

@@ -67,8 +67,8 @@ is "the log is JSON, one object per line" { "$(docker logs "$app" 2>&1 | sed 's/
 is "the app isn't root, and neither has nor can gain capabilities" \
   "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \
   "$(beside "$app" sed -nE 's/^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs):\s+(\S+).*/\1:\2/p' /proc/1/status | xargs)"
-is "the app is built without the script of cargo dev --watch" 0 \
-  "$(docker cp "$app:/usr/local/bin/actix-postgres-sessions" - | grep -ac 'static/reload.js' || true)"
+is "the release build ignores the variable of cargo dev --watch" 0 \
+  "$(docker cp "$app:/usr/local/bin/actix-postgres-sessions" - | grep -ac DEV_RELOAD || true)"
 is "the app's file system is read-only" true "$(inspect "$app" '{{.HostConfig.ReadonlyRootfs}}')"
 is "the app is only published on localhost" 127.0.0.1 \
   "$(inspect "$app" '{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}}{{end}}{{end}}')"
