@@ -93,6 +93,7 @@ async fn the_whole_password_counts() {
 
     let hash = passwords.hash(1, &one).await.expect("a hash");
 
+    assert!(passwords.verify(1, &one, Some(&hash)).await.expect("an answer"));
     assert!(!passwords.verify(1, &other, Some(&hash)).await.expect("an answer"));
     assert!(!passwords.verify(1, &format!("{one}x"), Some(&hash)).await.expect("an answer"));
 }
