@@ -91,6 +91,8 @@ async fn a_page_over_plain_http_causes_one_warning_unless_the_host_is_local() {
         Page::of(get("/probe", local)).await;
     }
     Page::of(get("/health/live", "app.example")).await;
+    let plain = TestApp::spawn().await;
+    Page::of(plain.request(Method::GET, "/probe").header("host", "app.example")).await;
     Page::of(get("/probe", "app.example").header("x-forwarded-proto", "https")).await;
     // Browsers send this header over HTTPS and to localhost only.
     Page::of(get("/probe", "app.example").header("sec-fetch-site", "none")).await;

@@ -1,8 +1,13 @@
 //! Invalid rows, and a database that fails.
 
+use std::time::Duration;
+
 use actix_session::storage::{LoadError, SaveError, SessionStore, UpdateError};
 
-use crate::{HALF_AN_HOUR, Store, copy, state};
+use crate::{
+    HALF_AN_HOUR, Store, copy, state,
+    support::{eventually, log},
+};
 
 #[actix_web::test]
 async fn an_unreadable_row_is_ignored_and_does_not_affect_others() {
@@ -67,4 +72,22 @@ async fn every_database_failure_is_an_error_and_never_an_empty_session() {
     ));
     assert!(store.store.update_ttl(&key, &HALF_AN_HOUR).await.is_err());
     assert!(store.store.delete(&key).await.is_err());
+}
+
+#[actix_web::test]
+async fn a_touch_that_postgresql_refuses_is_logged_and_a_sweep_that_it_refuses_is_an_error() {
+    log::capture();
+    let store = Store::new().await;
+    let key = store.save(&state(&[])).await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
+    let rule =
+        "alter table sessions add check (idle_seconds > 60 and expires_at < now() + interval '5 minutes')";
+    store.database.execute(rule).await;
+
+    store.load(&key).await.expect("a session");
+
+    let logged = async || !log::lines_with("could not reset the idle timer").is_empty();
+    eventually("a warning", logged).await;
+    let minute = Duration::from_secs(60);
+    assert!(store.store.limits(minute, minute).shorten(1).await.is_err());
 }

@@ -28,6 +28,9 @@ use support::{TestDatabase, eventually};
 type SessionState = HashMap<String, String>;
 
 const HALF_AN_HOUR: Duration = Duration::minutes(30);
+/// A session that is an hour old, and whose last use is 29 minutes ago.
+const OLD: &str =
+    "update sessions set created_at = now() - interval '1 hour', expires_at = now() + interval '1 minute'";
 
 struct Store {
     store: PgSessionStore,
@@ -98,20 +101,22 @@ async fn every_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters(
 }
 
 #[actix_web::test]
-async fn concurrent_loads_each_return_their_own_session() {
+async fn concurrent_loads_each_return_their_own_live_session() {
     let store = Store::new().await;
     let (mut keys, mut states) = (Vec::new(), Vec::new());
     for n in 0..20 {
         states.push(Some(state(&[("n", &n.to_string())])));
         keys.push(store.save(states[n].as_ref().expect("a state")).await);
     }
-    let unknown = actix_session::storage::generate_session_key();
+    keys.push(store.save(&state(&[("expired", "1")])).await);
+    let expire = "update sessions set expires_at = now() where state->>'expired' is not null";
+    store.database.execute(expire).await;
+    keys.push(actix_session::storage::generate_session_key());
 
-    let asked: Vec<_> = (0..100).map(|n| keys.get(n % 21)).collect();
-    let loads = asked.iter().map(|key| store.load(key.unwrap_or(&unknown)));
+    let loads = (0..110).map(|n| store.load(&keys[n % 22]));
     let found = futures_util::future::join_all(loads).await;
 
-    let expected: Vec<_> = (0..100).map(|n| states.get(n % 21).cloned().flatten()).collect();
+    let expected: Vec<_> = (0..110).map(|n| states.get(n % 22).cloned().flatten()).collect();
     assert_eq!(found, expected);
 }
 
@@ -119,11 +124,12 @@ async fn concurrent_loads_each_return_their_own_session() {
 async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
-    store.database.execute("update sessions set created_at = now() - interval '1 hour'").await;
+    store.database.execute(OLD).await;
 
     let same = store.update(&key, &state(&[("n", "2")])).await;
 
     assert_eq!(same, key);
+    assert!((1795..=1800).contains(&store.seconds_left().await));
     assert_eq!(store.load(&key).await, Some(state(&[("n", "2")])));
     let age = "select extract(epoch from now() - created_at)::bigint from sessions";
     assert!((3600..3660).contains(&store.database.number(age).await));
@@ -194,12 +200,13 @@ async fn a_rotation_changes_the_key_and_keeps_the_age() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
     let key = store.save(&saved).await;
-    store.database.execute("update sessions set created_at = now() - interval '1 hour'").await;
+    store.database.execute(OLD).await;
 
     let rotated = changed(saved.clone(), |session| session.rotate());
     let new = store.update(&key, &rotated).await;
 
     assert_ne!(new, key);
+    assert!((1795..=1800).contains(&store.seconds_left().await));
     assert_eq!((store.load(&key).await, store.load(&new).await), (None, Some(saved)));
     let age = "select extract(epoch from now() - created_at)::bigint from sessions";
     assert!((3600..3660).contains(&store.database.number(age).await));

@@ -188,6 +188,7 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
     for (limits, remembered, expected) in [
         ((7 * DAY, 30 * DAY), (60 * DAY, 90 * DAY), "10080/10080/43200 86400/86400/129600"),
         ((MINUTE, 30 * DAY), (60 * DAY, 90 * DAY), "1/1/43200 86400/86400/129600"),
+        ((MINUTE, 40 * DAY), (60 * DAY, 90 * DAY), "1/1/43200 86400/86400/129600"),
         ((7 * DAY, 8 * DAY), (60 * DAY, 90 * DAY), "10080/10080/11520 86400/86400/129600"),
         ((HOUR, HOUR), (DAY, 2 * DAY), "60/60/60 1440/1440/2880"),
         ((7 * DAY, 30 * DAY), (HOUR, 90 * DAY), "10080/10080/43200 60/60/129600"),
@@ -231,6 +232,7 @@ async fn sessions_that_started_while_the_clock_was_ahead_are_shortened() {
 
 #[actix_web::test]
 async fn sweep_every_shortens_sessions_in_batches() {
+    log::capture();
     let store = Store::new().await;
     store
         .database
@@ -241,8 +243,11 @@ async fn sweep_every_shortens_sessions_in_batches() {
         )
         .await;
 
-    let _sweep = store.store.clone().limits(MINUTE, DAY).sweep_every(HOUR);
+    let sweeper = store.store.clone().limits(MINUTE, DAY);
+    assert_eq!(sweeper.shorten(10).await.expect("no error"), 10);
+    let _sweep = sweeper.sweep_every(HOUR);
 
     let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";
     eventually("shorter sessions", async || store.database.number(long).await == 0).await;
+    eventually("their number", async || !log::lines_with(r#""shortened":490"#).is_empty()).await;
 }

@@ -20,6 +20,11 @@ async fn a_session_expires_half_an_hour_after_its_last_use() {
     store.load(&key).await.expect("alive");
 
     store.touched().await;
+    // A short idle time is reset once half of it has passed.
+    let short = "update sessions set idle_seconds = 100, expires_at = now() + interval '45 seconds'";
+    store.database.execute(short).await;
+    store.load(&key).await.expect("alive");
+    eventually("the idle timer", async || store.seconds_left().await > 50).await;
 }
 
 #[actix_web::test]
@@ -102,8 +107,10 @@ async fn a_maximum_age_shorter_than_the_idle_time_limits_it() {
     let Store { store, database } = Store::new().await;
     let store = Store { store: store.max_age(std::time::Duration::from_secs(20 * 60)), database };
 
-    store.save(&state(&[])).await;
+    let key = store.save(&state(&[])).await;
+    assert!((1195..=1200).contains(&store.seconds_left().await));
 
+    store.update(&key, &changed(state(&[]), |session| drop(session.log_in(uuid::Uuid::nil())))).await;
     assert!((1195..=1200).contains(&store.seconds_left().await));
 }
 
@@ -164,9 +171,12 @@ async fn update_ttl_extends_a_session_and_never_shortens_it() {
     store.store.update_ttl(&key, &Duration::hours(1)).await.expect("no error");
     assert!((3595..=3600).contains(&store.seconds_left().await));
     store.update(&key, &state(&[])).await;
+    let key = store.update(&key, &changed(state(&[]), |session| session.rotate())).await;
     store.load(&key).await.expect("alive");
 
-    assert!((3590..=3600).contains(&store.seconds_left().await), "neither update nor load shortens");
+    assert!((3590..=3600).contains(&store.seconds_left().await), "no update, rotation or load shortens");
+    store.store.update_ttl(&key, &Duration::hours(9)).await.expect("no error");
+    assert!((28_700..=28_800).contains(&store.seconds_left().await), "eight hours at most");
 }
 
 #[actix_web::test]

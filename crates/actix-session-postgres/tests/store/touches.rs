@@ -29,6 +29,23 @@ async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
 }
 
 #[actix_web::test]
+async fn a_touch_does_not_bring_back_a_session_that_has_expired_since_it_was_loaded() {
+    let store = Store::new().await;
+    let expiring = store.save(&state(&[("expiring", "1")])).await;
+    let nothing = state(&[]);
+    let others = join_all((0..20).map(|_| store.save(&nothing))).await;
+    store.database.execute("update sessions set expires_at = now() + interval '1 minute'").await;
+
+    join_all(others.iter().chain([&expiring]).map(|key| store.load(key))).await;
+    let expire = "update sessions set expires_at = now() where state->>'expiring' is not null";
+    store.database.execute(expire).await;
+
+    let reset = "select count(*) from sessions where expires_at > now() + interval '29 minutes'";
+    eventually("the others", async || store.database.number(reset).await >= 20).await;
+    assert!(store.load(&expiring).await.is_none());
+}
+
+#[actix_web::test]
 async fn concurrent_loads_reset_the_idle_timer_once() {
     let store = Store::new().await;
     if store.database.has_citus().await {

@@ -32,6 +32,7 @@ async fn the_cookie_contains_the_key_whose_hash_is_the_sessions_id() {
 
     let sessions = site.store.sessions_of(&ALICE).await.expect("sessions");
     assert_eq!(SessionId::of(key.value()), Some(sessions[0].id));
+    assert_eq!([&key.value()[1..], &"é".repeat(32)].map(SessionId::of), [None; 2]);
 }
 
 #[actix_web::test]

@@ -30,7 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn cart(cart: Typed<Cart>, again: Typed<Cart>, action: Path<String>) -> HttpResponse {
     match action.as_str() {
-        "show" => drop(cart.data()),
+        "show" => drop([cart.data(), cart.data()]),
         "nothing" => cart.update(|_| {}),
         "add" => cart.update(|cart| cart.items.push("book".into())),
         "coupon" => cart.update(|cart| cart.coupon = Some("HALF".into())),

@@ -100,7 +100,7 @@ async fn a_locked_row_leaves_most_statements_to_other_calls() {
     }
 
     let locked = count.attempts().iter().filter(|ids| ids.contains(&LOCKED)).count();
-    assert!(locked <= 25, "{locked} attempts for the locked row, 50 for others");
+    assert!((2..=25).contains(&locked), "{locked} attempts for the locked row, 50 for others");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Which connections a batcher uses.
 
-use sqlx::{Connection, Executor, PgConnection};
-use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, is_alive};
+use sqlx::{Connection, Executor, PgConnection, postgres::PgPoolOptions};
+use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, acquire, is_alive};
 
-use crate::support::{TestDatabase, advance};
+use crate::support::{PATIENCE, TestDatabase, advance};
 
 const READ_ONLY: &str = "set default_transaction_read_only = on";
 
@@ -29,8 +29,10 @@ async fn a_connection_is_kept_for_minutes_and_is_used_until_a_newer_one_is_open(
     let batcher = Batcher::new(&database.options, Run);
     let first = batcher.call("select 1").await.expect("a backend");
 
-    advance(60 * CHECK_AFTER).await;
-    assert_eq!(batcher.call("select 1").await.expect("a backend"), first);
+    advance(4 * 60 * CHECK_AFTER).await;
+    for _ in 0..100 {
+        assert_eq!(batcher.call("select 1").await.expect("a backend"), first);
+    }
 
     advance(10 * 60 * CHECK_AFTER).await;
     assert_eq!(batcher.call("select 1").await.expect("a backend"), first, "no call waits for the newer one");
@@ -92,4 +94,17 @@ async fn a_connection_is_alive_while_its_server_responds_and_accepts_writes() {
     assert!(is_alive(&mut connection).await);
     let _ = connection.execute("select pg_terminate_backend(pg_backend_pid())").await;
     assert!(!is_alive(&mut connection).await, "terminated");
+}
+
+#[tokio::test]
+async fn acquire_gives_up_before_a_pool_whose_connections_are_busy() {
+    let database = TestDatabase::new().await;
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(2 * PATIENCE);
+    let pool = pool.connect_lazy_with(database.options.clone());
+    let _busy = pool.acquire().await.expect("a connection");
+
+    tokio::time::pause();
+    let result = tokio::time::timeout(PATIENCE, acquire(&pool)).await.expect("an end");
+
+    assert!(matches!(result, Err(sqlx::Error::PoolTimedOut)), "{result:?}");
 }
