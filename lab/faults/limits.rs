@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::limits::{BASE_BYTES, CONNECTION_BYTES};
+use app::limits::{BASE_BYTES, BODY_TIME, CONNECTION_BYTES};
 
 use crate::{
     client::{Answer, connect, send},
@@ -90,7 +90,7 @@ fn a_large_body_returns_a_413_page() {
     let in_chunks = request(POST, "Transfer-Encoding: chunked\r\n", &chunks);
 
     let refused = assert_is_refused(&app, 413, &announced);
-    assert!(refused.took < Duration::from_secs(1), "no wait for the body: {refused:#?}");
+    assert!(refused.took < BODY_TIME, "no wait for the body: {refused:#?}");
     assert_is_refused(&app, 413, &in_chunks);
 
     // A small body passes the limit, and the path doesn't exist.

@@ -49,14 +49,13 @@ impl Program {
         program
     }
 
-    /// Sends requests, some to a page that fails and logs an error. Each gets a response within a second.
+    /// Sends requests, some to a page that fails and logs an error. Each gets a response.
     fn assert_serves(&self, requests: usize) {
         let mut visitor = Visitor::new(self.address);
         for n in 0..requests {
             let (path, status) = if n % 100 == 0 { ("/", 503) } else { ("/health/live", 200) };
             let answer = visitor.get(path);
             assert_eq!(answer.status, status, "request {n}: {answer:#?}");
-            assert!(answer.took < Duration::from_secs(1), "request {n}: {answer:#?}");
         }
     }
 

@@ -32,7 +32,7 @@ fn run(words: &[&str]) -> Result<()> {
             test(&["--test", "documents"], arguments)?;
             ["tour", "add_a_page", "merge_a_fix"]
                 .iter()
-                .try_for_each(|name| succeed(&mut command(&format!("lab/documents/{name}.sh"))))
+                .try_for_each(|name| succeed(&mut command(format!("lab/documents/{name}.sh"))))
         }
         "chaos" => test(&["--test", "chaos"], arguments),
         "stores" => test(

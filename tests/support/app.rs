@@ -1,4 +1,4 @@
-use std::{io, sync::atomic::Ordering};
+use std::{fmt, io, sync::atomic::Ordering};
 
 use actix_web::{
     dev::ServerHandle,
@@ -191,12 +191,24 @@ impl Browser {
     }
 }
 
+/// What precedes the request ID on an error page.
+const REQUEST_ID: &str = r#"<code class="all">"#;
+
 /// A complete response.
-#[derive(Debug)]
 pub struct Page {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
+}
+
+impl fmt::Debug for Page {
+    /// Also shows the last lines that the app logged for the request, if this is an error page.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:#?}\n{}", self.status, self.headers, self.body)?;
+        let id = self.body.split_once(REQUEST_ID).and_then(|(_, rest)| rest.get(..36));
+        let lines = id.map(log::lines_with).unwrap_or_default();
+        lines.iter().rev().take(5).rev().try_for_each(|line| write!(f, "\n{line}"))
+    }
 }
 
 impl Page {
@@ -226,7 +238,7 @@ impl Page {
 
     /// The request ID on an error page.
     pub fn request_id(&self) -> &str {
-        let (_, id) = self.body.split_once(r#"<code class="all">"#).expect("a request id");
+        let (_, id) = self.body.split_once(REQUEST_ID).expect("a request id");
         &id[..36]
     }
 
