@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_session_postgres::PgSessionStore;
+use actix_session_postgres::{PgSessionStore, guard};
 use actix_web::{
     App, Error, Resource,
     body::MessageBody,
@@ -110,7 +110,7 @@ impl Pages<'_> {
         // A request passes through these from the last to the first.
         route
             // Loads the session, and saves it when the handler is done.
-            .wrap(self.dependencies.cookie.middleware(self.store.clone()))
+            .wrap(guard(self.dependencies.cookie.middleware(self.store.clone())))
             // Outside the session layer, which waits for the database and takes the first cookie with its
             // name.
             .wrap(from_fn(move |request, next| page(limit, request, next)))

@@ -12,7 +12,7 @@ use actix_session::{
     config::{BrowserSession, CookieContentSecurity},
     storage::{SessionKey, SessionStore},
 };
-use actix_session_postgres::{Guard, PgSessionStore, SessionId, Typed, guard};
+use actix_session_postgres::{PgSessionStore, SessionId, Typed};
 use actix_web::{
     HttpMessage, HttpRequest,
     cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
@@ -84,8 +84,8 @@ impl SessionCookie {
     ///
     /// The cookie has no `Max-Age`, except for a remembered login. The database decides when a session ends, and the
     /// browser deletes the cookie when it is closed.
-    pub fn middleware(&self, store: PgSessionStore) -> Guard {
-        let middleware = SessionMiddleware::builder(store, self.keys.current().clone())
+    pub fn middleware<S: SessionStore>(&self, store: S) -> SessionMiddleware<S> {
+        SessionMiddleware::builder(store, self.keys.current().clone())
             .cookie_name(self.name.to_owned())
             .cookie_secure(self.secure)
             .cookie_http_only(true)
@@ -94,8 +94,7 @@ impl SessionCookie {
             .cookie_content_security(CookieContentSecurity::Private)
             // The store resets the idle timer itself, so no `update_ttl` is needed.
             .session_lifecycle(BrowserSession::default().state_ttl(self.idle_timeout))
-            .build();
-        guard(middleware)
+            .build()
     }
 
     /// Returns the cookie that makes a browser delete its session cookie.

@@ -5,6 +5,8 @@
 mod process;
 mod support;
 
+use std::process::Command;
+
 use process::Process;
 use support::{TestApp, eventually};
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_session_postgres::{PgSessionStore, SessionId};
+use actix_session_postgres::SessionId;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{Accept, ContentType, Header},
@@ -27,7 +27,6 @@ use crate::{
 struct Visits {
     layout: Layout,
     session: Option<SessionView>,
-    load_sql: String,
     count_sql: &'static str,
 }
 
@@ -49,7 +48,6 @@ struct SessionView {
 pub async fn get(
     request: HttpRequest,
     session: Session,
-    store: Data<PgSessionStore>,
     pool: Data<PgPool>,
     config: Data<Config>,
     cookie: Data<SessionCookie>,
@@ -86,8 +84,7 @@ pub async fn get(
         return Ok(HttpResponse::Ok().json(summary));
     }
     let layout = Layout::new(&request, !session.is_empty());
-    let load_sql = store.load_sql().to_owned();
-    page(&request, &Visits { layout, session: view, load_sql, count_sql: COUNT_SQL })
+    page(&request, &Visits { layout, session: view, count_sql: COUNT_SQL })
 }
 
 struct Row {

@@ -89,6 +89,21 @@ async fn the_page_shows_what_the_cookie_the_row_and_the_headers_contain() {
 }
 
 #[actix_web::test]
+async fn the_page_shows_the_statement_that_finds_a_session() {
+    let app = TestApp::spawn().await;
+    let browser = app.browser();
+    browser.get("/").await;
+
+    let page = browser.get("/visits").await;
+
+    let shown = page.element("load").replace("&lt;", "<").replace("&gt;", ">");
+    // The last statement on the store's connection, without the comment that replaces its plan.
+    let ran = "select trim(e'\n' from split_part(query, ' -- ', 1)) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and query like '%is_due%'";
+    assert_eq!(shown, text(&app, ran).await);
+}
+
+#[actix_web::test]
 async fn without_a_session_the_page_invites_to_start_one_the_json_is_null_and_none_is_started() {
     let app = TestApp::spawn().await;
 

@@ -4,6 +4,7 @@
 //! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
 //! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +
 //! interval` and `extract` from a `timestamptz` depend on the time zone, and Citus refuses them on a column.
+//! `date_part` is faster than `extract`, which calculates with `numeric`.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
@@ -13,10 +14,10 @@ use crate::table::Table;
 
 /// The idle timer is at least a minute old, or half the idle time if that is less.
 const IS_DUE: &str = "expires_at < ends_at
-    and expires_at < to_timestamp(extract(epoch from now()) + idle_seconds - least(60, idle_seconds / 2))";
+    and expires_at < to_timestamp(date_part('epoch', now()) + idle_seconds - least(60, idle_seconds / 2))";
 
 /// The expiry of a session that is used now.
-const IF_USED_NOW: &str = "least(to_timestamp(extract(epoch from now()) + idle_seconds), ends_at)";
+const IF_USED_NOW: &str = "least(to_timestamp(date_part('epoch', now()) + idle_seconds), ends_at)";
 
 /// The end of a session that is shortened to a maximum age of `$3`. The database's clock may have been ahead when the
 /// session started.

@@ -1,11 +1,6 @@
 //! The statements that concurrent requests share through a [`sqlx_batcher::Batcher`].
 
-use std::{
-    collections::{HashMap, HashSet},
-    marker::PhantomData,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, marker::PhantomData, sync::Arc, time::Duration};
 
 use sqlx::PgConnection;
 use sqlx_batcher::Statement;
@@ -43,8 +38,7 @@ impl Statement for Load {
         }
         let sessions = sqlx::query_as(replanned(&self.0.load_many)).bind(ids);
         let sessions: Vec<LiveSession> = sessions.fetch_all(connection).await?;
-        let found: HashMap<_, _> = sessions.into_iter().map(|session| (session.id, session)).collect();
-        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        Ok(ids.iter().map(|id| sessions.iter().find(|session| session.id == *id).cloned()).collect())
     }
 }
 

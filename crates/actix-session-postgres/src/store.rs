@@ -126,11 +126,6 @@ impl<O: Owner> PgSessionStore<O> {
         self.table.create(owner_type::<O>().name(), &mut *connection(&self.pool).await?).await
     }
 
-    /// Returns the SQL that finds one session by its id (`$1`), for a page that explains it.
-    pub fn load_sql(&self) -> &str {
-        self.sql.load.trim()
-    }
-
     /// Resets a session's idle timer in the background. If that fails, the next request tries again.
     pub(crate) fn touch(&self, id: SessionId) {
         let touches = self.touches.clone();

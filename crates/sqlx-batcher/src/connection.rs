@@ -1,7 +1,7 @@
 //! The connection of a batcher. It is checked after it was idle, and replaced when it is old. Also
 //! [`acquire`], for statements that aren't shared.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher, pin::pin, time::Duration};
+use std::{collections::hash_map::RandomState, future::ready, hash::BuildHasher, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use sqlx::{
@@ -80,10 +80,11 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
     let start = Instant::now();
-    let mut acquiring = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.acquire().await }
-    });
+    // In a task only if it has to wait.
+    let mut acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
+        Either::Left((result, _)) => return result,
+        Either::Right(((), waiting)) => tokio::spawn(waiting),
+    };
     loop {
         if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
             return result.unwrap_or(Err(sqlx::Error::WorkerCrashed));

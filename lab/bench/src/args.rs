@@ -55,6 +55,8 @@ pub enum Name {
     Axum,
     /// Actix with actix-session in a Redis that syncs each write
     Redis,
+    /// The app with its sessions in Redis, in memory, and in their cookies
+    Stores,
     /// The two statements of a visit behind plain Actix, without a session layer
     Bound,
 }

@@ -77,6 +77,13 @@ pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Ve
         (Name::Axum, "axum", "axum, tower-sessions, tower-sessions-sqlx-store"),
         (Name::Axum, "axum tuned", "the same with test_before_acquire(false)"),
         (Name::Redis, "redis", "Actix, actix-session in Redis, appendonly yes, appendfsync always"),
+        (
+            Name::Stores,
+            "app on redis",
+            "the app's page and layers, actix-session in the same Redis, count in PostgreSQL",
+        ),
+        (Name::Stores, "app on memory", "the same with the sessions in the memory of its process"),
+        (Name::Stores, "app on cookie", "the same with the sessions in their encrypted cookies"),
     ] {
         if !plan.wants(wanted) {
             continue;
@@ -99,12 +106,17 @@ async fn app(
     file: &Path,
     environment: &[(String, String)],
 ) -> Result<Contender> {
+    let mut program = app_program(file);
+    program.envs(environment.iter().map(|(name, value)| (name, value)));
+    Contender::start(bench, name, about, program, "/health/ready", APP_SEED).await
+}
+
+fn app_program(file: &Path) -> Command {
     let mut program = Command::new(file);
     program.env("COOKIE_SECURE", "false").env("SESSION_SECRET", SECRET).env("RUST_LOG", "warn");
     // All visitors come from one address.
     program.env("NEW_SESSIONS_PER_MINUTE", "0");
-    program.envs(environment.iter().map(|(name, value)| (name, value)));
-    Contender::start(bench, name, about, program, "/health/ready", APP_SEED).await
+    program
 }
 
 async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Contender> {
@@ -124,23 +136,22 @@ async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Conten
             Contender::start(bench, name, about, program, "/", AXUM_SEED).await
         }
         "redis" => {
-            // On the same disk as PostgreSQL.
-            let home = bench.work.join("redis");
-            let _ = fs::remove_dir_all(&home);
-            fs::create_dir_all(&home)?;
-            let dir = home.to_str().context("the path of the project isn't UTF-8")?;
-            let sync = [("dir", dir), ("save", "\"\""), ("appendonly", "yes"), ("appendfsync", "always")];
-            let store = Redis::temporary(&sync, &[])?;
+            let store = redis(bench, name)?;
             let mut program = rust("peer-redis")?;
             program.env("REDIS_URL", store.url());
-            let mut contender = Contender::start(bench, name, about, program, "/", None).await?;
-            let count = bench.sessions.saturating_sub(VISITORS).to_string();
-            let mut fill = Command::new("redis-cli");
-            fill.args(["-e", "-u", &store.url(), "EVAL", include_str!("../sql/redis.lua"), "0", &count]);
-            let output = fill.output().context("`redis-cli` is not installed")?;
-            ensure!(output.status.success(), "redis-cli: {}", String::from_utf8_lossy(&output.stderr));
-            contender.redis = Some(store);
-            Ok(contender)
+            let contender = Contender::start(bench, name, about, program, "/", None).await?;
+            fill_redis(bench, &store)?;
+            Ok(Contender { redis: Some(store), ..contender })
+        }
+        "app on redis" | "app on memory" | "app on cookie" => {
+            let file = build(&bench.project, &bench.target, &["--package", "bench", "--bin", "stores"])?;
+            let mut program = app_program(&file);
+            program.env("STORE", name.trim_start_matches("app on "));
+            let store = (name == "app on redis").then(|| redis(bench, name)).transpose()?;
+            program.envs(store.iter().map(|store| ("REDIS_URL", store.url())));
+            let contender = Contender::start(bench, name, about, program, "/", APP_SEED).await?;
+            store.iter().try_for_each(|store| fill_redis(bench, store))?;
+            Ok(Contender { redis: store, ..contender })
         }
         _ => {
             let processes = if name == "express" { 1 } else { processors() };
@@ -150,6 +161,25 @@ async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Conten
             Contender::start(bench, name, about, node, "/", EXPRESS_SEED).await
         }
     }
+}
+
+/// Starts a Redis whose writes are as durable as PostgreSQL's, on the same disk.
+fn redis(bench: &Bench, name: &str) -> Result<Redis> {
+    let home = bench.work.join(name.replace(' ', "-"));
+    let _ = fs::remove_dir_all(&home);
+    fs::create_dir_all(&home)?;
+    let dir = home.to_str().context("the path of the project isn't UTF-8")?;
+    Redis::temporary(&[("dir", dir), ("save", "\"\""), ("appendonly", "yes"), ("appendfsync", "always")], &[])
+}
+
+/// Adds unused sessions.
+fn fill_redis(bench: &Bench, store: &Redis) -> Result<()> {
+    let count = bench.sessions.saturating_sub(VISITORS).to_string();
+    let mut fill = Command::new("redis-cli");
+    fill.args(["-e", "-u", &store.url(), "EVAL", include_str!("../sql/redis.lua"), "0", &count]);
+    let output = fill.output().context("`redis-cli` is not installed")?;
+    ensure!(output.status.success(), "redis-cli: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Installs the packages of the Express peer in a copy, to keep them out of the project. Returns its program.
@@ -194,7 +224,8 @@ impl Contender {
     /// Returns the processes whose usage is measured.
     pub fn parts(&self, bench: &Bench) -> Parts {
         let redis = self.redis.as_ref().and_then(Redis::pid);
-        Parts { server: self.process.pid(), store: redis.unwrap_or_else(|| bench.database.pid()) }
+        let postgres = self.database.is_some().then(|| bench.database.pid());
+        Parts { server: self.process.pid(), stores: redis.into_iter().chain(postgres).collect() }
     }
 }
 

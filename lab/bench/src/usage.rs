@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use crate::measure::{Figure, Figures};
 
 /// The processes of a measurement. Their descendants count too.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parts {
     pub server: u32,
-    /// PostgreSQL or Redis.
-    pub store: u32,
+    /// PostgreSQL, Redis, or both.
+    pub stores: Vec<u32>,
 }
 
 impl Parts {
@@ -31,8 +31,8 @@ impl Parts {
             let before = before.get(&process.pid()).copied().unwrap_or(0);
             (process.accumulated_cpu_time() - before) as f64 / 1000.0
         };
-        let server = tree(&system, self.server).map(seconds).sum();
-        let store = tree(&system, self.store).map(seconds).sum();
+        let server: f64 = tree(&system, self.server).map(seconds).sum();
+        let store: f64 = self.stores.iter().flat_map(|&store| tree(&system, store)).map(seconds).sum();
         let load = system.process(Pid::from_u32(process::id())).map_or(0.0, seconds);
         let memory = tree(&system, self.server).map(|process| process.memory() as f64).sum::<f64>();
         let available = (window.end - window.start).as_secs_f64() * processors() as f64;

@@ -1,5 +1,6 @@
 //! Adds the crate to an empty app, as a user would: from the archives that `cargo package` creates, without a
-//! database and without `.sqlx` at compile time. Then uses that app. Takes minutes, so it only runs when it
+//! database and without `.sqlx` at compile time. Beside it is `examples/login`, as it would be in
+//! github.com/actix/examples. Then uses both. Takes minutes, so it only runs when it
 //! is named: `cargo test -p actix-session-postgres --test package`.
 
 use std::{
@@ -12,18 +13,18 @@ use std::{
 use dev::Postgres;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const EXAMPLES: [&str; 2] = ["minimal.rs", "login.rs"];
 const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
 fn an_app_builds_from_the_packages_and_keeps_sessions() {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
     let app = place.join("app");
-    let _ = fs::remove_dir_all(app.join("src"));
-    fs::create_dir_all(app.join("src/bin")).expect("a directory");
+    for package in [&app, &app.join("login")] {
+        fs::create_dir_all(package.join("src")).expect("a directory");
+    }
     let packages = package(&place);
     write_app(&app, &packages);
-    cargo(&app, &["build", "--target-dir", "target"]);
+    cargo(&app, &["build", "--workspace", "--target-dir", "target"]);
 
     visits_rotates_and_logs_out(&app);
     shows_a_page_to_members_only(&app);
@@ -31,7 +32,7 @@ fn an_app_builds_from_the_packages_and_keeps_sessions() {
 
 /// `examples/minimal.rs`
 fn visits_rotates_and_logs_out(directory: &Path) {
-    let app = App::start(directory, "minimal");
+    let app = App::start(directory, "new-app");
     let first = app.get("/", "");
     assert_eq!(first.body, "Visit 1 of a visitor\n");
     assert_eq!(app.get("/", &first.cookie).body, "Visit 2 of a visitor\n");
@@ -48,19 +49,19 @@ fn visits_rotates_and_logs_out(directory: &Path) {
     assert_eq!(app.get("/", &rotated.cookie).body, "Visit 1 of a visitor\n");
 }
 
-/// `examples/login.rs`
+/// `examples/login`
 fn shows_a_page_to_members_only(directory: &Path) {
-    let app = App::start(directory, "login");
+    let app = App::start(directory, "postgres-session");
     assert_eq!(app.get("/members", "").location, "/");
 
-    let refused = app.post("/log-in", "", "name=ferris&password=crayfish");
+    let refused = app.post("/login", "", "name=ferris&password=crayfish");
     assert_eq!((&*refused.body, &*refused.cookie), ("Wrong name or password\n", ""));
-    let login = app.post("/log-in", "", "name=ferris&password=crab");
+    let login = app.post("/login", "", "name=ferris&password=crab");
     assert_eq!(login.location, "/members");
     let page = app.get("/members", &login.cookie);
     assert!(page.body.starts_with("Hello, ferris!"), "{}", page.body);
 
-    assert_eq!(app.post("/log-out", &login.cookie, "").location, "/");
+    assert_eq!(app.post("/logout", &login.cookie, "").location, "/");
     assert_eq!(app.get("/members", &login.cookie).location, "/");
 }
 
@@ -83,7 +84,8 @@ fn unpack(package: &str, archives: &Path) -> PathBuf {
     directory
 }
 
-/// Writes an app with the code of the examples, in its own workspace.
+/// Writes an app with the code of `examples/minimal.rs`. Its workspace is like that of actix/examples, and has a copy of
+/// `examples/login`.
 fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     let patches: String = packages
         .iter()
@@ -91,25 +93,32 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
         .collect();
     // The versions and features of the README's `cargo add`, without TLS.
     let manifest = format!(
-        "[package]\nname = \"new-app\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-        actix-session = \"0.11\"\nactix-session-postgres = \"0.1.0\"\n\
+        "[package]\nname = \"new-app\"\nedition = \"2024\"\n\n[workspace]\nmembers = [\"login\"]\n\n\
+        [workspace.package]\nedition = \"2024\"\nrust-version = \"1.94\"\n\n\
+        [workspace.dependencies]\nactix-session = \"0.11\"\nactix-web = \"4.11\"\n\
+        serde = {{ version = \"1\", features = [\"derive\"] }}\n\n\
+        [dependencies]\nactix-session = \"0.11\"\nactix-session-postgres = \"0.1.0\"\n\
         actix-web = {{ version = \"4\", features = [\"secure-cookies\"] }}\n\
-        serde = {{ version = \"1\", features = [\"derive\"] }}\n\
         sqlx = {{ version = \"0.9\", default-features = false, features = [\"postgres\", \"runtime-tokio\", \"tls-none\"] }}\n\n\
         [dev-dependencies]\nsession-store-suite = \"0.1.0\"\n\n\
         [patch.crates-io]\n{patches}"
     );
     fs::write(app.join("Cargo.toml"), manifest).expect("written");
-    for example in EXAMPLES {
-        let code = packages[1].1.join("examples").join(example);
-        let code = fs::read_to_string(code).expect("the example is in the package");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/login");
+    let manifest = fs::read_to_string(example.join("Cargo.toml")).expect("a manifest");
+    fs::write(app.join("login/Cargo.toml"), manifest.replace(", path = \"../..\"", "")).expect("written");
+    for (from, to) in [
+        (packages[1].1.join("examples/minimal.rs"), "src/main.rs"),
+        (example.join("src/main.rs"), "login/src/main.rs"),
+    ] {
+        let code = fs::read_to_string(from).expect("an example");
         // The kernel chooses a port, and the app prints it.
         let code = code.replace(
             "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
             "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
              println!(\"{}\", server.addrs()[0]);\n        server.run().await?\n    }",
         );
-        fs::write(app.join("src/bin").join(example), code).expect("written");
+        fs::write(app.join(to), code).expect("written");
     }
 }
 

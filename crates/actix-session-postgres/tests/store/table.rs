@@ -93,17 +93,3 @@ async fn every_call_works_on_a_table_with_another_name_or_schema() {
     let longest = "select count(*) from pg_indexes where tablename = repeat('a', 46)";
     assert_eq!(database.number(longest).await, 3);
 }
-
-#[actix_web::test]
-async fn load_sql_is_the_statement_that_finds_a_session() {
-    let database = TestDatabase::new().await;
-    let store = PgSessionStore::new(database.pool.clone());
-    let key = store.save(state(&[("n", "1")]), &HALF_AN_HOUR).await.expect("saved");
-
-    let sql = sqlx::AssertSqlSafe(store.load_sql());
-    let found = sqlx::query(sql).bind(SessionId::of(key.as_ref())).fetch_all(&database.pool).await;
-
-    assert_eq!(found.expect("rows").len(), 1);
-    assert!(store.load_sql().starts_with("select id, "), "{}", store.load_sql());
-    assert!(store.load_sql().contains("from sessions\nwhere id = $1"), "{}", store.load_sql());
-}
