@@ -39,7 +39,7 @@ async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
 }
 
 #[test]
-fn a_visit_that_cannot_be_counted_is_a_503_with_retry_after() {
+fn a_visit_that_cannot_be_counted_returns_a_503_with_retry_after() {
     let database = Arc::new(sqlx::Error::PoolClosed).into();
     for error in [database, sqlx_batcher::Error::TimedOut, sqlx_batcher::Error::Overloaded] {
         let response = Error::from(error.clone()).error_response();

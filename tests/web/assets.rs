@@ -65,7 +65,7 @@ async fn a_file_is_compressed_if_the_browser_accepts_that_and_both_forms_have_on
 }
 
 #[actix_web::test]
-async fn an_escaped_address_is_the_same_file_and_any_other_name_is_a_404_page() {
+async fn an_escaped_address_is_the_same_file_and_any_other_name_returns_a_404_page() {
     let app = TestApp::spawn().await;
 
     let page = app.get("/static/app%2Ecss").await;

@@ -17,7 +17,7 @@ fn assert_error_page(page: &Page, status: u16, what: &str) {
 }
 
 #[actix_web::test]
-async fn a_wrong_method_is_a_405_page_that_names_the_right_ones() {
+async fn a_wrong_method_returns_a_405_page_that_names_the_right_ones() {
     let app = TestApp::spawn().await;
 
     for (method, path, allowed) in [
@@ -52,7 +52,7 @@ async fn head_works_wherever_get_does() {
 }
 
 #[actix_web::test]
-async fn an_invalid_or_incomplete_form_json_or_query_is_a_400_page() {
+async fn an_invalid_or_incomplete_form_json_or_query_returns_a_400_page() {
     let app = TestApp::spawn().await;
     let query = |query: &str| app.request(Method::GET, &format!("/probe-query{query}"));
     let form = |body: &'static str| {
@@ -81,7 +81,7 @@ async fn an_invalid_or_incomplete_form_json_or_query_is_a_400_page() {
 }
 
 #[actix_web::test]
-async fn an_unknown_or_invalid_path_is_a_404_page() {
+async fn an_unknown_or_invalid_path_returns_a_404_page() {
     let app = TestApp::spawn().await;
 
     assert_eq!(app.get("/probe-path/7").await.body, "7");
@@ -122,7 +122,7 @@ async fn a_failed_handler_and_a_panic_are_a_500_page_and_a_guard_keeps_its_own_s
 }
 
 #[actix_web::test]
-async fn a_page_that_takes_longer_than_its_own_deadline_is_a_503_page_and_others_may_take_longer() {
+async fn a_page_that_takes_longer_than_its_own_deadline_returns_a_503_page_and_others_may_take_longer() {
     let app = TestApp::spawn().await;
     let (user, cookie) = app.start().await;
 

@@ -20,7 +20,7 @@ async fn one_each() -> TestApp {
 }
 
 #[actix_web::test]
-async fn one_session_too_many_is_a_429_page_that_says_when_to_try_again() {
+async fn one_session_too_many_returns_a_429_page_that_says_when_to_try_again() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "3")]).await;
     for _ in 0..3 {
         assert_eq!(first_visit(&app).await.status, 200);

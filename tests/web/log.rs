@@ -54,10 +54,13 @@ async fn the_start_logs_the_configuration_and_a_new_secrets_file_but_no_secret()
     let local = start(("SESSION_SECRET_FILE", name), "false");
     std::fs::remove_file(&file).expect("the file");
 
-    for (log, secret, is_new) in [(&first, &*written, true), (&second, &written, false), (&given, SECRET, false)]
+    for (log, secret, is_new) in
+        [(&first, &*written, true), (&second, &written, false), (&given, SECRET, false)]
     {
         let line = log.lines().find(|line| line.contains("starting")).expect("a line");
-        for setting in ["database_url", "cookie_secure: true", "10.0.0.0/8", "session_max_age", "SecretKeys(1)"] {
+        for setting in
+            ["database_url", "cookie_secure: true", "10.0.0.0/8", "session_max_age", "SecretKeys(1)"]
+        {
             assert!(line.contains(setting), "{setting}: {line}");
         }
         assert!(!log.contains(secret.trim()) && !log.contains(password(&database.url)), "{log}");

@@ -172,7 +172,7 @@ async fn a_client_that_does_not_prefer_json_gets_html() {
 }
 
 #[actix_web::test]
-async fn the_page_logs_neither_the_cookie_nor_the_state_and_is_a_500_page_without_its_table() {
+async fn the_page_logs_neither_the_cookie_nor_the_state_and_returns_a_500_page_without_its_table() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
     let visit = lines_of_visit(first.visitor());
