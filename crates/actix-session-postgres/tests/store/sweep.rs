@@ -238,7 +238,8 @@ async fn sweep_every_shortens_sessions_in_batches() {
         .database
         .execute(
             "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
-            select sha256(n::text::bytea), '{}', now() + interval '1 day', 86400, now() + interval '1 day'
+            select sha256(n::text::bytea), '{}', now() + make_interval(secs => case n when 1 then 50 else 86400 end), 86400,
+                now() + interval '1 day'
             from generate_series(1, 500) as n",
         )
         .await;
@@ -249,5 +250,7 @@ async fn sweep_every_shortens_sessions_in_batches() {
 
     let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";
     eventually("shorter sessions", async || store.database.number(long).await == 0).await;
+    let soonest = "select extract(epoch from min(expires_at) - now())::bigint from sessions";
+    assert!(store.database.number(soonest).await <= 50, "it is not extended");
     eventually("their number", async || !log::lines_with(r#""shortened":490"#).is_empty()).await;
 }
