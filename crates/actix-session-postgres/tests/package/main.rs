@@ -19,6 +19,7 @@ const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-
 fn an_app_builds_from_the_packages_and_keeps_sessions() {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
     let app = place.join("app");
+    let _ = fs::remove_dir_all(app.join("src"));
     for package in [&app, &app.join("login")] {
         fs::create_dir_all(package.join("src")).expect("a directory");
     }
