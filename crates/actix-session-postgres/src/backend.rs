@@ -29,13 +29,13 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
         };
         let session =
             self.loads.call(id).await.context("load a session").map_err(logged(LoadError::Other))?;
-        let Some(session) = session else {
+        let Some((_, state, is_due)) = session else {
             return Ok(None);
         };
-        if session.is_due {
+        if is_due {
             self.touch(id);
         }
-        let state = state::decode(&session.state).inspect_err(|error| {
+        let state = state::decode(&state).inspect_err(|error| {
             // The error itself would quote the state.
             let (kind, at) = (error.classify(), error.column());
             tracing::warn!(target: TARGET, ?kind, at, "the state of a session is unreadable; the session is ignored");

@@ -192,7 +192,7 @@ and {outlasts}",
 /// new statement with a new plan, also in PgBouncer, which shares statements between its clients by their text.
 pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
     let period = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 10);
-    AssertSqlSafe(format!("{sql} -- {period}"))
+    AssertSqlSafe([sql, " -- ", &period.to_string()].concat())
 }
 
 #[cfg(test)]

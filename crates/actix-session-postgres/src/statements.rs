@@ -14,13 +14,8 @@ use crate::{
 /// Reads live sessions.
 pub(crate) struct Load(pub Arc<Sql>);
 
-/// A live session.
-#[derive(Clone, sqlx::FromRow)]
-pub(crate) struct LiveSession {
-    id: SessionId,
-    pub state: String,
-    pub is_due: bool,
-}
+/// A live session: its id, its state, and whether its idle timer is due.
+type LiveSession = (SessionId, String, bool);
 
 impl Statement for Load {
     type Item = SessionId;
@@ -38,7 +33,7 @@ impl Statement for Load {
         }
         let sessions = sqlx::query_as(replanned(&self.0.load_many)).bind(ids);
         let sessions: Vec<LiveSession> = sessions.fetch_all(connection).await?;
-        Ok(ids.iter().map(|id| sessions.iter().find(|session| session.id == *id).cloned()).collect())
+        Ok(ids.iter().map(|id| sessions.iter().find(|session| session.0 == *id).cloned()).collect())
     }
 }
 
