@@ -1,7 +1,7 @@
--- Divides `sessions` and `visitors` into 8 partitions each, by a hash of their ids. Most apps don't need this. If yours
+-- Divides `sessions` and `visitors` into 8 partitions each, by a hash of their IDs. Most apps don't need this. If yours
 -- does, copy this file into `migrations/` under the next number.
 --
--- It copies every row. Until it is done, pages return 503. Afterwards, grant other roles their rights on the tables again.
+-- It copies every row. Until it is done, pages return 503. Afterwards, grant other roles their privileges again.
 
 lock table sessions, visitors in access exclusive mode;
 
@@ -34,7 +34,7 @@ drop table sessions, visitors;
 alter table sessions_new rename to sessions;
 alter table visitors_new rename to visitors;
 
--- PostgreSQL creates these on each partition. The primary key contains the partition key, so ids stay unique.
+-- PostgreSQL creates these on each partition. The primary key contains the partition key, so IDs stay unique.
 alter table sessions add constraint sessions_pkey primary key (id);
 create index sessions_expires_hour_idx on sessions (expires_hour);
 create index sessions_owner_idx on sessions (owner) where owner is not null;

@@ -113,7 +113,7 @@ app=$(container app)
 remade=$(secrets)
 is "down --volumes deletes the secrets" 1 "$([ "$made" = "$remade" ] || echo 1)"
 
-### docs/deploy.md, behind Caddy with a certificate from its own authority
+### docs/deploy.md, behind Caddy, with a certificate from Caddy's own CA
 
 compose down --volumes
 document=$PWD/docs/deploy.md

@@ -105,7 +105,7 @@ impl Pages<'_> {
         self.slow_page(route, PAGE_DEADLINE)
     }
 
-    /// Like [`Pages::page`], with another deadline.
+    /// Like [`Pages::page`], but with a different deadline.
     pub fn slow_page(&self, route: Resource, limit: Duration) -> impl HttpServiceFactory + use<> {
         // A request passes through these from the last to the first.
         route

@@ -53,7 +53,7 @@ pub enum Sessions {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// The first 12 or more digits of a session's id
+    /// The first 12 or more digits of a session's ID
     id: Option<String>,
     /// All sessions of this account
     #[arg(long)]
@@ -64,7 +64,7 @@ pub struct Which {
 }
 
 impl Command {
-    /// Returns the command in the arguments of this process. If they are invalid, prints what is valid and exits.
+    /// Returns the command from the program's arguments. If they are invalid, prints what is valid and exits.
     pub fn of_this_process() -> Self {
         Cli::parse().command.unwrap_or(Self::Serve)
     }

@@ -207,7 +207,7 @@ impl PresentedCookie {
         request.extensions().get().cloned()
     }
 
-    /// Returns the id of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
+    /// Returns the ID of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
     /// Computed only on demand, because the hash takes as long as decrypting the cookie.
     pub fn session_id(&self) -> Option<SessionId> {
         SessionId::of(&self.key)

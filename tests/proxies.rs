@@ -156,7 +156,7 @@ fn a_valid_header_has_a_trace_id() {
 }
 
 #[test]
-fn an_invalid_header_has_none() {
+fn an_invalid_header_has_no_trace_id() {
     let valid = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let zeros = "0".repeat(32);
     for invalid in [

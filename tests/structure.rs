@@ -1,4 +1,4 @@
-//! The order of the modules in `src/`: a module only uses modules that are above it in this list. And the ids in the
+//! The order of the modules in `src/`: a module only uses modules that are above it in this list. And the IDs in the
 //! styles.
 
 use std::{fs, path::Path};

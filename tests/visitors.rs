@@ -1,4 +1,4 @@
-//! Visits are counted exactly, and as long as a session may refer to them.
+//! Visits are counted exactly, and counts are kept for as long as a session may refer to them.
 
 mod support;
 

@@ -32,7 +32,7 @@ impl TestServer {
         &self.admin_url
     }
 
-    /// Returns the URL of another database of this server.
+    /// Returns the URL of a different database on this server.
     pub fn url(&self, database: &str) -> String {
         let url = &self.admin_url;
         let end = url.find('?').unwrap_or(url.len());

@@ -64,7 +64,7 @@ fn run() -> ExitCode {
             let (name, cause) = faults.pop().expect("it was just filled");
             load.begin(name);
             let Some(detail) = cause(&mut stage, &load, &mut random) else {
-                println!("SKIPPED  {name}: this needs a program or a right that is missing here");
+                println!("SKIPPED  {name}: this needs a program or permission that isn't available here");
                 continue;
             };
             match load.recovery(RECOVERY) {

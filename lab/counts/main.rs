@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Sends these requests at once.
+/// Sends these requests concurrently.
 async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec<Page> {
     let sent: Vec<_> = requests.map(|request| rt::spawn(Page::of(request))).collect();
     join_all(sent).await.into_iter().map(|page| page.expect("a page")).collect()
@@ -25,8 +25,8 @@ async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec
 
 #[actix_web::test]
 async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
-    // PostgreSQL detects deadlocks before the statement's lock timeout, and each row
-    // takes long enough for two statements to meet.
+    // PostgreSQL detects deadlocks before the statement's lock timeout expires, and each row
+    // takes long enough for two statements to overlap.
     let database = TestDatabase::on_own_server().await;
     database
         .execute(

@@ -69,7 +69,7 @@ impl Counted {
 }
 
 #[actix_web::test]
-async fn a_first_visit_is_one_statement_and_one_row_in_all_tables_together() {
+async fn a_first_visit_runs_one_statement_and_adds_one_row_in_total() {
     let counted = Counted::spawn().await;
     counted.warm_up().await;
     let before = counted.rows().await;
@@ -83,7 +83,7 @@ async fn a_first_visit_is_one_statement_and_one_row_in_all_tables_together() {
 }
 
 #[actix_web::test]
-async fn a_returning_visit_is_two_statements_and_adds_a_row_only_the_second_time() {
+async fn a_returning_visit_runs_two_statements_and_only_the_second_visit_adds_a_row() {
     let counted = Counted::spawn().await;
     counted.warm_up().await;
     let browser = counted.0.browser();
@@ -103,7 +103,7 @@ async fn a_returning_visit_is_two_statements_and_adds_a_row_only_the_second_time
 }
 
 #[actix_web::test]
-async fn a_returning_visit_that_resets_the_idle_timer_is_exactly_one_statement_more() {
+async fn a_returning_visit_that_resets_the_idle_timer_runs_exactly_one_more_statement() {
     let counted = Counted::spawn().await;
     counted.warm_up().await;
     let browser = counted.0.browser();
@@ -146,7 +146,7 @@ async fn static_files_errors_and_the_liveness_check_never_read_a_session() {
 }
 
 #[actix_web::test]
-async fn the_readiness_check_is_one_statement_and_no_row() {
+async fn the_readiness_check_runs_one_statement_and_adds_no_row() {
     let counted = Counted::spawn().await;
     counted.warm_up().await;
     let rows = counted.rows().await;

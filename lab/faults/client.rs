@@ -76,7 +76,7 @@ impl Answer {
         self.assert_is_error_page();
     }
 
-    /// An error page with the request's id and every security header.
+    /// An error page with the request's ID and every security header.
     pub fn assert_is_error_page(&self) {
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),

@@ -204,7 +204,7 @@ fn a_read_only_database_causes_a_503_page_and_is_not_ready() {
 }
 
 #[test]
-fn missing_tables_and_rights_are_not_ready_and_the_log_says_why_once() {
+fn without_its_tables_and_privileges_the_app_is_not_ready_and_the_log_says_why_once() {
     let stage = Stage::new();
     let url = stage.url();
     let password = url.split([':', '@']).nth(2).expect("the URL has a password");

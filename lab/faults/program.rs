@@ -67,7 +67,7 @@ impl App {
         let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&home).expect("a directory");
         let mut shell = Command::new("/bin/sh");
-        // Runs in a separate directory, because it would read a `.env` file in ours.
+        // Runs in a separate directory, so that it doesn't read the developer's `.env` file.
         shell.current_dir(&home).arg("-c").arg("echo $$ >pid && exec \"$0\" 2>log").arg(program());
         for name in VARIABLES {
             shell.env_remove(name);

@@ -148,7 +148,7 @@ async fn the_app_uses_read_committed_even_if_the_role_has_a_stricter_default() {
 }
 
 #[actix_web::test]
-async fn connections_of_the_pool_are_refused_while_the_server_is_read_only_and_recover() {
+async fn pool_connections_are_refused_while_the_server_is_read_only_and_recover_afterwards() {
     let database = TestDatabase::on_own_server().await;
     let app = TestApp::on(database, &[]).await;
     let (_, cookie) = app.start().await;

@@ -155,7 +155,7 @@ fn the_documented_statements_find_and_end_a_session_that_holds_the_migration_loc
 
 #[test]
 fn the_app_serves_through_a_socket_directory() {
-    // In the directory of the data.
+    // In the data directory.
     let stage = Stage::with(&[("unix_socket_directories", ".")]);
     let (directory, port) = (stage.postgres.home().join("data"), stage.postgres.port());
     let url = stage.url().replace(&format!("127.0.0.1:{port}"), "");

@@ -94,7 +94,7 @@ impl Redis {
         format!("redis://default:{}@127.0.0.1:{}", self.password, self.port)
     }
 
-    /// The directory of the data and the log.
+    /// The directory that contains the data and the log.
     pub fn home(&self) -> &Path {
         &self.home.path
     }

@@ -22,7 +22,7 @@ const HALF_AN_HOUR: Duration = Duration::minutes(30);
 pub struct Column {
     pub kind: Kind,
     pub report: Report,
-    /// Visits counted of 200 at once, with the count in the session.
+    /// How many of 200 concurrent visits were counted, with the count in the session.
     pub counted: u64,
     /// Sessions that are still valid after 1,000 logouts, each concurrent with another request.
     pub undone: usize,
@@ -34,7 +34,7 @@ pub struct Column {
     pub survivors: usize,
     /// The same, for a Redis with its default settings.
     pub survivors_with_defaults: Option<usize>,
-    /// Visits counted of 200 at once, with the count in a separate table.
+    /// How many of 200 concurrent visits were counted, with the count in a separate table.
     pub counted_in_table: Option<u64>,
 }
 

@@ -138,7 +138,7 @@ fn versions() -> String {
     let server = server.split("v=").nth(1).and_then(|rest| rest.split(' ').next()).expect("a version");
     let (session, client) = (version("Cargo.lock", "actix-session"), version("Cargo.lock", "redis"));
     format!(
-        "Measured with actix-session {session}, Redis {server} (the crate redis {client}) and {PEER} {}.",
+        "Measured with actix-session {session}, Redis {server} (the redis crate {client}) and {PEER} {}.",
         version("lab/bench/peers/Cargo.lock", PEER),
     )
 }

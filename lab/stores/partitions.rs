@@ -93,7 +93,7 @@ async fn a_key_change_moves_the_row_to_the_partition_of_its_new_id() {
 
     let mut cookie = first.clone();
     let mut partitions = HashSet::new();
-    // The chance that 40 random ids are all in one of 8 partitions is less than one in 10^35.
+    // The chance that 40 random IDs are all in one of 8 partitions is less than one in 10^35.
     for _ in 0..40 {
         let old = cookie.clone();
         cookie = app.get_with("/probe/rotate", &old).await.cookie("id").expect("a new key");

@@ -131,7 +131,7 @@ impl Subject for InRedis {
         let server = self.day_ahead.get_or_init(redis_a_day_ahead);
         let (seconds, _): (u64, u64) = redis::cmd("TIME").query(&mut connection(server)).expect("a time");
         let now = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs();
-        assert!(seconds > now + 23 * 60 * 60, "the clock of Redis is not a day ahead");
+        assert!(seconds > now + 23 * 60 * 60, "Redis's clock is not a day ahead");
         RedisSessionStore::new(server.url()).await.expect("connected")
     }
 }

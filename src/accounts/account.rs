@@ -49,7 +49,7 @@ struct AccountPage {
 
 /// A line in "where you are logged in".
 struct SessionLine {
-    /// The start of the row's id, which is a hash. It can't be used as a cookie.
+    /// The start of the row's ID, which is a hash. It can't be used as a cookie.
     name: String,
     label: String,
     last_used: String,

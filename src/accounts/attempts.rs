@@ -74,7 +74,7 @@ impl Default for Attempts {
     }
 }
 
-/// Allows `burst` attempts at once, and then one every `seconds` seconds.
+/// Allows a burst of `burst` attempts, and then one every `seconds` seconds.
 fn limit(burst: u32, seconds: u64) -> Limit {
     let quota = Quota::with_period(Duration::from_secs(seconds)).expect("not zero");
     RateLimiter::keyed(quota.allow_burst(NonZeroU32::new(burst).expect("not zero")))

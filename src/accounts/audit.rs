@@ -1,5 +1,5 @@
 //! The log of logins, logouts, wrong passwords and changes. Each line names the account, the client and the first
-//! digits of the session's id, and never contains what somebody typed.
+//! digits of the session's ID, and never contains what somebody typed.
 
 use std::net::IpAddr;
 

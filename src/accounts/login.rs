@@ -142,7 +142,7 @@ async fn make_room(request: &HttpRequest, store: &PgSessionStore, account: Uuid)
     Ok(())
 }
 
-/// Returns `next` if it is a page of this site, and otherwise the account page.
+/// Returns `next` if it is a page on this site, and the account page otherwise.
 ///
 /// Without this check, a link to our login could lead to a fake login page that asks for the password again (an open
 /// redirect). Browsers treat `//host` and `/\host` as another site, and ignore tabs and line breaks in between.

@@ -154,7 +154,7 @@ impl Passwords {
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                // The fewer places are left, the more requests are refused at random. Otherwise, the client
+                // The fewer places are left, the more likely a request is refused. Otherwise, the client
                 // with the most requests would get almost every free place.
                 let places = &self.places[rank];
                 let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();

@@ -64,7 +64,7 @@ pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<A
     created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
 }
 
-/// Finds the account with this id.
+/// Finds the account with this ID.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached.

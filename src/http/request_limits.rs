@@ -78,8 +78,8 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     }
 }
 
-/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page of this site
-/// would open again. The session cookie stays.
+/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page on this site
+/// would load again. The session cookie stays.
 fn delete_large_cookies(response: &mut ServiceResponse<BoxBody>) {
     let request = response.request();
     let session = request.app_data::<Data<SessionCookie>>().map_or("", |cookie| cookie.name);
@@ -136,7 +136,7 @@ fn close(response: &mut HttpResponse) {
 }
 
 /// Returns whether the `Host` header is valid. If it isn't, RFC 9112, section 3.2, requires a 400. actix-http refuses
-/// requests without this header and requests with several.
+/// requests that lack this header or contain more than one.
 ///
 /// A target such as `http://example.com/` also names a host. Proxies may use either one, so both must be the same.
 fn has_valid_host(request: &RequestHead) -> bool {

@@ -146,7 +146,7 @@ fn text(at: &OffsetDateTime) -> String {
     iso(at).replace('T', ", ").replace('Z', " UTC")
 }
 
-/// Returns the last 8 digits of an id, which are random. A UUIDv7 starts with the time, so ids that are close in time
+/// Returns the last 8 digits of an ID, which are random. A UUIDv7 starts with the time, so IDs that are close in time
 /// start with the same digits.
 pub(super) fn short(id: Uuid) -> String {
     id.as_simple().to_string().split_off(24)

@@ -62,7 +62,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ];
     if is_watched() {
-        // With the process id, its hash changes at each start.
+        // With the process ID, its hash changes at each start.
         let script = format!("{RELOAD}// {}\n", std::process::id());
         files.push(File::new("/static/reload.js", SCRIPT, script.leak().as_bytes()));
     }

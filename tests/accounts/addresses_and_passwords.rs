@@ -85,7 +85,7 @@ async fn the_whole_password_counts_however_its_characters_are_typed() {
 }
 
 #[actix_web::test]
-async fn a_request_waits_for_a_hash_only_so_long_and_only_behind_so_many() {
+async fn the_wait_for_a_hash_and_the_number_of_waiting_requests_are_limited() {
     let soon = Duration::from_millis(1);
     for passwords in [Passwords::new(0, 64, soon), Passwords::new(0, 0, Duration::MAX)] {
         let hash = tokio::time::timeout(PATIENCE, passwords.hash(1, "correct horse")).await;

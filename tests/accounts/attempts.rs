@@ -94,7 +94,7 @@ async fn a_network_that_keeps_guessing_locks_the_owner_out_in_0_of_20_tries() {
 }
 
 #[actix_web::test]
-async fn a_browser_that_the_account_knows_gets_in_whatever_others_do() {
+async fn a_browser_that_the_account_knows_can_log_in_no_matter_what_others_do() {
     let app = spawn().await;
     account(&app, ADA).await;
     let known = app.browser();

@@ -17,7 +17,7 @@ fn events(account: impl ToString) -> Vec<(String, String, String)> {
     lines.map(|line| (text(&line, "client"), text(&line, "session"), text(&line, "message"))).collect()
 }
 
-/// The first digits of the ids of all sessions.
+/// The first digits of the IDs of all sessions.
 async fn sessions(app: &TestApp) -> Vec<String> {
     let ids = sqlx::query_scalar("select left(encode(id, 'hex'), 12) from sessions order by created_at");
     ids.fetch_all(&app.database.pool).await.expect("ids")

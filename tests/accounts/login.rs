@@ -86,7 +86,7 @@ async fn a_login_gives_the_session_a_new_key_and_drops_its_contents() {
 }
 
 #[actix_web::test]
-async fn after_the_login_the_browser_goes_on_to_a_page_of_this_site_and_nowhere_else() {
+async fn after_a_login_the_browser_continues_only_to_a_page_on_this_site() {
     let (_app, _, browser) = ada().await;
     let next = async |next: &str| {
         let url = reqwest::Url::parse_with_params("http://x/login", [("next", next)]).expect("a URL");

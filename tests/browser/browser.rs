@@ -139,7 +139,7 @@ impl Browser {
         self.find(css).await.text().await.expect(css)
     }
 
-    /// Returns the visitor's id, whether it is visible or not.
+    /// Returns the visitor's ID, whether it is visible or not.
     pub async fn visitor(&self) -> String {
         self.find("#visitor").await.prop("textContent").await.expect("text").expect("an id")
     }

@@ -5,7 +5,7 @@ use std::fs;
 use super::{Directory, run};
 
 #[test]
-fn an_invalid_file_and_environment_are_one_message_and_nothing_starts() {
+fn errors_in_the_file_and_the_environment_are_reported_in_one_message_and_nothing_starts() {
     let directory = Directory::new();
     fs::write(directory.file(".env"), "COOKIE_SECURE=maybe\n").expect("a file");
 

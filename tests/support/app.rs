@@ -106,7 +106,7 @@ impl TestApp {
         client.request(method, format!("{}{path}", self.url))
     }
 
-    /// Starts a session on a page that no app has. Returns its id there and the cookie (`id=…`).
+    /// Starts a session on a page that no app has. Returns its ID there and the cookie (`id=…`).
     pub async fn start(&self) -> (String, String) {
         let page = self.get("/probe/start").await;
         (page.visitor().to_owned(), page.cookie("id").expect("a session cookie"))
@@ -126,7 +126,7 @@ impl TestApp {
         self.gates.gate(gate).open.add_permits(1);
     }
 
-    /// Returns a request without cookies from a form of this site.
+    /// Returns a request without cookies, as if from a form on this site.
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.request(Method::POST, path).header("sec-fetch-site", "same-origin")
     }
@@ -180,7 +180,7 @@ impl Browser {
         Page::of(self.request(Method::GET, path)).await
     }
 
-    /// Posts a form, as a browser does from a page of this site.
+    /// Posts a form, as a browser does from a page on this site.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
         Page::of(request.form(fields)).await
@@ -220,7 +220,7 @@ impl Page {
         Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    /// Returns the text of the element with this id. Panics if there is none.
+    /// Returns the text of the element with this ID. Panics if there is none.
     pub fn element(&self, id: &str) -> &str {
         self.try_element(id).unwrap_or_else(|| panic!("no #{id} in {self:#?}"))
     }

@@ -40,7 +40,7 @@ pub fn lines_of_request_with(text: &str) -> Vec<Value> {
     lines_of(line["span"]["id"].as_str().expect("a request id"))
 }
 
-/// Returns all lines of the request with this id.
+/// Returns all lines of the request with this ID.
 pub fn lines_of(request_id: &str) -> Vec<Value> {
     lines_with(request_id).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }

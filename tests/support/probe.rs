@@ -58,8 +58,8 @@ impl Gate {
 
 /// | path | what it does |
 /// | --- | --- |
-/// | `GET /probe` | shows the id that `start` put into the session, or nothing |
-/// | `GET /probe/{action}` | `start` (or `start-…`, to find it in the log), `write`, `rotate`, `log-in` or `end` the session, then shows its id |
+/// | `GET /probe` | shows the ID that `start` put into the session, or nothing |
+/// | `GET /probe/{action}` | `start` (or `start-…`, to find it in the log), `write`, `rotate`, `log-in` or `end` the session, then shows its ID |
 /// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
 /// | `GET /probe-slow`, `/probe-stuck` | never answer; the first has a short deadline |
 /// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |

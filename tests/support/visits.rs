@@ -1,4 +1,4 @@
-//! What only tests of the visit count need.
+//! Helpers for tests of the visit count.
 
 use reqwest::Method;
 use serde_json::Value;

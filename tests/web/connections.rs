@@ -3,7 +3,7 @@
 use crate::support::TestApp;
 
 #[actix_web::test]
-async fn connect_and_upgrade_are_answered_at_once_and_close_the_connection() {
+async fn connect_and_upgrade_get_an_immediate_response_and_close_the_connection() {
     let app = TestApp::spawn().await;
 
     for (request, status) in [
@@ -19,7 +19,7 @@ async fn connect_and_upgrade_are_answered_at_once_and_close_the_connection() {
 }
 
 #[actix_web::test]
-async fn a_body_is_as_long_as_its_content_length_whatever_upgrade_offers() {
+async fn the_upgrade_header_never_changes_the_length_of_the_body() {
     let app = TestApp::spawn().await;
 
     for offer in ["connection: upgrade\r\n", "connection: upgrade\r\nupgrade: websocket\r\n", ""] {

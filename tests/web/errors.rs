@@ -1,4 +1,4 @@
-//! Every failure is a page: its status, its request id, and nothing about its cause.
+//! Every failure is a page: its status, its request ID, and nothing about its cause.
 
 use actix_web::rt;
 use reqwest::Method;
@@ -94,7 +94,7 @@ async fn an_unknown_or_invalid_path_returns_a_404_page() {
     assert_error_page(&app.get("/probe-path/%ff").await, 404, "%ff");
 }
 
-/// Asserts that the request of this page logged one error, which contains `cause`.
+/// Asserts that the request for this page logged one error, which contains `cause`.
 fn assert_logged_once(page: &Page, cause: &str) {
     let lines: Vec<Value> =
         log::lines_of(page.request_id()).into_iter().filter(|line| line["level"] == "ERROR").collect();
@@ -103,7 +103,7 @@ fn assert_logged_once(page: &Page, cause: &str) {
 }
 
 #[actix_web::test]
-async fn a_failed_handler_and_a_panic_are_a_500_page_and_a_guard_keeps_its_own_status() {
+async fn a_failed_handler_and_a_panic_return_a_500_page_and_a_guard_keeps_its_own_status() {
     let app = TestApp::spawn().await;
 
     for (path, status, hidden) in [

@@ -107,7 +107,7 @@ async fn without_a_session_there_is_nothing_to_experiment_with() {
 }
 
 #[actix_web::test]
-async fn experiments_need_a_form_of_this_site_and_a_client_may_run_ten_per_minute() {
+async fn experiments_need_a_form_on_this_site_and_a_client_may_run_ten_per_minute() {
     let app = app().await;
     let browser = app.browser();
     browser.get("/").await;

@@ -1,5 +1,5 @@
-//! The app wires the session store right: a planted cookie is worth nothing after a login. The crate
-//! `actix-session-postgres` tests every order of two requests.
+//! The app wires up the session store correctly: a planted cookie is invalid after a login. The
+//! `actix-session-postgres` crate tests every order of two requests.
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::PgSessionStore;

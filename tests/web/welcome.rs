@@ -11,7 +11,7 @@ use crate::{
 
 const VISITORS: &str = "select count(*) from visitors";
 
-/// Sends these requests at once.
+/// Sends these requests concurrently.
 async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec<Page> {
     let sent: Vec<_> = requests.map(|request| rt::spawn(Page::of(request))).collect();
     join_all(sent).await.into_iter().map(|page| page.expect("a page")).collect()
@@ -63,7 +63,7 @@ async fn the_tenth_visit_shows_ten_and_logs_it_once() {
 }
 
 #[actix_web::test]
-async fn of_two_hundred_visits_at_once_that_follow_the_first_each_shows_a_count_of_its_own() {
+async fn two_hundred_concurrent_visits_after_the_first_each_show_a_different_count() {
     let app = TestApp::spawn().await;
     let (_, cookie) = app.new_session().await;
     assert_eq!(app.database.number(VISITORS).await, 0, "any of them may be the second visit");

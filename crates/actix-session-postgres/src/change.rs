@@ -25,7 +25,7 @@ pub(crate) enum Change {
 pub(crate) struct Login {
     /// As JSON.
     owner: String,
-    /// Idle time and maximum age in seconds, if they are not the usual ones.
+    /// Idle time and maximum age in seconds, if they differ from the store's.
     pub remember: Option<(i32, i32)>,
 }
 

@@ -1,4 +1,4 @@
-//! What a failure of the store means for the response.
+//! How a store failure affects the response.
 
 use std::{error::Error, fmt};
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub struct SessionId(pub [u8; 32]);
 
 impl SessionId {
-    /// Returns the id for `key`, or `None` if the store can't have created such a key.
+    /// Returns the ID for `key`, or `None` if the store can't have created such a key.
     pub fn of(key: &str) -> Option<Self> {
         let is_well_formed = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_well_formed.then(|| Self::hash(key))

@@ -32,7 +32,7 @@ owner! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OwnedSession {
-    /// The id of its row.
+    /// The ID of its row.
     pub id: SessionId,
     /// Time of the login.
     pub created_at: OffsetDateTime,

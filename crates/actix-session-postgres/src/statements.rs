@@ -14,7 +14,7 @@ use crate::{
 /// Reads live sessions.
 pub(crate) struct Load(pub Arc<Sql>);
 
-/// A live session: its id, its state, and whether its idle timer is due.
+/// A live session: its ID, its state, and whether its idle timer is due.
 type LiveSession = (SessionId, String, bool);
 
 impl Statement for Load {

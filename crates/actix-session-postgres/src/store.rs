@@ -33,7 +33,7 @@ const DEADLINE: Duration = Duration::from_millis(1_600);
 /// | `update_ttl` | Never shortens a session's lifetime, and never brings a session back. Moves the expiry at most once a minute. |
 /// | `delete` | Returns after the row is deleted. Deleting it again is not an error. |
 ///
-/// A failure of the database is always an error, never an empty session.
+/// A database failure is always an error, never an empty session.
 pub struct PgSessionStore<O: Owner = Uuid> {
     pub(crate) pool: PgPool,
     pub(crate) table: Table,

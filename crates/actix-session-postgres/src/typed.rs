@@ -142,5 +142,5 @@ fn from_fields<T: DeserializeOwned>(fields: &BTreeMap<&str, &RawValue>) -> serde
 
 fn to_fields(data: &impl Serialize) -> Fields {
     let fields = serde_json::to_string(data).and_then(|json| serde_json::from_str(&json));
-    fields.expect("the contents of a session are a struct with named fields")
+    fields.expect("a session's contents must be a struct with named fields")
 }

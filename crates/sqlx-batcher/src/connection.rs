@@ -57,7 +57,7 @@ impl Connection {
 /// Returns whether the server responds on this connection and accepts writes. A standby and a server that was demoted
 /// don't.
 ///
-/// Call it in the hooks `after_connect`, `before_acquire` and `after_release` of a pool, in place of sqlx's own check,
+/// Call it in a pool's `after_connect`, `before_acquire` and `after_release` hooks. It replaces sqlx's own check,
 /// which has no time limit.
 pub async fn is_alive(connection: &mut PgConnection) -> bool {
     matches!(timeout(CHECK_TIMEOUT, takes_writes(connection)).await, Ok(Ok(true)))

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Installation;
 
-/// The name, the version, the directory of the programs, and the function that downloads and unpacks them.
+/// The name, the version, the directory that contains the programs, and the function that downloads them.
 type Source = (&'static str, &'static str, &'static str, fn(&Path) -> Result<()>);
 
 /// Only the first one includes psql, pgbench and pg_config.

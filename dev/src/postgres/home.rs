@@ -124,8 +124,8 @@ impl Address {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Returns a program such as `psql`, with the environment to connect to the database `postgres`. Other users can
-    /// see a program's arguments, but not its environment.
+    /// Returns a command for a program such as `psql`, whose environment makes it connect to the `postgres`
+    /// database. Other users can see a program's arguments, but not its environment.
     pub fn client(&self, program: PathBuf) -> Command {
         let mut client = Command::new(program);
         client.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());

@@ -106,12 +106,12 @@ impl Postgres {
         self.address.url(database)
     }
 
-    /// Returns a program of PostgreSQL, such as `psql`, set up for the database `postgres`.
+    /// Returns a command for a PostgreSQL program, such as `psql`, that connects to the `postgres` database.
     pub fn client(&self, program: &str) -> Command {
         self.address.client(self.bin(program))
     }
 
-    /// Returns the path of a program of PostgreSQL, such as `psql`.
+    /// Returns the path of a PostgreSQL program, such as `psql`.
     pub fn bin(&self, program: &str) -> PathBuf {
         self.installation.bin(program)
     }
@@ -126,7 +126,7 @@ impl Postgres {
         self.address.port
     }
 
-    /// The directory of the data, the log and the password.
+    /// The directory that contains the data, the log and the password.
     pub fn home(&self) -> &Path {
         &self.home.path
     }

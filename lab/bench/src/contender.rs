@@ -244,7 +244,7 @@ async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Res
     let begin = Instant::now();
     while !load::answers(address, ready).await {
         if let Some(status) = process.try_wait()? {
-            bail!("{name} ended with {status}; its log is {}", log.display());
+            bail!("{name} exited with {status}; its log is {}", log.display());
         }
         ensure!(begin.elapsed() < LONGEST_START, "{name} doesn't answer; its log is {}", log.display());
         sleep(Duration::from_millis(10)).await;

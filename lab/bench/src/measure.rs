@@ -32,7 +32,7 @@ pub enum Figure {
     StoreCpu,
     BothCpu,
     LoadCpu,
-    /// Percentage of all processors that other programs used.
+    /// Percentage of total CPU time that other programs used.
     Others,
     /// Resident memory of the server in MiB.
     Memory,

@@ -38,7 +38,7 @@ struct App {
     send: Box<Send>,
     pool: PgPool,
     inputs: usize,
-    /// The session cookie of a visitor, and the visitor's id.
+    /// The session cookie of a visitor, and the visitor's ID.
     cookie: String,
     user: String,
     /// Stops with this process.

@@ -200,7 +200,7 @@ async fn in_line<A, B>(
     (first, second)
 }
 
-/// Locks a session's row. Citus locks only rows that are found by comparing the id for equality.
+/// Locks a session's row. Citus locks only rows that are found by comparing the ID for equality.
 pub async fn lock(connection: &mut PgConnection, key: &SessionKey) {
     let lock = sqlx::query("select 1 from sessions where id = $1 for update");
     lock.bind(SessionId::of(key.as_ref())).execute(connection).await.expect("the row");

@@ -211,7 +211,7 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
 async fn the_age_of_a_session_counts_toward_a_lowered_limit() {
     let store = long_sessions(-10).await;
 
-    // They end in 20 and 80 days, so a new session would outlast them.
+    // They expire in 20 and 80 days, so a new session would outlast them.
     let sweeper = store.store.clone().limits(7 * DAY, 21 * DAY).remembered_limits(60 * DAY, 81 * DAY);
     assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
     assert_eq!(minutes(&store).await, "10080/10080/15840 86400/86400/102240");

@@ -24,7 +24,7 @@ async fn index() -> Html {
 
 #[post("/login")]
 async fn login(session: Session, Form(login): Form<Login>) -> Result<Redirect> {
-    // Check the password against a hash in your database, for example with the crate `argon2`.
+    // Check the password against a hash in your database, for example with the `argon2` crate.
     if (&*login.name, &*login.password) != ("ferris", "crab") {
         return Err(ErrorUnauthorized("Wrong name or password\n"));
     }
