@@ -159,6 +159,7 @@ async fn check_database(
                 and has_table_privilege('visitors', 'update') -- demo
                 and has_table_privilege('sessions', 'delete') as "may_write!",
             exists (select id, visits, last_visit_at, keep_until from visitors) as "has_visitors!", -- demo
+            exists (select id, email, password_hash, epoch, failures, disabled_at from accounts) as "has_accounts!", -- accounts
             exists (
                 select id, state, owner, created_at, expires_at, expires_hour, idle_seconds, ends_at, remembered
                 from sessions

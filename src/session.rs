@@ -80,7 +80,7 @@ impl SessionCookie {
         }
     }
 
-    /// Returns the layer that loads the session, and saves it when the handler is done.
+    /// Returns the layer that loads the session from any store, and saves it when the handler is done.
     ///
     /// The cookie has no `Max-Age`, except for a remembered login. The database decides when a session ends, and the
     /// browser deletes the cookie when it is closed.

@@ -72,7 +72,7 @@ pub async fn post(
             let nobody = Uuid::now_v7();
             let counts = try_join_all((0..VISITS).map(|_| counter.count(nobody))).await?;
             let sql = counts.into_iter().max().unwrap_or_default() - 1;
-            let delete = sqlx::query("delete from visitors where id = $1").bind(nobody);
+            let delete = sqlx::query!("delete from visitors where id = $1", nobody);
             delete.execute(&mut *acquire(&pool).await?).await?;
             Outcome::Counted { sql, naive: count_in_session(&store).await.context(STORE_FAILED)? }
         }

@@ -92,8 +92,8 @@ impl<O: Owner> PgSessionStore<O> {
     /// started with longer limits, or while the database's clock was ahead. Pass the current settings.
     ///
     /// This doesn't affect sessions with [`remember`](crate::LogIn::remember). The search for such sessions reads the
-    /// whole table, because an index would slow down every new session. So it runs at most once per sweep, and less often
-    /// if it would take more than 1 % of the time.
+    /// whole table, because an index would slow down every new session. So each replica runs
+    /// it at most once per sweep, and less often if it takes more than 1 % of the replica's time.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };

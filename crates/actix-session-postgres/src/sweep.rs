@@ -68,7 +68,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// Shortens up to `limit` sessions that outlast [`limits`](Self::limits) or
     /// [`remembered_limits`](Self::remembered_limits), and returns how many.
     ///
-    /// It reads the whole table. If no limits are set, it does nothing and returns zero.
+    /// It reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns zero.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.
@@ -87,17 +87,16 @@ impl<O: Owner> PgSessionStore<O> {
     async fn work(&self, work: Work<'_>, limit: u32) -> sqlx::Result<u64> {
         let mut connection = connection(&self.pool).await?;
         let mut transaction = connection.begin().await?;
+        let lock = sqlx::query_scalar(replanned(&self.sql.sweep_lock));
+        let is_first: bool = lock.fetch_one(&mut *transaction).await?;
+        if !is_first {
+            return Ok(0);
+        }
         let mut find = sqlx::query_scalar(replanned(work.find)).bind(i64::from(limit));
         if let Some((remembered, limits)) = work.limits {
             let patience = AssertSqlSafe(format!("set local statement_timeout = '{LIMIT:?}'"));
             sqlx::query(patience).execute(&mut *transaction).await?;
             find = find.bind(limits.idle).bind(limits.max_age).bind(remembered);
-        } else {
-            let lock = sqlx::query_scalar(replanned(&self.sql.sweep_lock));
-            let is_first: bool = lock.fetch_one(&mut *transaction).await?;
-            if !is_first {
-                return Ok(0);
-            }
         }
         let found: Vec<SessionId> = find.fetch_all(&mut *transaction).await?;
         let changed = change(&mut transaction, work, &found).await?;
@@ -119,10 +118,11 @@ impl<O: Owner> PgSessionStore<O> {
             let mut next = Instant::now();
             loop {
                 repeat(BATCH, "swept expired sessions", || store.sweep(BATCH)).await;
-                if next <= Instant::now() {
-                    let search = || store.shorten(SHORTEN_BATCH);
-                    let took = repeat(SHORTEN_BATCH, "shortened sessions", search).await;
-                    // It reads the whole table, so it gets at most 1 % of the time.
+                let search = || store.shorten(SHORTEN_BATCH);
+                if next <= Instant::now()
+                    && let Some(took) = repeat(SHORTEN_BATCH, "shortened sessions", search).await
+                {
+                    // It reads the whole table, so a search that finds little gets at most 1 % of the time.
                     next = Instant::now() + took * 100;
                 }
                 sleep(interval.mul_f64(0.5 + random())).await;
@@ -131,22 +131,26 @@ impl<O: Owner> PgSessionStore<O> {
     }
 }
 
-/// Repeats `work` until it changes fewer than `limit` sessions. Returns how long the last call took.
-async fn repeat<W>(limit: u32, done: &str, work: impl Fn() -> W) -> Duration
+/// Repeats `work` until it changes fewer than `limit` sessions or fails. Returns how long the last call took, unless it
+/// failed.
+async fn repeat<W>(limit: u32, done: &str, work: impl Fn() -> W) -> Option<Duration>
 where
     W: Future<Output = sqlx::Result<u64>>,
 {
     let mut sessions = 0;
     let took = loop {
         let begin = Instant::now();
-        let changed = timeout(LIMIT, work()).await.unwrap_or_else(|_| Err(timed_out()));
-        let changed = changed.unwrap_or_else(|error| {
-            tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
-            0
-        });
-        sessions += changed;
-        if changed < limit.into() {
-            break begin.elapsed();
+        match timeout(LIMIT, work()).await.unwrap_or_else(|_| Err(timed_out())) {
+            Ok(changed) => {
+                sessions += changed;
+                if changed < limit.into() {
+                    break Some(begin.elapsed());
+                }
+            }
+            Err(error) => {
+                tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
+                break None;
+            }
         }
         sleep(PAUSE).await;
     };

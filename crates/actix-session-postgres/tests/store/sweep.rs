@@ -12,7 +12,7 @@ use crate::{
 };
 
 const EXPIRED: &str = "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
-    select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 500) as n";
+    select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 4500) as n";
 const COUNT: &str = "select count(*) from sessions";
 
 #[actix_web::test]
@@ -240,7 +240,7 @@ async fn sweep_every_shortens_sessions_in_batches() {
             "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
             select sha256(n::text::bytea), '{}', now() + make_interval(secs => case n when 1 then 50 else 86400 end), 86400,
                 now() + interval '1 day'
-            from generate_series(1, 500) as n",
+            from generate_series(1, 4500) as n",
         )
         .await;
 
@@ -252,7 +252,7 @@ async fn sweep_every_shortens_sessions_in_batches() {
     eventually("shorter sessions", async || store.database.number(long).await == 0).await;
     let soonest = "select extract(epoch from min(expires_at) - now())::bigint from sessions";
     assert!(store.database.number(soonest).await <= 50, "it is not extended");
-    let logs_their_number = |line: &String| line.contains(r#""sessions":490"#);
+    let logs_their_number = |line: &String| line.contains(r#""sessions":4490"#);
     let logged = async || log::lines_with("shortened sessions").iter().any(logs_their_number);
     eventually("their number is logged", logged).await;
 }
