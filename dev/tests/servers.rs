@@ -148,6 +148,7 @@ fn a_change_restarts_the_watched_app_and_a_change_that_does_not_build_leaves_it_
         fs::create_dir_all(home.join(folder)).unwrap();
     }
     fs::write(home.join("dev/Cargo.toml"), "").unwrap();
+    fs::write(home.join("src/lib.rs"), "").unwrap();
     fs::write(home.join("Cargo.toml"), "[package]\nname = \"app\"\nedition = \"2024\"\n[workspace]").unwrap();
     let write = |answer| fs::write(home.join("src/main.rs"), APP.replace("ANSWER", answer)).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -69,8 +69,8 @@ fn follow(
             bail!("the app exited with {status}");
         }
         if watch && last_change() != seen {
-            // Without a change of this file, Cargo doesn't notice a new migration.
-            File::options().append(true).open("src/database.rs")?.set_modified(SystemTime::now())?;
+            // Without a change of the library, Cargo doesn't notice a new migration.
+            File::options().append(true).open("src/lib.rs")?.set_modified(SystemTime::now())?;
             seen = last_change();
             // If this fails, the app keeps running.
             if command("build").status().context("can't run cargo")?.success() {

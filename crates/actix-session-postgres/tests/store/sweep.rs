@@ -12,7 +12,7 @@ use crate::{
 };
 
 const EXPIRED: &str = "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
-    select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 4500) as n";
+    select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 500) as n";
 const COUNT: &str = "select count(*) from sessions";
 
 #[actix_web::test]
