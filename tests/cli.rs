@@ -42,9 +42,9 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let (together, ..) = run_on(&app, &["sessions", "end", "--all"]);
 
     assert_eq!((all.lines().count(), of_owner.lines().count()), (2, 1), "{all}");
-    assert!(log.contains("sessions=1") && after_id.visitor().is_empty(), "{log}");
-    assert!(by_owner && together && left == 0 && app.get_with("/logout", &owned).await.body.is_empty());
-    assert_eq!(app.sessions().await, 0);
+    assert_eq!((log.contains("sessions=1"), after_id.visitor()), (true, ""), "{log}");
+    assert_eq!((by_owner, left, &*app.get_with("/logout", &owned).await.body), (true, 0, ""));
+    assert_eq!((together, app.sessions().await), (true, 0));
 }
 
 #[actix_web::test]

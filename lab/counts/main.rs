@@ -1,5 +1,7 @@
 //! Many visits at the same time, and what they cost PostgreSQL.
 
+#[path = "../own_server.rs"]
+mod own_server;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

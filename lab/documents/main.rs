@@ -103,11 +103,12 @@ fn a_link_that_leads_nowhere_is_found() {
     assert_eq!(problem(&readme, "src/main.rs"), None);
 }
 
-/// The names in a document that look like tests: lowercase words in code, joined by at least three
-/// underscores.
+/// The names in a document that look like tests: lowercase words and numbers in code, joined by at
+/// least three underscores.
 fn named_tests(document: &str) -> Vec<&str> {
     let is_test = |name: &&str| {
-        name.matches('_').count() >= 3 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        name.matches('_').count() >= 3 && name.bytes().all(is_word)
     };
     document.split('`').skip(1).step_by(2).filter(is_test).collect()
 }
@@ -144,9 +145,9 @@ fn every_test_and_metric_that_the_documents_name_exists() {
 #[test]
 fn names_of_tests_are_found_in_a_document() {
     let document = "`update` never revives a session: `a_session_that_ended_stays_ended`, `no_test`.\n\
-        ```sh\ncargo test\n```\n`another_test_of_the_table` and `max_connections`";
+        ```sh\ncargo test\n```\n`it_returns_a_404_page` and `max_connections`";
 
-    assert_eq!(named_tests(document), ["a_session_that_ended_stays_ended", "another_test_of_the_table"]);
+    assert_eq!(named_tests(document), ["a_session_that_ended_stays_ended", "it_returns_a_404_page"]);
 }
 
 #[test]
@@ -154,5 +155,25 @@ fn each_source_that_a_page_names_exists() {
     for rest in read_all(&["templates"], "html").split("Source: <code>").skip(1) {
         let path = rest.split('<').next().unwrap_or("");
         assert!(root().join(path).is_file(), "there is no {path}");
+    }
+}
+
+/// The names and defaults in a document's table of settings.
+fn settings(document: &str) -> Vec<(String, String)> {
+    let is_variable = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let document = read(document);
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = rows.filter(|(name, _)| is_variable(name));
+    rows.map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap_or("").to_owned())).collect()
+}
+
+/// `tests/config/env_example.rs` compares the other document with the configuration.
+#[test]
+fn the_settings_in_the_readme_have_the_same_defaults_as_in_the_configuration_document() {
+    let (listed, all) = (settings("README.md"), settings("docs/configuration.md"));
+
+    assert!(!listed.is_empty());
+    for setting in listed {
+        assert!(all.contains(&setting), "{setting:?}");
     }
 }

@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::MutexGuard;
+
 use crate::{
     client::Visitor,
     process::program,
     program::{NO_DATABASE, eventually, signal},
+    stage::TURN,
 };
 
 /// Each request writes at least one line of more than a hundred bytes, and a pipe keeps 64 KiB of them.
@@ -24,10 +27,12 @@ const MORE_THAN_THE_QUEUE_HOLDS: usize = 25_000;
 struct Program {
     child: Child,
     address: SocketAddr,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Program {
     fn start(output: impl Into<Stdio>, error: impl Into<Stdio>) -> Self {
+        let turn = TURN.blocking_lock();
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = free.local_addr().expect("an address");
         drop(free);
@@ -43,7 +48,7 @@ impl Program {
             .stderr(error)
             .spawn()
             .expect("the program");
-        let program = Self { child, address };
+        let program = Self { child, address, _turn: turn };
         let listens = || Visitor::new(address).try_get("/health/live").ok();
         eventually("it listens", Duration::from_secs(10), listens);
         program

@@ -1,5 +1,5 @@
-//! Runs the real program. Each test has its own PostgreSQL server, which it kills, stops, overloads or cuts off. The
-//! tests run one at a time because they measure how long things take.
+//! Runs the real program. A test that kills, stops, overloads or cuts off PostgreSQL has a server of its own. Tests that
+//! load the machine run one at a time, because some measure how long things take.
 
 mod blackhole;
 mod client;
@@ -9,6 +9,8 @@ mod limits;
 mod log;
 mod metrics;
 mod outages;
+#[path = "../own_server.rs"]
+mod own_server;
 mod panics;
 #[allow(dead_code)]
 #[path = "../../tests/support/process.rs"]

@@ -7,11 +7,13 @@ use app::{Dependencies, database, log::log_panics};
 
 use crate::{
     client::Visitor,
+    stage::TURN,
     support::{TestApp, log},
 };
 
 #[actix_web::test]
 async fn a_panic_in_a_handler_causes_a_500_page_and_one_log_line_and_the_worker_lives() {
+    let _turn = TURN.lock().await;
     let config = TestApp::config(&[]);
     log_and_print_panics();
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));

@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     process::Process,
+    stage::TURN,
     support::{Page, TestApp, TestDatabase, eventually, log, probe::PATIENCE},
 };
 
@@ -55,6 +56,7 @@ impl Connection {
 
 #[actix_web::test]
 async fn a_client_that_speaks_http_1_0_does_not_close_the_connections_of_others() {
+    let _turn = TURN.lock().await;
     let app = TestApp::spawn().await;
     let mut others = Vec::new();
     for _ in 0..8 {
@@ -76,6 +78,7 @@ async fn a_client_that_speaks_http_1_0_does_not_close_the_connections_of_others(
 
 #[actix_web::test]
 async fn control_characters_in_the_cookie_never_cause_a_server_error() {
+    let _turn = TURN.lock().await;
     let app = TestApp::spawn().await;
 
     for byte in (0..32_u8).chain([127]).filter(|byte| !b"\r\n".contains(byte)) {
@@ -90,6 +93,7 @@ async fn control_characters_in_the_cookie_never_cause_a_server_error() {
 
 #[actix_web::test]
 async fn a_request_can_not_forge_a_log_line() {
+    let _turn = TURN.lock().await;
     let database = TestDatabase::new().await;
     for format in ["json", "pretty"] {
         let process = Process::spawn(&[
@@ -136,6 +140,7 @@ async fn ready(app: &TestApp) -> u16 {
 
 #[actix_web::test]
 async fn the_app_uses_read_committed_even_if_the_role_has_a_stricter_default() {
+    let _turn = TURN.lock().await;
     let database = TestDatabase::on_own_server().await;
     database.execute("alter role postgres set default_transaction_isolation = 'repeatable read'").await;
     let app = TestApp::on(database, &[]).await;
@@ -149,6 +154,7 @@ async fn the_app_uses_read_committed_even_if_the_role_has_a_stricter_default() {
 
 #[actix_web::test]
 async fn pool_connections_are_refused_while_the_server_is_read_only_and_recover_afterwards() {
+    let _turn = TURN.lock().await;
     let database = TestDatabase::on_own_server().await;
     let app = TestApp::on(database, &[]).await;
     let (_, cookie) = app.start().await;

@@ -3,16 +3,16 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use dev::Postgres;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::program::App;
 
 /// The running test holds this.
-static TURN: Mutex<()> = Mutex::new(());
+pub static TURN: Mutex<()> = Mutex::const_new(());
 
 pub struct Stage {
     pub postgres: Postgres,
@@ -28,7 +28,7 @@ impl Stage {
     pub fn with(settings: &[(&str, &str)]) -> Self {
         // Starts before the test's turn, because that takes a while and hardly slows the running test.
         let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
-        Self { postgres, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
+        Self { postgres, _turn: TURN.blocking_lock() }
     }
 
     /// Starts the program, and waits until it is ready.

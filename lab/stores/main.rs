@@ -1,5 +1,7 @@
 //! Every kind of session, side by side: the acceptance suite on four stores, the example `stores`, and `docs/stores.md`.
 
+#[path = "../own_server.rs"]
+mod own_server;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

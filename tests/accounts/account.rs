@@ -107,7 +107,7 @@ async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
         assert_eq!(goes_to(&one.post(path, &fields).await), (303, "/confirm?next=/account"), "{path}");
     }
     assert_eq!(goes_to(&one.get("/account/data").await), (303, "/confirm?next=/account/data"));
-    assert_eq!(app.database.number("select count(*) from sessions").await, 2);
+    assert_eq!(app.sessions().await, 2);
     assert_eq!(app.database.number("select count(*) from accounts where epoch = 0").await, 1);
 }
 

@@ -1,4 +1,8 @@
-use std::{fmt, io, sync::atomic::Ordering};
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    thread::{self, ThreadId},
+};
 
 use actix_web::{
     dev::ServerHandle,
@@ -26,6 +30,7 @@ pub struct TestApp {
     pub url: String,
     pub readiness: Data<Readiness>,
     gates: Data<Gates>,
+    workers: Arc<Mutex<Vec<ThreadId>>>,
     server: ServerHandle,
 }
 
@@ -62,8 +67,10 @@ impl TestApp {
         let dependencies = Dependencies::new(config.clone(), database::pool(&config));
         dependencies.readiness.migrated.store(true, Ordering::Relaxed);
         let gates = Data::<Gates>::default();
-        let shared = gates.clone();
+        let workers = Arc::<Mutex<Vec<ThreadId>>>::default();
+        let (shared, threads) = (gates.clone(), Arc::clone(&workers));
         let routes = move |config: &mut ServiceConfig, pages: &Pages| {
+            threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
             app::routes(config, pages);
             probe::routes(&shared, config, pages);
             more(config, pages);
@@ -73,7 +80,7 @@ impl TestApp {
         let url = format!("http://{address}");
         let handle = server.handle();
         rt::spawn(server);
-        Self { database, config, url, readiness: dependencies.readiness, gates, server: handle }
+        Self { database, config, url, readiness: dependencies.readiness, gates, workers, server: handle }
     }
 
     /// Returns a test's configuration, without a database.
@@ -136,10 +143,18 @@ impl TestApp {
         Page::of(self.request(Method::GET, path)).await
     }
 
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.url.trim_start_matches("http://")).await.expect("a connection")
+    }
+
     /// Sends these bytes, and returns everything that the app sends until it closes the connection.
     pub async fn exchange(&self, bytes: &[u8]) -> String {
+        self.exchange_on(self.connect().await, bytes).await
+    }
+
+    /// Like [`Self::exchange`], on this connection.
+    pub async fn exchange_on(&self, mut stream: TcpStream, bytes: &[u8]) -> String {
         let exchange = async {
-            let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await?;
             stream.write_all(bytes).await?;
             let mut response = Vec::new();
             stream.read_to_end(&mut response).await?;
@@ -164,7 +179,11 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
+    /// Stops the app. If the test fails, prints the end of its last request's log.
     fn drop(&mut self) {
+        if thread::panicking() {
+            log::print_last_request(&self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         drop(self.server.stop(false));
     }
 }

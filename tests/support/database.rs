@@ -1,7 +1,7 @@
-use std::{str::FromStr, thread};
+use std::{any::Any, str::FromStr, thread};
 
 use app::database::MIGRATIONS;
-use dev::{Postgres, TestServer, test_database_server};
+use dev::{TestServer, test_database_server};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -14,23 +14,13 @@ pub struct TestDatabase {
     pub options: PgConnectOptions,
     /// The URL with the password, for a different process.
     pub url: String,
-    place: Place,
-}
-
-enum Place {
-    Shared { name: String, server: &'static TestServer },
-    Own(Postgres),
+    /// What drops the database, or its server.
+    _owner: Box<dyn Any>,
 }
 
 impl TestDatabase {
     pub async fn new() -> Self {
         Self::without_schema().await.migrated().await
-    }
-
-    /// Creates a database on its own server, even if `DATABASE_URL` is set, for tests that need a superuser.
-    pub async fn on_own_server() -> Self {
-        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
-        Self::at(postgres.url("postgres"), Place::Own(postgres)).migrated().await
     }
 
     pub async fn without_schema() -> Self {
@@ -40,16 +30,17 @@ impl TestDatabase {
 
         let name = server.new_database_name();
         admin(server, format!("create database {name}")).await;
-        Self::at(server.url(&name), Place::Shared { name, server })
+        Self::at(server.url(&name), Dropped { name, server })
     }
 
-    fn at(url: String, place: Place) -> Self {
+    /// Returns the database at `url`, without our tables. Keeps `owner` until the end of the test.
+    pub fn at(url: String, owner: impl Any) -> Self {
         let options = PgConnectOptions::from_str(&url).expect("a URL");
         let pool = PgPoolOptions::new().max_connections(30).connect_lazy_with(options.clone());
-        Self { pool, options, url, place }
+        Self { pool, options, url, _owner: Box::new(owner) }
     }
 
-    async fn migrated(self) -> Self {
+    pub async fn migrated(self) -> Self {
         MIGRATIONS.run(&self.pool).await.expect("migrate");
         self
     }
@@ -64,10 +55,15 @@ impl TestDatabase {
     }
 }
 
-impl Drop for TestDatabase {
+/// Drops the database.
+struct Dropped {
+    name: String,
+    server: &'static TestServer,
+}
+
+impl Drop for Dropped {
     fn drop(&mut self) {
-        let Place::Shared { name, server } = &self.place else { return };
-        let (server, name) = (*server, name.clone());
+        let (server, name) = (self.server, self.name.clone());
         // In a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let runtime =

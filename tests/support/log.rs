@@ -3,11 +3,13 @@
 use std::{
     io::{self, Write},
     sync::{Mutex, Once, PoisonError},
+    thread::{self, ThreadId},
 };
 
 use serde_json::Value;
 
-static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// All lines, and the threads that logged them.
+static LINES: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
 
 /// Starts capturing the log. Each test app does this.
 pub fn capture() {
@@ -21,6 +23,7 @@ pub fn capture_at(filter: &str) {
         tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
+            .with_span_list(false)
             .with_env_filter(filter)
             .with_writer(|| Capture)
             .init();
@@ -29,8 +32,20 @@ pub fn capture_at(filter: &str) {
 
 /// Returns all lines that contain `text`. Tests run in parallel, so search for an ID that only your test uses.
 pub fn lines_with(text: &str) -> Vec<String> {
-    let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().filter(|(_, line)| line.contains(text)).map(|(_, line)| line.clone()).collect()
+}
+
+/// Prints the end of the last request's log on these threads, for a test that fails.
+pub fn print_last_request(threads: &[ThreadId]) {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = |line: &str| Some(line.split_once(r#""span":{"id":""#)?.1.get(..36)?.to_owned());
+    let mut last = lines.iter().rev().filter(|(thread, _)| threads.contains(thread));
+    let Some(id) = last.find_map(|(_, line)| id(line)) else { return };
+    let of_request: Vec<_> = lines.iter().filter(|(_, line)| line.contains(&id)).collect();
+    for (_, line) in &of_request[of_request.len().saturating_sub(5)..] {
+        eprintln!("{line}");
+    }
 }
 
 /// Returns all lines of the first request that logged `text`.
@@ -49,7 +64,8 @@ struct Capture;
 
 impl Write for Capture {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        let line = String::from_utf8_lossy(bytes).trim_end().to_owned();
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), line));
         Ok(bytes.len())
     }
 

@@ -33,11 +33,11 @@ pub fn run(
         .expect("the program");
     // A program that reads nothing may already have exited.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let id = child.id().to_string();
+    let id = child.id();
     let (exited, waiting) = mpsc::channel::<()>();
     thread::spawn(move || {
         if waiting.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = Command::new("kill").args(["-s", "KILL", &id]).status();
+            let _ = dev::process::signal("KILL", &[id]);
         }
     });
     let Output { status, stdout, stderr } = child.wait_with_output().expect("an exit");
@@ -96,7 +96,7 @@ impl Process {
     /// Interrupts the program, so that it writes the rest of its log. Kills it if that takes too long.
     fn end(&mut self) {
         if let Ok(None) = self.child.try_wait() {
-            let _ = Command::new("kill").args(["-s", "INT", &self.child.id().to_string()]).status();
+            let _ = dev::process::signal("INT", &[self.child.id()]);
         }
         let begin = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(10) {
@@ -111,7 +111,12 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Stops the program. If the test fails, prints the end of the program's log.
     fn drop(&mut self) {
         self.end();
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread::panicking() {
+            log.lines().rev().take(8).collect::<Vec<_>>().iter().rev().for_each(|line| eprintln!("{line}"));
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! What a client sees on its connection, byte by byte.
 
-use crate::support::TestApp;
+use std::sync::atomic::Ordering;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use crate::support::{TestApp, probe::PATIENCE};
 
 #[actix_web::test]
 async fn connect_and_upgrade_get_an_immediate_response_and_close_the_connection() {
@@ -38,12 +45,19 @@ async fn the_upgrade_header_never_changes_the_length_of_the_body() {
 #[actix_web::test]
 async fn while_the_app_stops_every_response_closes_its_connection() {
     let app = TestApp::spawn().await;
-    assert_eq!(app.get("/health/live").await.header("connection"), "");
+    let (mut used, unused) = (app.connect().await, app.connect().await);
+    used.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+    let mut first = [0; 4_096];
+    let length = timeout(PATIENCE, used.read(&mut first)).await.expect("in time").expect("a response");
+    let first = String::from_utf8_lossy(&first[..length]).to_lowercase();
+    assert!(first.starts_with("http/1.1 200") && !first.contains("connection: close"), "{first}");
 
-    app.readiness.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+    app.readiness.stopping.store(true, Ordering::Relaxed);
 
-    for path in ["/health/live", "/no-such-page"] {
-        let response = app.exchange(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await;
+    let new = app.connect().await;
+    for (connection, path) in [(used, "/health/live"), (unused, "/no-such-page"), (new, "/health/live")] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        let response = app.exchange_on(connection, request.as_bytes()).await;
         assert!(response.contains("connection: close"), "{path}: {response}");
     }
 }

@@ -200,41 +200,30 @@ async fn a_missing_table_returns_a_500_page_that_does_not_name_it_and_one_line_i
 /// Writes of the session fail, because the database is about to shut down, or for any other reason.
 #[actix_web::test]
 async fn a_failed_write_of_the_session_returns_an_error_page_without_a_cookie() {
-    writes_fail(
-        "create function refuse() returns trigger language plpgsql as
-        $$ begin raise exception 'a canary' using errcode = '57P01'; end $$",
-        503,
-    )
-    .await;
-    writes_fail(
-        "create function refuse() returns trigger language plpgsql as
-        $$ begin raise exception 'a canary'; end $$",
-        500,
-    )
-    .await;
-}
-
-async fn writes_fail(refuse: &'static str, status: u16) {
     let app = TestApp::spawn().await;
     let (user, cookie) = app.start().await;
-    app.database.execute(refuse).await;
-    app.database
-        .execute("create trigger refuse before insert or update or delete on sessions for each row execute function refuse()")
-        .await;
+    let refuse = "create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'a canary' using errcode = '57P01'; end $$;
+        create trigger refuse before insert or update or delete on sessions for each row execute function refuse()";
+    let for_another_reason = "create or replace function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'a canary'; end $$";
 
-    for (action, cookie) in [
-        ("start", ""),
-        ("log-in", ""),
-        ("write", &*cookie),
-        ("rotate", &cookie),
-        ("log-in", &cookie),
-        ("end", &cookie),
-    ] {
-        let page = app.get_with(&format!("/probe/{action}"), cookie).await;
+    for (sql, status, retry_after) in [(refuse, 503, "5"), (for_another_reason, 500, "")] {
+        app.database.execute(sql).await;
+        for (action, cookie) in [
+            ("start", ""),
+            ("log-in", ""),
+            ("write", &*cookie),
+            ("rotate", &cookie),
+            ("log-in", &cookie),
+            ("end", &cookie),
+        ] {
+            let page = app.get_with(&format!("/probe/{action}"), cookie).await;
 
-        assert_error_page(&page, status, action);
-        assert_eq!(page.header("retry-after"), if status == 503 { "5" } else { "" }, "{action} {page:#?}");
-        assert!(page.set_cookies().is_empty() && !page.body.contains("canary"), "{action} {page:#?}");
+            assert_error_page(&page, status, action);
+            assert_eq!(page.header("retry-after"), retry_after, "{action} {page:#?}");
+            assert!(page.set_cookies().is_empty() && !page.body.contains("canary"), "{action} {page:#?}");
+        }
     }
     assert_eq!(app.get_with("/probe", &cookie).await.visitor(), user, "the session is as it was");
 }

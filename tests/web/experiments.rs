@@ -41,7 +41,7 @@ async fn twenty_visits_at_once_are_counted_in_sql_and_lost_in_a_session() {
     assert!((1..20).contains(&naive.expect("a number")), "{text}");
     assert_nothing_inline(&page);
     assert_eq!(browser.get("/visits").await.visits(), 1, "the visitor's own count stays");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 1, "the other session is deleted");
+    assert_eq!(app.sessions().await, 1, "the other session is deleted");
     assert_eq!(
         app.database.number("select count(*) from visitors").await,
         0,
@@ -103,7 +103,7 @@ async fn without_a_session_there_is_nothing_to_experiment_with() {
 
     assert_eq!(page.status, 200, "{page:#?}");
     assert!(page.body.contains("You have no session yet") && page.set_cookies().is_empty(), "{page:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, 0);
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[actix_web::test]

@@ -6,10 +6,6 @@ use crate::support::{Page, TestApp, log};
 
 const ROWS: &str = "select (select count(*) from sessions) + (select count(*) from visitors)";
 
-async fn first_visit(app: &TestApp) -> Page {
-    app.get("/").await
-}
-
 async fn first_visit_from(app: &TestApp, address: &str) -> Page {
     Page::of(app.request(Method::GET, "/").header("x-forwarded-for", address)).await
 }
@@ -23,10 +19,10 @@ async fn one_each() -> TestApp {
 async fn one_session_too_many_returns_a_429_page_that_says_when_to_try_again() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "3")]).await;
     for _ in 0..3 {
-        assert_eq!(first_visit(&app).await.status, 200);
+        assert_eq!(app.get("/").await.status, 200);
     }
 
-    let page = first_visit(&app).await;
+    let page = app.get("/").await;
 
     assert_eq!(page.status, 429, "{page:#?}");
     let seconds: u64 = page.header("retry-after").parse().expect("seconds");
@@ -49,7 +45,7 @@ async fn a_visitor_who_has_a_session_is_never_refused() {
     for visit in 1..=20 {
         assert_eq!(browser.get("/").await.visits(), visit);
     }
-    assert_eq!(first_visit(&app).await.status, 429);
+    assert_eq!(app.get("/").await.status, 429);
     // Without a trusted proxy, what a client says about its address doesn't count.
     assert_eq!(first_visit_from(&app, "203.0.113.2").await.status, 429);
 }
@@ -70,8 +66,8 @@ async fn a_request_that_starts_no_session_does_not_count() {
         Page::of(app.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
     }
 
-    assert_eq!(first_visit(&app).await.status, 200);
-    assert_eq!(first_visit(&app).await.status, 429);
+    assert_eq!(app.get("/").await.status, 200);
+    assert_eq!(app.get("/").await.status, 429);
 }
 
 #[actix_web::test]
@@ -108,6 +104,6 @@ async fn zero_sets_no_limit() {
     let app = TestApp::spawn_with(&[("NEW_SESSIONS_PER_MINUTE", "0")]).await;
 
     for _ in 0..50 {
-        assert_eq!(first_visit(&app).await.status, 200);
+        assert_eq!(app.get("/").await.status, 200);
     }
 }

@@ -92,7 +92,7 @@ async fn a_malformed_host_returns_a_400_page() {
 async fn a_route_without_a_session_accepts_other_origins_and_never_sees_a_cookie() {
     let app = TestApp::spawn().await;
     let (_, cookie) = app.start().await;
-    let before = app.database.number("select count(*) from sessions").await;
+    let before = app.sessions().await;
 
     let webhook = app.request(Method::POST, "/probe-webhook").header("origin", "https://payments.example");
     let page =
@@ -103,5 +103,5 @@ async fn a_route_without_a_session_accepts_other_origins_and_never_sees_a_cookie
     assert_eq!((page.status.as_u16(), page.body.as_str()), (200, "empty session: paid"), "{page:#?}");
     assert!(page.set_cookies().is_empty(), "{page:#?}");
     assert_eq!(form.status, 403, "a page refuses it: {form:#?}");
-    assert_eq!(app.database.number("select count(*) from sessions").await, before);
+    assert_eq!(app.sessions().await, before);
 }

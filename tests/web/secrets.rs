@@ -76,7 +76,7 @@ async fn a_request_that_a_rotation_overtook_sends_no_key_and_writes_nothing() {
     let reading = app.hold("nothing", "read", &old).await;
     let rotating = app.hold("rotate", "rotate", &old).await;
     let writing = app.hold("write", "write", &old).await;
-    app.get_with("/probe/rotate", &old).await;
+    let new = app.get_with("/probe/rotate", &old).await.cookie("id").expect("a new cookie");
     app.release("read");
     app.release("rotate");
     app.release("write");
@@ -86,6 +86,7 @@ async fn a_request_that_a_rotation_overtook_sends_no_key_and_writes_nothing() {
         assert_eq!((page.status.as_u16(), page.visitor()), (200, &*user), "{page:#?}");
         assert!(page.set_cookies().is_empty(), "the browser keeps the new key: {page:#?}");
     }
+    assert_eq!(app.get_with("/probe", &new).await.visitor(), user);
     let notes = "select count(*) from sessions where state->>'note' is not null";
     assert_eq!((app.sessions().await, app.database.number(notes).await), (1, 0));
 }

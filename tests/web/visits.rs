@@ -148,12 +148,6 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
     let (page, value) = json(&app, &cookie, "application/json").await;
     assert!(value["ends_at"].is_string(), "{page:#?}");
     assert_eq!(value["expires_at"], value["ends_at"], "{page:#?}");
-}
-
-#[actix_web::test]
-async fn a_client_that_does_not_prefer_json_gets_html() {
-    let app = TestApp::spawn().await;
-    let (_, cookie) = app.new_session().await;
 
     for accept in [
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",

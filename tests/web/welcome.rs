@@ -11,12 +11,6 @@ use crate::{
 
 const VISITORS: &str = "select count(*) from visitors";
 
-/// Sends these requests concurrently.
-async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec<Page> {
-    let sent: Vec<_> = requests.map(|request| rt::spawn(Page::of(request))).collect();
-    join_all(sent).await.into_iter().map(|page| page.expect("a page")).collect()
-}
-
 #[actix_web::test]
 async fn a_first_visit_writes_only_the_session_row_and_the_second_one_creates_the_visitor() {
     let app = TestApp::spawn().await;
@@ -68,8 +62,10 @@ async fn two_hundred_concurrent_visits_after_the_first_each_show_a_different_cou
     let (_, cookie) = app.new_session().await;
     assert_eq!(app.database.number(VISITORS).await, 0, "any of them may be the second visit");
 
-    let pages = at_once((0..200).map(|_| app.request(Method::GET, "/").header("cookie", &cookie))).await;
+    let visits = (0..200).map(|_| Page::of(app.request(Method::GET, "/").header("cookie", &cookie)));
+    let pages = join_all(visits.map(rt::spawn)).await;
 
+    let pages: Vec<Page> = pages.into_iter().map(|page| page.expect("a page")).collect();
     for page in &pages {
         assert_eq!(page.status, 200, "{page:#?}");
     }

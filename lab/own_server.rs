@@ -1,0 +1,13 @@
+//! Tests that need a superuser, or a server that no other test uses.
+
+use dev::Postgres;
+
+use crate::support::TestDatabase;
+
+impl TestDatabase {
+    /// Creates a database on its own server, even if `DATABASE_URL` is set.
+    pub async fn on_own_server() -> Self {
+        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        Self::at(postgres.url("postgres"), postgres).migrated().await
+    }
+}
