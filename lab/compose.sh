@@ -9,7 +9,7 @@ export COMPOSE_PROJECT_NAME=compose-check PORT=${PORT:-18080}
 export HTTP_PORT=${HTTP_PORT:-18083} HTTPS_PORT=${HTTPS_PORT:-18443}
 url=http://localhost:$PORT
 jar=$(mktemp)
-if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
+if docker compose version >/dev/null 2>&1; then compose=(command docker compose); else compose=(docker-compose); fi
 
 compose() { "${compose[@]}" "$@" >"$jar.log" 2>&1 || { cat "$jar.log" >&2; return 1; }; }
 container() { "${compose[@]}" ps -q "$1"; }
@@ -135,7 +135,12 @@ follow() { # follow HEADING: runs the commands in a section
   local commands
   commands=$(code "$1" sh)
   [ -n "$commands" ] || { echo "FAILED  $1: the document has no commands" >&2; exit 1; }
-  (set -e; eval "$commands") >"$jar.log" 2>&1 || { cat "$jar.log" >&2; exit 1; }
+  # On the left of `||`, the shell would ignore `set -e`.
+  set +e
+  (set -e; eval "$commands") >"$jar.log" 2>&1
+  local status=$?
+  set -e
+  [ $status = 0 ] || { cat "$jar.log" >&2; exit 1; }
 }
 check() { # check WHEN: runs the document's checks
   ready

@@ -32,7 +32,9 @@ pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colors) -> String {
         y += 38.0;
         for row in bars {
             let width = (rate(row) / rate(fastest).max(1.0) * LONGEST).max(1.0);
-            let color = if row.contender.starts_with("app") { app } else { other };
+            // The app on another store is a contender like the others.
+            let is_app = row.contender.starts_with("app") && !row.contender.starts_with("app on ");
+            let color = if is_app { app } else { other };
             let baseline = y + 15.0;
             let _ = writeln!(
                 body,
