@@ -1,4 +1,4 @@
--- People who can log in. No sweep touches this table.
+-- The accounts of members. No sweep touches this table.
 create table accounts (
     -- UUID version 7. A session's row holds it as owner, and its state as part of the login.
     id uuid not null,
@@ -16,7 +16,7 @@ create table accounts (
     constraint accounts_email_key unique (email)
 );
 
-comment on table accounts is 'People who can log in';
+comment on table accounts is 'The accounts of members';
 comment on column accounts.email is 'Email address in lowercase; nobody has verified that it belongs to this person';
 comment on column accounts.password_hash is 'Argon2id with its parameters and salt, as a PHC string';
 comment on column accounts.epoch is 'Sessions with another number are logged out';

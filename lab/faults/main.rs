@@ -1,4 +1,4 @@
-//! Runs the real program. A test that kills, stops, overloads or cuts off PostgreSQL has a server of its own. Tests that
+//! Runs the real program. A test that kills, stops, overloads or cuts off PostgreSQL has its own server. Tests that
 //! load the machine run one at a time, because some measure how long things take.
 
 mod blackhole;

@@ -1,4 +1,4 @@
-//! The member who is logged in. A handler with the argument [`Member`] or [`RecentMember`] only runs for members.
+//! The logged-in member. A handler with the argument [`Member`] or [`RecentMember`] only runs for members.
 
 use std::{collections::HashMap, net::IpAddr, pin::Pin};
 
@@ -118,7 +118,7 @@ impl FromRequest for Member {
     }
 }
 
-/// A member who has entered the password within the last ten minutes. Others are sent to `/confirm`.
+/// A member whose password was checked within the last ten minutes. Others are sent to `/confirm`.
 pub struct RecentMember(pub Member);
 
 impl FromRequest for RecentMember {

@@ -42,8 +42,8 @@ pub async fn get(request: HttpRequest, member: MaybeMember) -> actix_web::Result
 
 /// Creates the account, logs in, and goes on to `/account`.
 ///
-/// The response reveals whether an address is taken, so anyone can find out who has an account. To prevent that, show
-/// the same page in both cases, and send an email with a link that finishes the registration.
+/// The response reveals whether an address is taken, so anyone can test whether an address has an account. To prevent
+/// that, show the same page in both cases, and send an email with a link that finishes the registration.
 pub async fn post(
     request: HttpRequest,
     (pool, _, accounts): Tools,
