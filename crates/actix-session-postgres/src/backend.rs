@@ -141,14 +141,7 @@ impl<O: Owner> PgSessionStore<O> {
         let (key, session) =
             self.new_session(state, Some(login), ttl).map_err(logged(UpdateError::Serialization))?;
         let outcome = Outcome::of(&session);
-        let log_in = sqlx::query(replanned(&self.sql.log_in))
-            .bind(id)
-            .bind(session.id)
-            .bind(session.state)
-            .bind(session.owner)
-            .bind(session.lifetime.idle)
-            .bind(session.lifetime.max_age)
-            .bind(session.remembered);
+        let log_in = session.bind(sqlx::query(replanned(&self.sql.log_in))).bind(id);
         let started = within_deadline(async { log_in.execute(&mut *connection(&self.pool).await?).await });
         started.await.context("log in").map_err(logged(UpdateError::Other))?;
         count("sessions_started_total", 1);

@@ -32,6 +32,11 @@ const OUTLASTS: &str = "(
     or created_at > now() + interval '1 minute'
 )";
 
+/// The columns of a new session, and their values.
+const COLUMNS: &str = "(id, state, owner, expires_at, idle_seconds, ends_at, remembered)";
+const VALUES: &str = "$1, $2::text::json, $3::{owner}, now() + make_interval(secs => least($4::int, $5::int)), $4,
+    now() + make_interval(secs => $5::int), $6";
+
 macro_rules! statements {
     ($($name:ident: $sql:literal,)*) => {
         /// The statements for one table.
@@ -44,6 +49,8 @@ macro_rules! statements {
                     sql.replace("{is_due}", IS_DUE)
                         .replace("{if_used_now}", IF_USED_NOW)
                         .replace("{outlasts}", OUTLASTS)
+                        .replace("{columns}", COLUMNS)
+                        .replace("{values}", VALUES)
                         .replace("{shortened_end}", SHORTENED_END)
                         .replace("{table}", &table.to_string())
                         .replace("{owner}", owner)
@@ -85,7 +92,11 @@ and (select set_config('synchronous_commit', 'off', true) || set_config('lock_ti
 
     // No `on conflict`: equal keys would mean a broken random number generator, and must not share a session.
     save: "
-insert into {table} (id, state, owner, expires_at, idle_seconds, ends_at, remembered)
+insert into {table} {columns}
+values ({values})",
+
+    save_many: "
+insert into {table} {columns}
 select
     id, state::json, owner, now() + make_interval(secs => least(idle, max_age)), idle,
     now() + make_interval(secs => max_age), remembered
@@ -123,13 +134,11 @@ returning remembered, extract(epoch from ends_at - now())::bigint",
     log_in: "
 with old as (
     delete from {table}
-    where id = $1
+    where id = $7
     returning id
 )
-insert into {table} (id, state, owner, expires_at, idle_seconds, ends_at, remembered)
-select
-    $2, $3::text::json, $4::{owner}, now() + make_interval(secs => least($5::int, $6::int)), $5::int,
-    now() + make_interval(secs => $6::int), $7
+insert into {table} {columns}
+select {values}
 from (select count(*) from old) as ended",
 
     delete: "
@@ -212,7 +221,7 @@ mod tests {
             let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
             table.create(owner, &mut connection).await.expect("created");
             let sql = Sql::new(&table, owner);
-            assert_eq!(sql.all().len(), 16);
+            assert_eq!(sql.all().len(), 17);
             for text in sql.all() {
                 let prepared = connection.prepare(replanned(text).into_sql_str()).await;
                 assert!(prepared.is_ok(), "{text}\n{:?}", prepared.err());

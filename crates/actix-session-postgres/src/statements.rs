@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, marker::PhantomData, sync::Arc, time::Duration};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use sqlx_batcher::Statement;
 
 use crate::{
@@ -82,6 +82,21 @@ pub(crate) struct NewSession<O> {
     pub remembered: bool,
 }
 
+impl<O: Owner> NewSession<O> {
+    /// Binds the values in the order of the statements' parameters.
+    pub fn bind<'q>(&'q self, query: InsertSession<'q>) -> InsertSession<'q> {
+        query
+            .bind(self.id)
+            .bind(&self.state)
+            .bind(self.owner.clone())
+            .bind(self.lifetime.idle)
+            .bind(self.lifetime.max_age)
+            .bind(self.remembered)
+    }
+}
+
+type InsertSession<'q> = Query<'q, Postgres, PgArguments>;
+
 /// How long a session lasts, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
@@ -94,7 +109,12 @@ impl<O: Owner> Statement for Save<O> {
     type Output = ();
 
     async fn run(&self, connection: &mut PgConnection, new: &[NewSession<O>]) -> sqlx::Result<Vec<()>> {
-        sqlx::query(replanned(&self.0.save))
+        // As in `Load`, one row is faster without arrays.
+        if let [session] = new {
+            session.bind(sqlx::query(replanned(&self.0.save))).execute(connection).await?;
+            return Ok(vec![()]);
+        }
+        sqlx::query(replanned(&self.0.save_many))
             .bind(new.iter().map(|session| session.id).collect::<Vec<_>>())
             .bind(new.iter().map(|session| session.state.as_str()).collect::<Vec<_>>())
             .bind(new.iter().map(|session| session.owner.clone()).collect::<Vec<_>>())
