@@ -9,8 +9,8 @@ use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::accounts; // accounts
-use crate::visitors; // demo
-use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, session};
+use crate::sweep::sweep_visitors; // demo
+use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep::sweep_sessions};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -84,8 +84,8 @@ impl Command {
             Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
             Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
             Self::Sweep => {
-                let sessions = sweep(&config, &pool).await?;
-                let visitors = visitors::sweep(&pool).await?; // demo
+                let sessions = sweep_sessions(&config, &pool).await?;
+                let visitors = sweep_visitors(&pool).await?; // demo
                 tracing::info!(
                     sessions,
                     visitors, // demo
@@ -122,20 +122,6 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
         writeln!(io::stdout(), "{id}  {owner:36}  {}  until {}", session.since, session.until)?;
     }
     Ok(())
-}
-
-/// Deletes expired sessions, and shortens those that outlast the current settings. Returns how many were
-/// deleted.
-async fn sweep(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
-    let store = session::store(config, pool);
-    while store.shorten(2_000).await? > 0 {}
-    let mut total = 0;
-    loop {
-        match store.sweep(1_000).await? {
-            0 => return Ok(total),
-            deleted => total += deleted,
-        }
-    }
 }
 
 async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ pub mod config;
 pub mod database;
 mod database_url;
 pub mod error;
+pub mod fetch_metadata;
 pub mod http;
 pub mod limits;
 pub mod log;
@@ -29,6 +30,7 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod session_limit; // demo
+pub mod sweep;
 pub mod view;
 pub mod visitors; // demo
 

@@ -17,13 +17,12 @@ use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::visitors; // demo
 use crate::{
     Config, Dependencies, Pages, app, database,
     limits::{GRACE, HEAD_TIME, KEEP_ALIVE, LINGER, MAX_CONNECTIONS, RECEIVE_BUFFER},
     metrics,
     readiness::Readiness,
-    session,
+    sweep::sweep_forever,
 };
 
 /// Starts listening. The server runs while it is awaited, and stops gracefully when `stop` completes.
@@ -143,8 +142,5 @@ async fn migrate_then_sweep(dependencies: &Dependencies) -> anyhow::Error {
     }
     tracing::info!("the database schema is up to date");
     dependencies.readiness.migrated.store(true, Ordering::Relaxed);
-    let _sweep =
-        session::store(&dependencies.config, &dependencies.pool).sweep_every(Duration::from_secs(60));
-    visitors::sweep_forever(&dependencies.pool).await; // demo
-    std::future::pending().await
+    sweep_forever(&dependencies.config, &dependencies.pool).await
 }

@@ -4,7 +4,6 @@
 //! several cookies with that name, bytes that aren't text, or a cookie that was encrypted with an old secret.
 //! So [`choose_cookie`] runs first.
 
-use std::borrow::Cow;
 use std::time::Instant; // demo
 
 use actix_session::{
@@ -105,52 +104,35 @@ impl SessionCookie {
         cookie
     }
 
-    /// Rewrites the `Cookie` header. It then contains the chosen session cookie, followed by all cookies with
-    /// other names. Returns the session cookie's value and the key in it. If several are valid, asks
-    /// `first_live` which one to choose.
+    /// Returns the valid session cookies among these headers, and all cookies with other names, separated by `; `.
     ///
-    /// A cookie that was encrypted with an old secret is encrypted again with the current one. The browser's
-    /// copy doesn't change.
-    pub async fn choose(
-        &self,
-        headers: &mut HeaderMap,
-        first_live: impl AsyncFnOnce(&[(String, String)]) -> usize,
-    ) -> Option<(String, String)> {
-        let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).cloned().collect();
-        let (mut kept, mut valid) = (Vec::<Cow<'_, str>>::new(), Vec::<(String, String)>::new());
-        let mut valid_pairs = Vec::<Cow<'_, str>>::new();
-        let pairs = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    /// A cookie that was encrypted with an old secret is encrypted again with the current one. The browser's copy doesn't
+    /// change.
+    pub fn valid_in(&self, headers: &HeaderMap) -> (Vec<ValidCookie>, String) {
+        let (mut valid, mut others) = (Vec::<ValidCookie>::new(), Vec::new());
+        let pairs =
+            headers.get_all(header::COOKIE).flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
         // A single byte that isn't UTF-8 would make actix-web drop all cookies.
         let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let Some(cookie) = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name)
             else {
-                kept.push(pair.into());
+                others.push(pair);
                 continue;
             };
             // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
             let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
-            match value.zip(self.decrypt(cookie.value())) {
-                Some((_, (key, _))) if valid.iter().any(|(_, known)| *known == key) => {}
-                // A browser has two at most: with and without a domain.
-                Some(_) if valid.len() == MAX_CANDIDATES => {}
-                Some((value, (key, is_current))) => {
-                    valid_pairs.push(if is_current { pair.into() } else { self.encrypt(&key).into() });
-                    valid.push((value.to_owned(), key));
-                }
-                None => self.note_invalid(),
+            let Some((value, (key, is_current))) = value.zip(self.decrypt(cookie.value())) else {
+                self.note_invalid();
+                continue;
+            };
+            // A browser has two at most: with and without a domain.
+            if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) {
+                let pair = if is_current { pair.to_owned() } else { self.encrypt(&key) };
+                valid.push(ValidCookie { value: value.to_owned(), key, pair });
             }
         }
-        let chosen = if valid.len() > 1 { first_live(&valid).await } else { 0 };
-        kept.splice(0..0, valid_pairs.into_iter().nth(chosen));
-        let line = kept.join("; ");
-        // Usually, this is the only cookie, and nothing has to change.
-        if lines.len() != 1 || lines[0] != line {
-            headers.remove(header::COOKIE);
-            let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
-            line.for_each(|line| headers.append(header::COOKIE, line));
-        }
-        valid.into_iter().nth(chosen)
+        (valid, others.join("; "))
     }
 
     // accounts, demo: begin
@@ -188,13 +170,34 @@ impl SessionCookie {
     }
 }
 
-/// The valid session cookie that the browser sent, in the extensions of a request.
+/// A session cookie that one of the secrets decrypts. Its session may have ended.
 #[derive(Clone)]
-pub struct PresentedCookie {
+pub struct ValidCookie {
     /// The value as the browser sent it, encrypted.
     pub value: String,
     /// The session's key.
-    key: String,
+    pub key: String,
+    /// `name=value`, encrypted with the current secret.
+    pair: String,
+}
+
+/// Leaves only this session cookie and the other cookies in the `Cookie` header.
+pub fn keep_only(chosen: Option<&ValidCookie>, others: &str, headers: &mut HeaderMap) {
+    let pairs = chosen.map(|cookie| &*cookie.pair).into_iter().chain([others]);
+    let line = pairs.filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("; ");
+    // Usually, this is the only cookie, and nothing has to change.
+    if headers.get_all(header::COOKIE).ne([line.as_str()]) {
+        headers.remove(header::COOKIE);
+        let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
+        line.for_each(|line| headers.append(header::COOKIE, line));
+    }
+}
+
+/// The valid session cookie that the browser sent, in the extensions of a request.
+#[derive(Clone)]
+pub struct PresentedCookie {
+    /// The cookie.
+    pub cookie: ValidCookie,
     /// How long it took to decrypt the value.
     pub decrypted_in: std::time::Duration, // demo
     /// When the lookup of the session began.
@@ -210,7 +213,7 @@ impl PresentedCookie {
     /// Returns the ID of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
     /// Computed only on demand, because the hash takes as long as decrypting the cookie.
     pub fn session_id(&self) -> Option<SessionId> {
-        SessionId::of(&self.key)
+        SessionId::of(&self.cookie.key)
     }
 }
 
@@ -221,25 +224,23 @@ impl PresentedCookie {
 /// Returns [`Error::Unavailable`] if there are several and the database doesn't say which one is live.
 pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
     let begin = Instant::now(); // demo
-    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
-    let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it").clone();
-    let mut failure = None;
-    let first_live = async |valid: &[(String, String)]| {
-        let is_live = async |(_, key): &(String, String)| match SessionKey::try_from(key.clone()) {
+    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
+    let (mut valid, others) = cookie.valid_in(request.headers());
+    if valid.len() > 1 {
+        let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it");
+        let is_live = async |cookie: &ValidCookie| match SessionKey::try_from(cookie.key.clone()) {
             Ok(key) => store.load(&key).await.map(|session| session.is_some()),
             Err(_) => Ok(false),
         };
-        let live = try_join_all(valid.iter().map(is_live)).await.map_err(|error| failure = Some(error));
-        live.ok().and_then(|live| live.into_iter().position(|is_live| is_live)).unwrap_or(0)
-    };
-    let chosen = cookie.choose(request.headers_mut(), first_live).await;
-    if let Some(error) = failure {
-        return Err(Error::Unavailable(error.to_string()));
+        let live = try_join_all(valid.iter().map(is_live)).await;
+        let live = live.map_err(|error| Error::Unavailable(error.to_string()))?;
+        valid.swap(0, live.into_iter().position(|is_live| is_live).unwrap_or(0));
     }
-    if let Some((value, key)) = chosen {
+    let chosen = valid.into_iter().next();
+    keep_only(chosen.as_ref(), &others, request.headers_mut());
+    if let Some(cookie) = chosen {
         request.extensions_mut().insert(PresentedCookie {
-            value,
-            key,
+            cookie,
             decrypted_in: begin.elapsed(), // demo
             since: Instant::now(),         // demo
         });

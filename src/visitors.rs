@@ -9,17 +9,12 @@ use std::{
     time::Duration,
 };
 
-use metrics::counter;
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
-use sqlx_batcher::{Batcher, Statement, acquire};
-use tokio::time::sleep;
+use sqlx_batcher::{Batcher, Statement};
 use uuid::Uuid;
 
 /// How long a visitor's row is kept after the session must have ended, in case a request is still running.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
-
-/// Maximum number of rows that one statement deletes, so that no visit waits long for a lock.
-const BATCH: u64 = 200;
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,50 +67,5 @@ impl Statement for CountVisits {
         }
         counts.reverse();
         Ok(counts)
-    }
-}
-
-/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is
-/// kept, so a changed setting deletes nothing.
-///
-/// # Errors
-/// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
-pub async fn sweep(pool: &PgPool) -> sqlx::Result<u64> {
-    let mut total = 0;
-    loop {
-        let delete = sqlx::query!(
-            "
-            delete from visitors
-            where id = any(array(
-                select id
-                from visitors
-                where keep_until < (now() at time zone 'UTC')::date
-                order by keep_until
-                limit $1
-            ))
-            and keep_until < (now() at time zone 'UTC')::date
-            ",
-            BATCH as i64,
-        );
-        let deleted = delete.execute(&mut *acquire(pool).await?).await?.rows_affected();
-        counter!("visitors_swept_total").increment(deleted);
-        total += deleted;
-        if deleted < BATCH {
-            return Ok(total);
-        }
-        // Leaves most of the database's time for visits.
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Sweeps immediately, and then once a minute.
-pub(crate) async fn sweep_forever(pool: &PgPool) {
-    loop {
-        match sweep(pool).await {
-            Ok(0) => {}
-            Ok(visitors) => tracing::info!(visitors, "swept visitors without a session"),
-            Err(error) => tracing::warn!(%error, "the sweep of visitors failed; trying again"),
-        }
-        sleep(Duration::from_secs(60)).await;
     }
 }

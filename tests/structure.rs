@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 const ORDER: &[&str] = &[
     "limits",
+    "fetch_metadata",
     "secret",
     "proxies",
     "database_url",
@@ -15,6 +16,7 @@ const ORDER: &[&str] = &[
     "readiness",
     "visitors", // demo
     "session",
+    "sweep",
     "view",
     "http",
     "session_limit", // demo

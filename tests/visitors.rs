@@ -5,10 +5,7 @@ mod support;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix_web::ResponseError;
-use app::{
-    Error,
-    visitors::{VisitCounter, sweep},
-};
+use app::{Error, sweep::sweep_visitors, visitors::VisitCounter};
 use futures_util::future::join_all;
 use support::TestDatabase;
 use uuid::Uuid;
@@ -60,9 +57,9 @@ async fn a_visitor_is_deleted_after_the_last_day_on_which_a_session_may_refer_to
     let days: i32 = sqlx::query_scalar(days).fetch_one(&database.pool).await.expect("a row");
 
     database.execute("update visitors set keep_until = (now() at time zone 'UTC')::date").await;
-    let early = sweep(&database.pool).await.expect("swept");
+    let early = sweep_visitors(&database.pool).await.expect("swept");
     database.execute("update visitors set keep_until = (now() at time zone 'UTC')::date - 1").await;
-    let late = sweep(&database.pool).await.expect("swept");
+    let late = sweep_visitors(&database.pool).await.expect("swept");
 
     assert_eq!((days, early, late), (2, 0, 1));
 }
@@ -77,10 +74,10 @@ async fn replicas_that_sweep_at_the_same_time_delete_each_visitor_once() {
         )
         .await;
 
-    let swept = join_all((0..4).map(|_| sweep(&database.pool))).await;
+    let swept = join_all((0..4).map(|_| sweep_visitors(&database.pool))).await;
 
     let total: u64 = swept.into_iter().map(|swept| swept.expect("swept")).sum();
-    let left = sweep(&database.pool).await.expect("swept");
+    let left = sweep_visitors(&database.pool).await.expect("swept");
     assert_eq!(total + left, 1000);
     assert_eq!(database.number("select count(*) from visitors").await, 0);
 }
@@ -97,7 +94,7 @@ async fn a_count_survives_a_maximum_age_that_is_lowered_for_a_while() {
     database.execute(pass).await;
     VisitCounter::new(&database.pool, 8 * HOUR).count(visitor).await.expect("a count");
 
-    let swept = sweep(&database.pool).await.expect("swept");
+    let swept = sweep_visitors(&database.pool).await.expect("swept");
 
     assert_eq!((swept, month.count(visitor).await.expect("a count")), (0, 4));
 }

@@ -1,9 +1,9 @@
-//! The app on hash-partitioned tables, made by `deploy/hash_partitions.sql`.
+//! Tests the app on hash-partitioned tables, as created by `deploy/hash_partitions.sql`.
 
 use std::{collections::HashSet, time::Duration};
 
 use actix_session_postgres::PgSessionStore;
-use app::visitors::{VisitCounter, sweep};
+use app::{sweep::sweep_visitors, visitors::VisitCounter};
 use futures_util::future::join_all;
 use session_store_suite::run;
 use sqlx::Executor;
@@ -22,13 +22,13 @@ async fn partitioned() -> TestDatabase {
     let database = TestDatabase::new().await;
     let mut connection = database.pool.acquire().await.expect("a connection");
     connection.execute(PARTITION).await.expect("partitioned");
-    // Otherwise, PostgreSQL may report the scans that build the indexes later.
+    // Otherwise, PostgreSQL may report the scans for building the indexes only later.
     connection.execute("select pg_stat_force_next_flush()").await.expect("reported");
     database
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_guarantee_on_hash_partitions() {
+async fn the_store_passes_the_acceptance_suite_on_hash_partitions() {
     let subject = InPostgres::new().await;
     subject.pool.execute(PARTITION).await.expect("partitioned");
 
@@ -69,7 +69,7 @@ async fn partitioning_keeps_every_row_constraint_and_index() {
 }
 
 #[actix_web::test]
-async fn concurrent_visits_of_64_visitors_are_counted_exactly_on_hash_partitions() {
+async fn concurrent_visits_by_64_visitors_are_counted_exactly_on_hash_partitions() {
     let database = partitioned().await;
     let counter = VisitCounter::new(&database.pool, EIGHT_HOURS);
     let visitors: Vec<Uuid> = (0..64).map(|_| Uuid::now_v7()).collect();
@@ -81,19 +81,19 @@ async fn concurrent_visits_of_64_visitors_are_counted_exactly_on_hash_partitions
         counts.extend(visits.into_iter().map(|count| count.expect("a count")));
     }
 
-    // The session's row is visit 1.
+    // The session's row counts as visit 1.
     assert_eq!(counts, (2..=101).collect());
     assert_eq!(database.number("select count(*) from visitors where visits = 101").await, 64);
 }
 
 #[actix_web::test]
-async fn a_key_change_moves_the_row_to_the_partition_of_its_new_id() {
+async fn a_rotation_moves_the_row_to_the_partition_of_its_new_id() {
     let app = TestApp::on(partitioned().await, &[]).await;
     let (_, first) = app.start().await;
 
     let mut cookie = first.clone();
     let mut partitions = HashSet::new();
-    // The chance that 40 random IDs are all in one of 8 partitions is less than one in 10^35.
+    // The chance that 40 random IDs all land in the same one of 8 partitions is less than one in 10^35.
     for _ in 0..40 {
         let old = cookie.clone();
         cookie = app.get_with("/probe/rotate", &old).await.cookie("id").expect("a new key");
@@ -129,17 +129,17 @@ async fn four_concurrent_sweeps_delete_expired_rows_from_all_partitions() {
         let swept = join_all((0..4).map(|_| store.sweep(200))).await;
         sessions += swept.into_iter().map(|swept| swept.expect("no deadlock")).sum::<u64>();
     }
-    let visitors = join_all((0..4).map(|_| sweep(&database.pool))).await;
+    let visitors = join_all((0..4).map(|_| sweep_visitors(&database.pool))).await;
 
     let visitors: u64 = visitors.into_iter().map(|swept| swept.expect("no deadlock")).sum();
-    let left = sweep(&database.pool).await.expect("swept");
+    let left = sweep_visitors(&database.pool).await.expect("swept");
     assert_eq!((sessions, visitors + left), (10_000, 1_000));
     assert_eq!(database.number("select count(*) from sessions where expires_at > now()").await, 1_000);
     assert_eq!(database.number("select count(*) from visitors").await, 100);
 }
 
 #[actix_web::test]
-async fn visits_read_partitions_by_index_only() {
+async fn visits_read_partitions_only_through_indexes() {
     let app = TestApp::on(partitioned().await, &[]).await;
     // Never analyzed, like a table that was just filled.
     app.database
@@ -159,7 +159,7 @@ async fn visits_read_partitions_by_index_only() {
         browser.get("/").await;
     }
 
-    // A server process reports what it has read once a second, when it is next used.
+    // A server process reports its scans at most once a second, and only when it is used.
     eventually("the statistics of 20 visits", async || {
         browser.get("/").await;
         app.database.number(read).await >= 20

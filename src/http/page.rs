@@ -1,8 +1,5 @@
 //! What only pages have: protection against cross-site requests, a deadline, and the visitor's session
 //! cookie.
-//!
-//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms need no CSRF token. See "Fetch
-//! Metadata" in [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
 use std::{sync::Once, time::Duration};
 
@@ -10,7 +7,6 @@ use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderValue},
     middleware::Next,
     web::Data,
 };
@@ -18,6 +14,7 @@ use actix_web::{
 use super::{client::ClientAddress, request_log::truncated};
 use crate::{
     error,
+    fetch_metadata::{fetch_site, is_same_origin, origin},
     readiness::Readiness,
     session::{SessionCookie, choose_cookie},
 };
@@ -51,29 +48,15 @@ pub async fn page(
     }
 }
 
-/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
-/// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
-pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
-    request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
-}
-
-/// A client that sends neither header is refused. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
-fn is_same_origin(request: &HttpRequest) -> bool {
-    if let Some(site) = fetch_site(request) {
-        return site == b"same-origin";
-    }
-    // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates
-    // TLS.
-    origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
-        let default = match scheme {
-            "https" => ":443",
-            "http" => ":80",
-            _ => return false,
-        };
-        // A default port is the same as none (RFC 6454, section 4).
-        let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
-        bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
-    })
+fn log_refusal(request: &HttpRequest) {
+    let site = fetch_site(request).and_then(|site| str::from_utf8(site).ok());
+    tracing::warn!(
+        client = %ClientAddress::of(request).0,
+        site = site.map(|site| truncated(site, 32)),
+        origin = origin(request).map(|origin| truncated(origin, 256)),
+        host = truncated(request.connection_info().host(), 256),
+        "refused a cross-origin request"
+    );
 }
 
 /// Logs once that browsers reject the `Secure` cookie of a page over plain HTTP, so that each visit starts a session.
@@ -97,19 +80,4 @@ fn is_local(host: &str) -> bool {
     let name =
         host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
     name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "[::1]"
-}
-
-fn log_refusal(request: &HttpRequest) {
-    let site = fetch_site(request).and_then(|site| str::from_utf8(site).ok());
-    tracing::warn!(
-        client = %ClientAddress::of(request).0,
-        site = site.map(|site| truncated(site, 32)),
-        origin = origin(request).map(|origin| truncated(origin, 256)),
-        host = truncated(request.connection_info().host(), 256),
-        "refused a cross-origin request"
-    );
-}
-
-fn origin(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(header::ORIGIN)?.to_str().ok()
 }

@@ -78,9 +78,9 @@ pub async fn post(
         }
         "rotate" => {
             session.rotate();
-            let header = format!("{}={}", cookie.name, presented.value);
+            let header = format!("{}={}", cookie.name, presented.cookie.value);
             let address = request.connection_info().host().to_owned();
-            Outcome::Rotated { header, address, old: presented.value }
+            Outcome::Rotated { header, address, old: presented.cookie.value }
         }
         "replay" => {
             let key = fields.get("cookie").and_then(|value| cookie.key_in(value));

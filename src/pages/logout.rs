@@ -7,9 +7,9 @@ use askama::Template;
 use crate::accounts; // accounts
 use crate::{
     Error,
-    http::page::fetch_site,
+    fetch_metadata::{fetch_site, is_for_document, is_seen},
     session::{PresentedCookie, Session, SessionCookie},
-    view::{Layout, flash::LOGGED_OUT, is_for_document, is_seen, page, redirect},
+    view::{Layout, flash::LOGGED_OUT, page, redirect},
 };
 
 #[derive(Template)]

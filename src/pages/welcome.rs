@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::visits::{milliseconds, short};
 use crate::{
     Error,
+    fetch_metadata::{is_for_document, is_prefetch},
     http::request_log::log_after_success,
     session::{PresentedCookie, Session},
     session_limit::SessionLimit,
-    view::{Layout, is_for_document, is_prefetch, page},
+    view::{Layout, page},
     visitors::VisitCounter,
 };
 

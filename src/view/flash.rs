@@ -8,7 +8,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::is_seen;
+use crate::fetch_metadata::is_seen;
 use crate::session::SessionCookie;
 
 /// A message. To add one, add a static and list it in `ALL`.

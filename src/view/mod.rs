@@ -1,4 +1,4 @@
-//! What all pages need: the layout, messages, static files, error pages, and functions that the templates call.
+//! What all pages need: the layout, messages, static files and error pages.
 
 pub mod assets;
 pub mod error_page;
@@ -7,10 +7,7 @@ pub mod flash;
 use actix_session::SessionExt; // accounts
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{
-        Method,
-        header::{self, HeaderName, HeaderValue},
-    },
+    http::header::{self, HeaderValue},
 };
 use askama::Template;
 
@@ -64,30 +61,4 @@ pub fn redirect(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));
     response
-}
-
-/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never
-/// be shown.
-pub fn is_seen(request: &HttpRequest) -> bool {
-    request.method() == Method::GET && !is_prefetch(request)
-}
-
-/// Returns whether the browser [prefetches the page][purpose], before the visitor asks for it.
-///
-/// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
-pub fn is_prefetch(request: &HttpRequest) -> bool {
-    // `Purpose` and `X-Moz` are the names in older browsers.
-    const PURPOSE: [HeaderName; 3] = [
-        HeaderName::from_static("sec-purpose"),
-        HeaderName::from_static("purpose"),
-        HeaderName::from_static("x-moz"),
-    ];
-    let mut purposes = PURPOSE.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
-    purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
-}
-
-/// Returns whether the browser requests a document, rather than an image or data for a script. A client that
-/// doesn't say, such as an old browser, counts as requesting a document.
-pub fn is_for_document(request: &HttpRequest) -> bool {
-    request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }

@@ -4,8 +4,7 @@ use actix_web::{
     cookie::Cookie,
     http::header::{COOKIE, HeaderMap, HeaderValue},
 };
-use app::session::SessionCookie;
-use futures_util::FutureExt;
+use app::session::{SessionCookie, keep_only};
 use proptest::prelude::*;
 
 use crate::{
@@ -29,14 +28,13 @@ fn headers(lines: &[&[u8]]) -> HeaderMap {
     headers
 }
 
-/// Returns the value and the key of the chosen cookie. If several are valid, the store says that `live` is
-/// live.
+/// Returns the value and the key of the chosen cookie: the one whose key is `live`, or the first one.
 fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option<(String, String)> {
-    let first_live = async |valid: &[(String, String)]| {
-        assert!(valid.len() > 1, "a single cookie costs no statement");
-        valid.iter().position(|(_, key)| key == live).unwrap_or(0)
-    };
-    cookie.choose(headers, first_live).now_or_never().expect("nothing to wait for")
+    let (valid, others) = cookie.valid_in(headers);
+    let chosen = valid.iter().position(|cookie| cookie.key == live).unwrap_or(0);
+    let chosen = valid.into_iter().nth(chosen);
+    keep_only(chosen.as_ref(), &others, headers);
+    chosen.map(|cookie| (cookie.value, cookie.key))
 }
 
 #[test]

@@ -158,21 +158,17 @@ where
 
 /// Corrects the cookie that was added after the first `before` ones, if there is one.
 fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
-    let mut cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
-    if cookies.len() <= before {
-        return;
-    }
-    let Some(added) = cookies.pop() else { return };
-    match outcome {
-        Outcome::SameKey | Outcome::Failed(_) => {}
+    let Some(added) = headers.get_all(SET_COOKIE).nth(before) else { return };
+    let mended = match outcome {
+        Outcome::SameKey | Outcome::Failed(_) => None,
         Outcome::NewKey { remembered, seconds_left } => {
-            cookies.push(with_max_age(&added, remembered, seconds_left).unwrap_or(added));
+            let Some(mended) = with_max_age(added, remembered, seconds_left) else { return };
+            Some(mended)
         }
-    }
+    };
+    let cookies: Vec<_> = headers.get_all(SET_COOKIE).take(before).cloned().chain(mended).collect();
     headers.remove(SET_COOKIE);
-    for cookie in cookies {
-        headers.append(SET_COOKIE, cookie);
-    }
+    cookies.into_iter().for_each(|cookie| headers.append(SET_COOKIE, cookie));
 }
 
 /// Returns the cookie with this `Max-Age`, if it should have one.

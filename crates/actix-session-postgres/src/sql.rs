@@ -34,7 +34,8 @@ const OUTLASTS: &str = "(
 
 /// The columns of a new session, and their values.
 const COLUMNS: &str = "(id, state, owner, expires_at, idle_seconds, ends_at, remembered)";
-const VALUES: &str = "$1, $2::text::json, $3::{owner}, now() + make_interval(secs => least($4::int, $5::int)), $4,
+const VALUES: &str =
+    "$1, $2::text::json, $3::{owner}, now() + make_interval(secs => least($4::int, $5::int)), $4,
     now() + make_interval(secs => $5::int), $6";
 
 macro_rules! statements {

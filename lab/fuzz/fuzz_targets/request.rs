@@ -1,5 +1,5 @@
-//! Whole requests through the app, with its own PostgreSQL server. The input is the text of an HTTP request. The word
-//! `{valid}` in it is replaced by the session cookie of a visitor.
+//! Sends whole requests to the app, which has its own PostgreSQL server. The input is the text of an HTTP
+//! request. The word `{valid}` in it is replaced by a visitor's session cookie.
 //!
 //! For any request, the app neither panics nor fails, and never shows a session whose cookie wasn't sent.
 
@@ -38,7 +38,7 @@ struct App {
     send: Box<Send>,
     pool: PgPool,
     inputs: usize,
-    /// The session cookie of a visitor, and the visitor's ID.
+    /// A visitor's session cookie, and the visitor's ID.
     cookie: String,
     user: String,
     /// Stops with this process.
@@ -118,7 +118,7 @@ impl App {
         if let Some(user) = shown_user(&answer.body) {
             assert!(is_new || (has_cookie && user == self.user), "a session out of nowhere: {user}");
         }
-        // The request may have logged out.
+        // The request may have logged the visitor out.
         if has_cookie && answer.status == StatusCode::SEE_OTHER {
             self.renew();
         }
@@ -131,7 +131,7 @@ fn shown_user(body: &str) -> Option<&str> {
     text.split_once('<').map(|(user, _)| user)
 }
 
-/// Reads an HTTP request, or something like it. Returns `None` if actix-http would refuse it.
+/// Parses text that resembles an HTTP request. Returns `None` if actix-http would reject it.
 fn parse(text: &[u8]) -> Option<TestRequest> {
     let end = text.windows(2).position(|two| two == b"\n\n").unwrap_or(text.len());
     let (head, body) = text.split_at(end);

@@ -1,0 +1,69 @@
+//! What a browser says about its request: which site's page made it, and what for.
+//!
+//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms need no CSRF token. See "Fetch
+//! Metadata" in [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+
+/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
+/// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
+pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
+    request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
+}
+
+/// Returns whether the request comes from a page of this site. It doesn't if the client sends neither header. A script
+/// can add `Sec-Fetch-Site: same-origin`, but a page can't.
+pub fn is_same_origin(request: &HttpRequest) -> bool {
+    if let Some(site) = fetch_site(request) {
+        return site == b"same-origin";
+    }
+    // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates
+    // TLS.
+    origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
+        let default = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return false,
+        };
+        // A default port is the same as none (RFC 6454, section 4).
+        let bare = |host| str::strip_suffix(host, default).or(host.strip_suffix(':')).unwrap_or(host);
+        bare(host).eq_ignore_ascii_case(bare(request.connection_info().host()))
+    })
+}
+
+/// Returns the `Origin` header.
+pub fn origin(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ORIGIN)?.to_str().ok()
+}
+
+/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never
+/// be shown.
+pub fn is_seen(request: &HttpRequest) -> bool {
+    request.method() == Method::GET && !is_prefetch(request)
+}
+
+/// Returns whether the browser [prefetches the page][purpose], before the visitor asks for it.
+///
+/// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
+pub fn is_prefetch(request: &HttpRequest) -> bool {
+    // `Purpose` and `X-Moz` are the names in older browsers.
+    const PURPOSE: [HeaderName; 3] = [
+        HeaderName::from_static("sec-purpose"),
+        HeaderName::from_static("purpose"),
+        HeaderName::from_static("x-moz"),
+    ];
+    let mut purposes = PURPOSE.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
+    purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
+}
+
+/// Returns whether the browser requests a document, rather than an image or data for a script. A client that
+/// doesn't say, such as an old browser, counts as requesting a document.
+pub fn is_for_document(request: &HttpRequest) -> bool {
+    request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document")
+}
