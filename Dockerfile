@@ -1,22 +1,22 @@
-# The SBOM of a release also lists the crates in Cargo.lock, which the program itself doesn't contain.
+# This adds the crates in Cargo.lock to the SBOM of a release, because the program doesn't list them.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY . .
 ENV SQLX_OFFLINE=true
-# Cargo's downloads and the compiled dependencies stay in BuildKit's cache between builds.
+# BuildKit caches Cargo's downloads and the compiled dependencies between builds.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --package actix-postgres-sessions \
  && cp target/release/actix-postgres-sessions / \
  && mkdir /state
 
-# This image has the C library and certificates, but no shell.
+# The final image has the C library and certificates, but no shell.
 FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /actix-postgres-sessions /usr/local/bin/
-# A new volume that is mounted here gets the same owner.
+# New volumes that are mounted here get the same owner.
 COPY --from=build --chown=65532:65532 /state /var/lib/actix-postgres-sessions
-# Numeric, so that Kubernetes can verify that the user isn't root.
+# The ID is numeric, so that Kubernetes can verify that the user isn't root.
 USER 65532:65532
 ENV BIND_ADDRESS=0.0.0.0:8080 \
     LOG_FORMAT=json \

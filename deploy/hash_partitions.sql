@@ -1,14 +1,15 @@
 -- Divides `sessions` and `visitors` into 8 partitions each, by a hash of their IDs. Most apps don't need this. If yours
 -- does, copy this file into `migrations/` under the next number.
 --
--- It copies every row. Until it is done, pages return 503. Afterwards, grant other roles their privileges again.
+-- This migration copies all rows, and pages return 503 until it is done. Afterwards, grant privileges to other roles
+-- again.
 
 lock table sessions, visitors in access exclusive mode;
 
 create table sessions_new (like sessions including all excluding indexes) partition by hash (id);
 create table visitors_new (like visitors including all excluding indexes) partition by hash (id);
 
--- The storage settings are those of the first migrations, because a partitioned table can't have any itself.
+-- Partitioned tables can't have storage settings, so each partition gets the settings from the first migrations.
 do $$
 begin
     for n in 0..7 loop
@@ -34,7 +35,7 @@ drop table sessions, visitors;
 alter table sessions_new rename to sessions;
 alter table visitors_new rename to visitors;
 
--- PostgreSQL creates these on each partition. The primary key contains the partition key, so IDs stay unique.
+-- PostgreSQL creates these on each partition. The primary key contains the partition key, so IDs are still unique.
 alter table sessions add constraint sessions_pkey primary key (id);
 create index sessions_expires_hour_idx on sessions (expires_hour);
 create index sessions_owner_idx on sessions (owner) where owner is not null;

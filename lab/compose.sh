@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Tests `docker compose up`. Then follows docs/deploy.md with the document's own commands: the start behind Caddy, the
-# checks, an upgrade, a rollback, a backup and a restore. Uses a separate project, separate ports and a clone. Needs Docker,
-# Compose, Git and curl. Prints a line for each check, and stops at the first one that fails.
+# Tests `docker compose up`. Then follows docs/deploy.md with the document's own commands: the start behind
+# Caddy, the checks, an upgrade, a rollback, a backup and a restore. Uses a separate project, separate ports
+# and a clone. Needs Docker, Compose, Git and curl. Prints a line for each check, and stops at the first one
+# that fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,7 +47,7 @@ visit() { # prints the count that the page shows
   curl -fsS -b "$jar" -c "$jar" "$url/" | sed -nE 's/.*id="visits">([0-9]+).*/\1/p'
 }
 
-beside() { # beside CONTAINER COMMAND...: runs a command of the database's image, because the app's has no shell
+beside() { # beside CONTAINER COMMAND...: runs a command from the database's image, because the app's image has no shell
   docker run --rm --network none --pid "container:$1" --volumes-from "$1:ro" --entrypoint "$2" postgres:18 "${@:3}"
 }
 
@@ -64,7 +65,7 @@ is "the app's health check passes" healthy "$(health "$app")"
 is "the database's health check passes" healthy "$(health "$postgres")"
 is "the log is JSON, one object per line" { "$(docker logs "$app" 2>&1 | sed 's/^\(.\).*/\1/' | sort -u)"
 
-is "the app isn't root, and neither has nor can gain capabilities" \
+is "the app isn't root, has no capabilities and can't gain any" \
   "Uid:65532 CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:0000000000000000 NoNewPrivs:1" \
   "$(beside "$app" sed -nE 's/^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs):\s+(\S+).*/\1:\2/p' /proc/1/status | xargs)"
 is "the release build ignores the variable of cargo dev --watch" 0 \
@@ -103,7 +104,7 @@ is "the app waits for its database" 5 "$(visit)"
 
 SECONDS=0
 docker stop "$app" >/dev/null
-is "the app stops by itself" 0 "$(inspect "$app" '{{.State.ExitCode}}')"
+is "the app exits cleanly" 0 "$(inspect "$app" '{{.State.ExitCode}}')"
 is "the app stops within ten seconds" 1 "$((SECONDS < 10))"
 
 compose down --volumes
@@ -166,8 +167,8 @@ is "a second visit over TLS counts two" 2 "$(visit)"
 is "experiments are off" 404 "$(status /experiments -b "$jar")"
 is "another site can't log out" 403 \
   "$(status /logout -X POST -b "$jar" -H 'Origin: https://evil.example' -H 'X-Forwarded-For: 203.0.113.7')"
-# Docker's gateway is the client of requests from this machine.
-is "the app sees the client behind Caddy, and no forged one" \
+# Requests from this machine come from Docker's gateway.
+is "the app sees the real client behind Caddy, and not a forged address" \
   "$(inspect "$caddy" '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}')" \
   "$(docker logs "$app" 2>&1 | sed -nE 's/.*cross-origin.*"client":"([^"]*)".*/\1/p' | tail -n 1)"
 
@@ -186,20 +187,20 @@ follow "Back up"
 is "the backup has a file for this day" "$(date +%A).dump" "$(ls "$HOME/backups")"
 rm "$HOME/backups"/*
 (eval "$(code "Back up" crontab | sed 's/^[0-9*]* [0-9*]* \* \* \* //; s/\\%/%/g')") >"$jar.log" 2>&1 || { cat "$jar.log" >&2; exit 1; }
-is "so does the backup by cron" "$(date +%A).dump" "$(ls "$HOME/backups")"
-is "only its owner can read it" 700 "$(stat -c %a "$HOME/backups")"
+is "the backup by cron has the same name" "$(date +%A).dump" "$(ls "$HOME/backups")"
+is "only the owner can read the backups" 700 "$(stat -c %a "$HOME/backups")"
 visits=$(sql "select visits from visitors")
 cp "$jar" "$jar.before"
 is "the visitor can log out" 303 "$(status /logout -X POST -b "$jar" -c "$jar" -H "Origin: $url")"
 is "the visit after a logout counts one" 1 "$(visit)"
-is "and the next one two" 2 "$(visit)"
+is "the next visit counts two" 2 "$(visit)"
 cp "$HOME/backups"/*.dump "$HOME/backups/restore.dump"
 follow Restore
 check "after the restore"
-is "the visitor's row is as it was at the backup, and the later one is gone" "$visits" "$(sql "select visits from visitors")"
+is "the visitor's row is as in the backup, and the later row is gone" "$visits" "$(sql "select visits from visitors")"
 is "the app still owns its tables" app "$(sql "select distinct tableowner from pg_tables where schemaname = 'public'")"
 cp "$jar.before" "$jar"
-is "the session that ended after the backup is not valid again" 1 "$(visit)"
+is "the session that ended after the backup is still invalid" 1 "$(visit)"
 is "the app counts again" 2 "$(visit)"
 compose down
 compose up --detach

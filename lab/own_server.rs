@@ -1,4 +1,4 @@
-//! Tests that need a superuser, or a server that no other test uses.
+//! A server for tests that need a superuser, or a server that no other test uses.
 
 use dev::Postgres;
 

@@ -1,5 +1,6 @@
-# Runs a program, and stops it when standard input closes. Standard input is a pipe from the program's owner, and it
-# closes even if the owner is killed. The arguments are a signal name, the program, and the program's arguments.
+# Runs a program, and stops it when standard input closes. Standard input is a pipe from the program's owner,
+# and it closes even if the owner is killed. The arguments are a signal name, the program, and the program's
+# arguments.
 
 signal=$1
 shift

@@ -1,4 +1,4 @@
-//! The private PostgreSQL behind `cargo dev` and `cargo test`. `main.rs` is the program `cargo dev`.
+//! The private PostgreSQL behind `cargo dev` and `cargo test`. `main.rs` is the `cargo dev` program.
 
 #![forbid(unsafe_code)]
 

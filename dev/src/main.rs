@@ -16,7 +16,7 @@ const USAGE: &[&str] = &[
     "cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments",
     "cargo dev screenshots           take the README's screenshots", // demo
     "cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them", // demo
-    "cargo dev rename NAME [TEXT]    give the app its own name, and perhaps a description",
+    "cargo dev rename NAME [TEXT]    rename the app, and optionally describe it",
     "cargo dev without accounts      remove the accounts from the app", // accounts
     "cargo dev without demo          remove the pages about visits, and everything that explains them", // demo
     "cargo dev help                  show this",

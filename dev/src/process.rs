@@ -17,7 +17,7 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// Sends a signal, such as `INT`. Skips processes that have exited.
 pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
-    // The shell's built-in `kill`, because not every system has the program.
+    // Uses the shell's built-in `kill`, because not every system has the program.
     let mut kill = Command::new("/bin/sh");
     kill.args(["-c", "kill -s \"$0\" \"$@\" 2>/dev/null", name]).args(pids.iter().map(u32::to_string));
     kill.status().context("can't start /bin/sh").map(drop)
@@ -30,7 +30,7 @@ fn all() -> Vec<(u32, String, u32)> {
     }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
-    // Such as `12 (a name) S 1 …`. The name may contain spaces and parentheses.
+    // The text is, for example, `12 (a name) S 1 …`. The name may contain spaces and parentheses.
     stats.filter_map(|s| parse(&format!("{} {}", s.split_once(" (")?.0, s.rsplit_once(')')?.1))).collect()
 }
 

@@ -5,13 +5,14 @@ use std::{env, ffi::OsStr, process::Command};
 
 use anyhow::{Context, Result};
 
-/// Returns the root of the project: the nearest directory with a `dev/Cargo.toml`, from the current one upwards.
+/// Returns the project's root: the nearest directory with a `dev/Cargo.toml`, starting at the current
+/// directory and going up.
 ///
 /// The path isn't compiled in, because two checkouts may share a target directory and therefore this program.
 pub fn project() -> Result<PathBuf> {
     let here = env::current_dir().context("can't find the current directory")?;
     let root = here.ancestors().find(|directory| directory.join("dev/Cargo.toml").is_file());
-    root.map(Path::to_owned).context("there is no project here or in a directory above")
+    root.map(Path::to_owned).context("there is no project in this directory or in one of its parents")
 }
 
 /// Returns a `cargo` command.
@@ -19,8 +20,8 @@ pub fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Returns a command without the variables that Cargo has set for this program. With them, Cargo would run some build
-/// scripts again.
+/// Returns a command without the variables that Cargo set for this program, which would make Cargo rerun some
+/// build scripts.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {

@@ -1,4 +1,4 @@
-//! The PostgreSQL server of a test process.
+//! A test process's PostgreSQL server.
 
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,15 +6,16 @@ use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::OnceLock}
 
 use crate::{Postgres, process::is_running};
 
-/// The server on which the tests of this process create their databases.
+/// The server on which this process's tests create their databases.
 #[derive(Debug)]
 pub struct TestServer {
     admin_url: String,
-    /// Kept here so that it runs as long as this process does.
+    /// Kept here so that it runs as long as this process.
     own: Option<Postgres>,
 }
 
-/// Returns the server for this test process: the one in `DATABASE_URL`, or a temporary one. Panics if that fails.
+/// Returns the server for this test process: the one in `DATABASE_URL`, or a temporary one. Panics if that
+/// fails.
 pub fn test_database_server() -> &'static TestServer {
     static SERVER: OnceLock<TestServer> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("DATABASE_URL") {
@@ -48,7 +49,8 @@ impl TestServer {
 
     /// Returns a name that no other test uses: `test_<machine>_<pid>_<n>_<random>`.
     ///
-    /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`] is true.
+    /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`]
+    /// is true.
     pub fn new_database_name(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -76,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_keeps_everything_but_its_database() {
+    fn url_changes_only_the_name_of_the_database() {
         let server = TestServer { admin_url: "postgres://u:p@h:1/a?sslmode=off".into(), own: None };
         assert_eq!(server.url("b"), "postgres://u:p@h:1/b?sslmode=off");
     }
 
     #[test]
-    fn a_database_is_a_leftover_once_its_process_has_exited() {
+    fn a_test_database_is_a_leftover_once_its_process_has_exited() {
         let server = TestServer { admin_url: String::new(), own: None };
         let own = server.new_database_name();
         let ended = own.replacen(&format!("_{}_", process::id()), "_2147483647_", 1);

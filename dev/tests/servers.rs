@@ -1,5 +1,5 @@
-//! The private servers keep their data, require their password, and leave nothing behind. `cargo dev --watch` restarts
-//! the app.
+//! Tests that the private servers keep their data, require their password, and leave nothing behind. Also
+//! tests that `cargo dev --watch` restarts the app.
 
 use std::io::{BufRead, BufReader, read_to_string};
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn connecting_requires_the_password() {
 }
 
 #[test]
-fn given_settings_override_the_defaults() {
+fn custom_settings_override_the_defaults() {
     let postgres = Postgres::temporary_with(&[("max_connections", "17")]).unwrap();
 
     assert_eq!(ask(&postgres, "show max_connections"), "17");
@@ -42,7 +42,7 @@ fn a_killed_server_restarts_with_its_data() {
 }
 
 #[test]
-fn kept_data_survives_until_the_second_start() {
+fn data_in_a_permanent_directory_survives_a_restart() {
     let home = home("second-start");
     let postgres = Postgres::start(&home, &[]).unwrap();
     ask(&postgres, "create table kept ()");
@@ -54,7 +54,7 @@ fn kept_data_survives_until_the_second_start() {
 }
 
 #[test]
-fn a_second_server_in_the_same_directory_is_refused() {
+fn a_second_server_in_the_same_directory_fails_to_start() {
     let home = home("in-use");
     let postgres = Postgres::start(&home, &[]).unwrap();
 
@@ -65,7 +65,7 @@ fn a_second_server_in_the_same_directory_is_refused() {
 }
 
 #[test]
-fn a_server_whose_keeper_was_killed_is_stopped_by_the_next_one() {
+fn the_next_start_stops_a_server_whose_keeper_was_killed() {
     let home = home("orphan");
     let postgres = Postgres::start(&home, &[]).unwrap();
     let orphan = postgres.pid();
@@ -93,7 +93,7 @@ fn home(name: &str) -> PathBuf {
 }
 
 #[test]
-fn nothing_is_left_behind_no_matter_how_the_owner_stops() {
+fn nothing_is_left_behind_no_matter_how_the_owner_exits() {
     assert_leaves_nothing("return", None);
     assert_leaves_nothing("panic", None);
     for signal in ["INT", "TERM", "KILL"] {
@@ -142,7 +142,7 @@ fn exists(thing: &str) -> bool {
 }
 
 #[test]
-fn a_change_restarts_the_watched_app_and_a_change_that_does_not_build_leaves_it_running() {
+fn watch_restarts_the_app_after_a_change_unless_the_build_fails() {
     let home = home("watch");
     for folder in ["dev", "src"] {
         fs::create_dir_all(home.join(folder)).unwrap();
@@ -169,7 +169,7 @@ fn a_change_restarts_the_watched_app_and_a_change_that_does_not_build_leaves_it_
     wait_until("the new app runs", || answers("second"));
 }
 
-/// An app that sends a text to everybody who connects.
+/// An app that sends the same text to every client.
 const APP: &str = "fn main() {
     let address = std::env::var(\"BIND_ADDRESS\").unwrap();
     for connection in std::net::TcpListener::bind(address).unwrap().incoming() {

@@ -1,4 +1,4 @@
-//! The kinds of session, and what is true for each.
+//! The kinds of sessions, and facts about each.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub enum Kind {
 pub struct Facts {
     /// Where the state lives.
     pub state: &'static str,
-    /// What somebody with a copy of the cookie can do.
+    /// What an attacker with a copy of the cookie can do.
     pub stolen: &'static str,
     /// What happens at logout.
     pub logout: &'static str,
@@ -36,7 +36,7 @@ impl Kind {
     pub fn facts(self) -> Facts {
         match self {
             Self::Memory => Facts {
-                state: "In the memory of this process. A restart loses it, and a second process doesn't see it.",
+                state: "In this process's memory. A restart loses it, and a second process can't see it.",
                 stolen: "The cookie contains a key. A copy works until the logout, a restart, \
                     or 30 minutes without visits.",
                 logout: "The session is removed from memory. From then on, every copy of the cookie is invalid.",

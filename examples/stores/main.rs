@@ -1,4 +1,6 @@
-//! The same three pages with each kind of session: `cargo run --example stores -- memory|redis|cookie|postgres`.
+//! Serves the same three pages with each kind of session:
+//!
+//! `cargo run --example stores -- memory|redis|cookie|postgres`
 //!
 //! [`docs/stores.md`](../../docs/stores.md) compares them. `cargo dev lab stores` tests this example.
 
@@ -35,7 +37,7 @@ async fn run() -> Result<()> {
     let listener = TcpListener::bind(&address).with_context(|| {
         format!("can't listen on {address}: choose another, such as BIND_ADDRESS=127.0.0.1:8081")
     })?;
-    println!("http://{}/ keeps its sessions in: {} (Ctrl-C ends it)", listener.local_addr()?, kind.name());
+    println!("http://{}/ keeps its sessions in: {} (Ctrl-C stops it)", listener.local_addr()?, kind.name());
     match kind {
         Kind::Memory => {
             let store = MemorySessionStore::default();
@@ -44,7 +46,7 @@ async fn run() -> Result<()> {
         Kind::Cookie => pages::serve(listener, kind, secret, CookieSessionStore::default)?.await?,
         Kind::Redis => {
             let url = env::var("REDIS_URL").ok().filter(|url| !url.is_empty());
-            let url = url.context("start Redis, and set REDIS_URL, such as redis://127.0.0.1:6379")?;
+            let url = url.context("start Redis and set REDIS_URL, for example to redis://127.0.0.1:6379")?;
             let store = RedisSessionStore::new(url).await?;
             pages::serve(listener, kind, secret, move || store.clone())?.await?;
         }

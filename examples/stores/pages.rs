@@ -40,7 +40,7 @@ pub fn serve<S: SessionStore + 'static>(
             .build();
         App::new()
             .app_data(Data::new(kind))
-            // Without its own session, because it makes other requests with the visitor's cookie.
+            // Outside the session middleware, because it makes other requests with the visitor's cookie.
             .route("/together", web::post().to(together))
             .service(
                 web::scope("")
@@ -56,7 +56,8 @@ pub fn serve<S: SessionStore + 'static>(
 /// Counts a visit as the tutorials do: the handler reads the count, adds one, and writes it.
 async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     let visits = session.get::<u64>("visits")?.unwrap_or(0) + 1;
-    // Most pages wait for something, such as a database. Meanwhile, the visitor's other requests read the same count.
+    // Most pages wait for something, such as a database. Meanwhile, the visitor's other requests read the
+    // same count.
     rt::time::sleep(Duration::from_millis(10)).await;
     session.insert("visits", visits)?;
     Ok(Html::new(format!(
@@ -75,7 +76,7 @@ async fn visits(
     render(&Visits { kind: **kind, visits, cookie, address: address(&request), together: None })
 }
 
-/// Ends the session and shows the page again, without a session.
+/// Ends the session and redirects to the visits page, which then has no session.
 async fn logout(session: Session) -> impl Responder {
     session.purge();
     Redirect::to("/visits").see_other()
@@ -176,6 +177,6 @@ struct Visits {
     visits: u64,
     cookie: Option<String>,
     address: String,
-    /// How many visits were sent at once, and how many of them were counted.
+    /// How many visits were sent at the same time, and how many of them were counted.
     together: Option<(usize, u64)>,
 }

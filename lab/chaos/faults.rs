@@ -1,4 +1,5 @@
-//! What goes wrong. Each fault returns when it is over, and says what it did, or returns `None` if it isn't possible here.
+//! The faults. Each function returns when its fault is over, and describes it. It returns `None` if the fault
+//! isn't possible here.
 
 use std::{thread, time::Duration};
 
@@ -37,7 +38,7 @@ fn kill_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<Str
 }
 
 fn suspend_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
-    // The main process first, so that it starts no others.
+    // Suspends the main process first, so that it can't start others.
     signal("STOP", &[stage.postgres.pid()]);
     let mut all = dev::process::children(stage.postgres.pid());
     all.push(stage.postgres.pid());
@@ -85,7 +86,7 @@ fn kill_pooler(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<Strin
     Some(time)
 }
 
-/// Fills the disk, so that PostgreSQL can't create the next file of its log.
+/// Fills the disk, so that PostgreSQL can't create the next file of its write-ahead log.
 fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
     let disk = stage.disk.as_ref()?;
     disk.fill();
@@ -94,10 +95,10 @@ fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String>
     let _ = switch.output();
     let time = wait(random);
     disk.free();
-    // PostgreSQL exits if it can't write its log, and an operator restarts it.
+    // PostgreSQL exits if it can't write its log, and an operator would restart it.
     if !dev::process::is_running(stage.postgres.pid()) {
         stage.postgres.restart().expect("restarted");
-        return Some(format!("{time}, and PostgreSQL ended"));
+        return Some(format!("{time}, and PostgreSQL exited"));
     }
     Some(time)
 }

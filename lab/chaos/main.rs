@@ -1,8 +1,9 @@
-//! `cargo dev lab chaos`: three minutes of faults in a random order, while visitors visit, log in, change their keys and
-//! log out. Prints its seed. `CHAOS_SEED=7` repeats the order of the faults.
+//! `cargo dev lab chaos`: three minutes of faults in random order, while visitors load pages, log in, rotate
+//! their keys and log out. It prints its seed. `CHAOS_SEED=7` repeats the order of the faults.
 //!
-//! Three things must always hold. No acknowledged visit is lost or counted twice. An ended session never becomes valid
-//! again. Every response arrives within 2.5 seconds, and everything recovers within 5 seconds after a fault ends.
+//! Three things must always hold. No acknowledged visit is lost or counted twice. An ended session never
+//! becomes valid again. Every response arrives within 2.5 seconds, and everything recovers within 5 seconds
+//! after a fault ends.
 
 #[allow(dead_code)]
 #[path = "../faults/client.rs"]
@@ -92,7 +93,7 @@ fn run() -> ExitCode {
     }
 }
 
-/// Compares the table with what the visitors have seen.
+/// Compares the table with what the visitors saw.
 fn compare(stage: &Stage, seen: &[(String, Seen)], load: &Load) {
     let rows = stage.sql("select id, visits from visitors");
     let stored: HashMap<&str, u64> = rows
@@ -104,7 +105,7 @@ fn compare(stage: &Stage, seen: &[(String, Seen)], load: &Load) {
         // The first visit adds no row to `visitors`.
         let visits = stored.get(user.as_str()).copied().unwrap_or(1);
         if visits < seen.visits || visits > seen.visits + seen.unknown {
-            load.violate(&format!("{user} has {visits} visits in the table, and {seen:?}"));
+            load.violate(&format!("{user} has {visits} visits in the table, but the visitor saw {seen:?}"));
         }
     }
     println!("compared {} visitors with {} rows", seen.len(), stored.len());

@@ -21,7 +21,7 @@ impl Proxy {
         let shared = connections.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // Without a server, the client sees a closed connection.
+                // If the server is down, the client sees a closed connection.
                 let Ok(server) = TcpStream::connect(target) else { continue };
                 let ends = || [client.try_clone(), server.try_clone()].map(|end| end.expect("a copy"));
                 shared.lock().unwrap_or_else(PoisonError::into_inner).extend(ends());
@@ -34,7 +34,7 @@ impl Proxy {
         Self { port, connections }
     }
 
-    /// Closes all connections. New ones are accepted.
+    /// Closes all connections, but still accepts new ones. Returns how many were closed.
     pub fn drop_all(&self) -> usize {
         let dropped = std::mem::take(&mut *self.connections.lock().unwrap_or_else(PoisonError::into_inner));
         dropped.iter().for_each(|end| drop(end.shutdown(Shutdown::Both)));

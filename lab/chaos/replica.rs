@@ -1,4 +1,4 @@
-//! A replica of the app, as a process that can be killed. It can also log in, as an app with accounts can.
+//! A replica of the app, in a process that can be killed. It also has routes that log in and rotate the key.
 
 use std::{
     env, fs,
@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::client::Visitor;
 
-/// Serves with the settings in the environment. The test program runs as a replica if it is started that way.
+/// Runs a replica with the settings from the environment. The test starts its own program for this, with the
+/// argument `replica`.
 pub fn serve() -> ExitCode {
     let config = Config::from_env().expect("settings");
     let _log = log::init(&config);
@@ -57,7 +58,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts a replica with a database URL, and one for migrations. Waits until it is ready.
+    /// Starts a replica with a URL for the app and a URL for migrations. Waits until it is ready.
     pub fn start(url: String, migration_url: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -99,7 +100,7 @@ impl Replica {
         self.process = None;
     }
 
-    /// Returns its process.
+    /// Returns the process ID of the program.
     pub fn pid(&self) -> Option<u32> {
         dev::process::children(self.process.as_ref()?.pid()).first().copied()
     }

@@ -41,7 +41,7 @@ impl Stage {
             pooler.unwrap_or_else(|error| panic!("{error:#}"))
         });
         let mut stage = Self { replicas: Vec::new(), proxy, pooler, postgres, disk };
-        // The second replica has the limit of the role, because PgBouncer drops the app's own.
+        // PgBouncer drops the app's own time limit, so the second replica needs the role's limit.
         stage.sql("alter role postgres set statement_timeout = '1500ms'");
         let second = stage.pooler.as_ref().map_or(url.clone(), |pooler| pooler.url().to_owned());
         let first = url.replace(&direct, &format!(":{}/", stage.proxy.port));
@@ -89,7 +89,7 @@ impl Disk {
     }
 
     pub fn fill(&self) {
-        // It exits when no space is left.
+        // `dd` exits when no space is left.
         let filler = format!("of={}", self.filler().display());
         let _ = Command::new("dd").args(["if=/dev/zero", &filler, "bs=64k"]).stderr(Stdio::null()).status();
     }

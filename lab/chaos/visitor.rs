@@ -1,4 +1,4 @@
-//! Visitors who use every feature of the app. They notice every lost visit, and every ended session that
+//! Visitors that use every feature of the app. They detect every lost visit, and every ended session that
 //! becomes valid again.
 
 use std::{
@@ -22,11 +22,11 @@ const LONGEST: Duration = Duration::from_millis(2_500);
 #[derive(Debug, Default)]
 pub struct Seen {
     pub visits: u64,
-    /// Visits after the last acknowledged one whose outcome isn't known.
+    /// Visits with an unknown outcome since the last acknowledged visit.
     pub unknown: u64,
 }
 
-/// What all visitors share.
+/// The state that all visitors share.
 pub struct Load {
     replicas: Vec<SocketAddr>,
     stopping: AtomicBool,
@@ -71,12 +71,12 @@ impl Load {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that a fault begins.
+    /// Records that a fault begins.
     pub fn begin(&self, fault: &'static str) {
         self.state().fault = fault;
     }
 
-    /// Notes that this replica can't respond until [`Load::returns`].
+    /// Records that this replica can't respond until [`Load::returns`].
     pub fn leaves(&self, replica: SocketAddr) {
         self.state().away.push((replica, None));
     }
@@ -95,7 +95,8 @@ impl Load {
         self.state().away.iter().any(|(away, until)| *away == replica && until.is_none_or(recent))
     }
 
-    /// Waits until each replica has served a visit that began after now. Returns how long that took.
+    /// Waits until each replica has served a visit that began after this call. Returns how long that took, or
+    /// `None` after `limit`.
     pub fn recovery(&self, limit: Duration) -> Option<Duration> {
         let end = Instant::now();
         {
@@ -111,7 +112,7 @@ impl Load {
         Some(end.elapsed())
     }
 
-    /// The replicas that have not served since the fault.
+    /// Returns the replicas that haven't served a visit since the fault.
     pub fn unrecovered(&self) -> String {
         let state = self.state();
         format!("{:?}", self.replicas.iter().filter(|one| !state.served.contains(one)).collect::<Vec<_>>())
@@ -128,7 +129,7 @@ impl Load {
     pub fn summary(&self) -> String {
         let state = self.state();
         format!(
-            "{} visits acknowledged, {} requests failed, {} ended sessions replayed, the slowest answer after {:.1?}",
+            "{} visits acknowledged, {} requests failed, {} ended sessions replayed, the slowest response took {:.1?}",
             state.visits, state.failures, state.replays, state.slowest
         )
     }
@@ -162,7 +163,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Acts until the load stops. Returns all users that this visitor has been.
+    /// Sends requests until the load stops. Returns all users that this visitor has been.
     pub fn run(mut self) -> Vec<(String, Seen)> {
         while !self.load.stopping.load(Ordering::Relaxed) {
             match self.random.random_range(0..100) {
@@ -190,8 +191,8 @@ impl<'a> Visitor<'a> {
         }
         let problem = match &outcome {
             _ if was_away => None,
-            Err(error) => Some(format!("{path}: no answer ({error})")),
-            Ok(_) if took > LONGEST => Some(format!("{path}: an answer after {took:?}")),
+            Err(error) => Some(format!("{path}: no response ({error})")),
+            Ok(_) if took > LONGEST => Some(format!("{path}: a response after {took:?}")),
             Ok(answer) if ![200, 303, 503].contains(&answer.status) => Some(format!("{path}: {answer:#?}")),
             Ok(_) => None,
         };
@@ -222,14 +223,14 @@ impl<'a> Visitor<'a> {
         // Without a known user, the unknown visits belong to sessions whose cookie never arrived.
         let expected = if self.user.is_some() { before + 1..=before + 1 + unknown } else { 1..=1 + unknown };
         if !expected.contains(&visits) {
-            self.load.violate(&format!("{user} has {visits} visits, and not {expected:?}"));
+            self.load.violate(&format!("{user} has {visits} visits, expected {expected:?}"));
         }
         self.load.served(replica, begin);
         self.cookie = cookie_of(&answer).or(self.cookie.take());
         (self.user, self.seen, self.may_have_ended) = (Some(user), Seen { visits, unknown: 0 }, false);
     }
 
-    /// Rotates the session, or logs in. Afterwards, the old key must be invalid.
+    /// Rotates the session, or logs in. Afterward, the old key must be invalid.
     fn change_key(&mut self, path: &str) {
         let Some(old) = self.cookie.clone() else { return };
         match self.ask(path, Some(old.clone())) {
@@ -261,7 +262,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Uses a cookie whose session has ended. This page starts no session.
+    /// Sends the cookie of an ended session to a page that starts no sessions.
     fn replay(&mut self) {
         let Some(last) = self.ended.len().checked_sub(1) else { return };
         let cookie = self.ended[self.random.random_range(0..=last)].clone();
@@ -273,7 +274,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Becomes somebody else.
+    /// Forgets the cookie, to become a new user.
     fn leave(&mut self) {
         if let Some(user) = self.user.take() {
             self.former.push((user, std::mem::take(&mut self.seen)));

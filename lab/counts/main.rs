@@ -1,4 +1,4 @@
-//! Many visits at the same time, and what they cost PostgreSQL.
+//! Tests many concurrent visits, and what they cost PostgreSQL.
 
 #[path = "../own_server.rs"]
 mod own_server;
@@ -26,7 +26,7 @@ async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec
 }
 
 #[actix_web::test]
-async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
+async fn two_replicas_counting_the_same_visitors_never_deadlock() {
     // PostgreSQL detects deadlocks before the statement's lock timeout expires, and each row
     // takes long enough for two statements to overlap.
     let database = TestDatabase::on_own_server().await;
@@ -53,18 +53,18 @@ async fn two_replicas_that_count_the_same_visitors_never_deadlock() {
     }
 
     assert_eq!(database.number("select sum(visits - 1)::bigint from visitors").await, 10 * 64);
-    // A batcher hides a deadlock from its callers, but PostgreSQL counts it. The count is complete when the connection
-    // ends.
+    // A batcher hides a deadlock from its callers, but PostgreSQL counts it. The count is complete when the
+    // connections are closed.
     drop(replicas);
     let connections = "select count(*) from pg_stat_activity
         where datname = current_database() and ltrim(query, e'\\n ') like 'insert into visitors%'";
-    eventually("the connections end", async || database.number(connections).await == 0).await;
+    eventually("the connections are closed", async || database.number(connections).await == 0).await;
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(database.number(deadlocks).await, 0);
 }
 
 #[actix_web::test]
-async fn at_least_95_percent_of_counts_are_updates_in_place() {
+async fn at_least_95_percent_of_counts_are_in_place_updates() {
     let database = TestDatabase::on_own_server().await;
     let counter = VisitCounter::new(&database.pool, 8 * HOUR);
     let visitors = [(); 50].map(|()| Uuid::now_v7());
@@ -80,7 +80,7 @@ async fn at_least_95_percent_of_counts_are_updates_in_place() {
 }
 
 #[actix_web::test]
-async fn two_hundred_first_visits_at_once_start_two_hundred_sessions() {
+async fn two_hundred_concurrent_first_visits_start_two_hundred_sessions() {
     let app = TestApp::spawn().await;
 
     let pages = at_once((0..200).map(|_| app.request(Method::GET, "/"))).await;
@@ -113,7 +113,7 @@ async fn lock(database: &TestDatabase, visitor: Uuid) -> Transaction<'static, Po
 }
 
 #[actix_web::test]
-async fn a_locked_row_delays_other_visitors_and_fails_alone() {
+async fn a_locked_row_delays_other_visitors_but_fails_only_its_own_visits() {
     let database = TestDatabase::new().await;
     let counter = VisitCounter::new(&database.pool, HOUR);
     let [locked, free] = [(); 2].map(|()| Uuid::now_v7());

@@ -1,4 +1,4 @@
-//! What a request costs the database: statements, counted by the extension pg_stat_statements, and rows.
+//! Tests what a request costs the database in statements, as counted by pg_stat_statements, and in rows.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ impl Counted {
         Self(app)
     }
 
-    /// Returns how many statements named each table since the last [`Self::reset`].
+    /// Returns how many statements used each table since the last [`Self::reset`].
     async fn statements(&self) -> BTreeMap<&'static str, i64> {
         let rows = sqlx::query(
             "select query, calls from pg_stat_statements
@@ -59,7 +59,7 @@ impl Counted {
         rows
     }
 
-    /// Makes the first connections, whose own statements don't count.
+    /// Opens the first connections, whose setup statements must not be counted.
     async fn warm_up(&self) {
         let browser = self.0.browser();
         browser.get("/").await;
@@ -69,7 +69,7 @@ impl Counted {
 }
 
 #[actix_web::test]
-async fn a_first_visit_runs_one_statement_and_adds_one_row_in_total() {
+async fn a_first_visit_runs_one_statement_and_adds_one_row() {
     let counted = Counted::spawn().await;
     counted.warm_up().await;
     let before = counted.rows().await;
@@ -119,7 +119,11 @@ async fn a_returning_visit_that_resets_the_idle_timer_runs_exactly_one_more_stat
     let both = counted.statements().await;
 
     assert_eq!(due, BTreeMap::from([("sessions", 2), ("visitors", 1)]));
-    assert_eq!(both, BTreeMap::from([("sessions", 3), ("visitors", 2)]), "the next visit is not due");
+    assert_eq!(
+        both,
+        BTreeMap::from([("sessions", 3), ("visitors", 2)]),
+        "the next visit doesn't reset the idle timer"
+    );
 }
 
 #[actix_web::test]

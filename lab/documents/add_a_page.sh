@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does in a copy of this project what docs/add-a-page.md says, and runs the page's tests. Needs Python 3.
+# Follows docs/add-a-page.md in a copy of this project, and runs the new page's tests. Needs Python 3.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)

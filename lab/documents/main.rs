@@ -1,4 +1,4 @@
-//! Whether the documents are true: their links, and the tests and metrics that they name.
+//! Tests the documents: their links, and the tests and metrics that they name.
 
 use std::{
     fs,
@@ -15,14 +15,14 @@ fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).expect(document)
 }
 
-/// The documents in the root of the project, in `.github/` and `docs/`, and in `lab/` if it is there.
+/// The documents in the root of the project, in `.github/` and `docs/`, and in `lab/` if it exists.
 fn documents() -> Vec<PathBuf> {
     let folders = ["", ".github", "docs", "lab", "lab/bench"].map(|folder| fs::read_dir(root().join(folder)));
     let files = folders.into_iter().flatten().flatten().map(|file| file.expect("a file").path());
     files.filter(|file| file.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// A document without its code blocks.
+/// Returns a document without its code blocks.
 fn without_code(document: &str) -> String {
     let mut is_code = false;
     let is_text = |line: &&str| {
@@ -33,7 +33,7 @@ fn without_code(document: &str) -> String {
     document.lines().filter(is_text).collect::<Vec<_>>().join("\n")
 }
 
-/// The targets of links and pictures, Markdown's and HTML's.
+/// Returns the targets of links and pictures in Markdown and HTML.
 fn targets(document: &str) -> Vec<String> {
     let text = without_code(document);
     let marks = [("](", ')'), ("src=\"", '"'), ("srcset=\"", '"'), ("href=\"", '"')];
@@ -43,7 +43,7 @@ fn targets(document: &str) -> Vec<String> {
     found.collect()
 }
 
-/// The anchors of a document's headings, as GitHub makes them.
+/// Returns the anchors of a document's headings, as GitHub generates them.
 fn anchors(document: &str) -> Vec<String> {
     let text = without_code(document);
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -54,7 +54,7 @@ fn anchors(document: &str) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
-/// Returns why a link in `document` is broken, if it is. Links to other sites are not checked.
+/// Returns what is wrong with a link in `document`, if anything. Doesn't check links to other sites.
 fn problem(document: &Path, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -62,7 +62,7 @@ fn problem(document: &Path, target: &str) -> Option<String> {
     let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = document.parent().expect("a folder");
     let path = if file.is_empty() { document.to_owned() } else { folder.join(file) };
-    // A copy may have deleted it.
+    // A copy may have deleted its lab.
     if path.starts_with(root().join("lab")) && !root().join("lab").exists() {
         return None;
     }
@@ -77,7 +77,7 @@ fn problem(document: &Path, target: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_and_picture_of_the_documents_leads_to_a_file_and_heading_of_the_project() {
+fn every_link_and_picture_in_the_documents_leads_to_an_existing_file_and_heading() {
     let mut checked = 0;
     let mut problems = Vec::new();
     for document in documents() {
@@ -91,7 +91,7 @@ fn every_link_and_picture_of_the_documents_leads_to_a_file_and_heading_of_the_pr
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_found() {
+fn broken_links_are_detected() {
     let readme = root().join("README.md");
 
     assert_eq!(targets("[a](b.md#c), `d`\n```\n[no](link)\n```\n<img src=\"e.webp\">"), ["b.md#c", "e.webp"]);
@@ -103,7 +103,7 @@ fn a_link_that_leads_nowhere_is_found() {
     assert_eq!(problem(&readme, "src/main.rs"), None);
 }
 
-/// The names in a document that look like tests: lowercase words and numbers in code, joined by at
+/// Returns the names in a document that look like tests: lowercase words and numbers in code, joined by at
 /// least three underscores.
 fn named_tests(document: &str) -> Vec<&str> {
     let is_test = |name: &&str| {
@@ -113,7 +113,7 @@ fn named_tests(document: &str) -> Vec<&str> {
     document.split('`').skip(1).step_by(2).filter(is_test).collect()
 }
 
-/// The text of all files in these folders and their subfolders whose names end with `extension`.
+/// Returns the text of all files with this extension in these folders and their subfolders.
 fn read_all(folders: &[&str], extension: &str) -> String {
     let mut text = String::new();
     let mut paths: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
@@ -129,7 +129,7 @@ fn read_all(folders: &[&str], extension: &str) -> String {
 }
 
 #[test]
-fn every_test_and_metric_that_the_documents_name_exists() {
+fn every_test_and_metric_named_in_the_documents_exists() {
     let documents = read(".github/SECURITY.md") + &read_all(&["docs"], "md");
     // A copy may have deleted its lab.
     let sources = read_all(&["src", "tests", "crates", env!("CARGO_MANIFEST_DIR")], "rs");
@@ -143,22 +143,22 @@ fn every_test_and_metric_that_the_documents_name_exists() {
 }
 
 #[test]
-fn names_of_tests_are_found_in_a_document() {
-    let document = "`update` never revives a session: `a_session_that_ended_stays_ended`, `no_test`.\n\
+fn test_names_in_a_document_are_found() {
+    let document = "`update` never brings a session back: `an_ended_session_is_invalid`, `no_test`.\n\
         ```sh\ncargo test\n```\n`it_returns_a_404_page` and `max_connections`";
 
-    assert_eq!(named_tests(document), ["a_session_that_ended_stays_ended", "it_returns_a_404_page"]);
+    assert_eq!(named_tests(document), ["an_ended_session_is_invalid", "it_returns_a_404_page"]);
 }
 
 #[test]
-fn each_source_that_a_page_names_exists() {
+fn every_source_file_named_on_a_page_exists() {
     for rest in read_all(&["templates"], "html").split("Source: <code>").skip(1) {
         let path = rest.split('<').next().unwrap_or("");
         assert!(root().join(path).is_file(), "there is no {path}");
     }
 }
 
-/// The names and defaults in a document's table of settings.
+/// Returns the names and defaults in a document's table of settings.
 fn settings(document: &str) -> Vec<(String, String)> {
     let is_variable = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let document = read(document);
@@ -167,9 +167,9 @@ fn settings(document: &str) -> Vec<(String, String)> {
     rows.map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap_or("").to_owned())).collect()
 }
 
-/// `tests/config/env_example.rs` compares the other document with the configuration.
+/// `tests/config/env_example.rs` compares `docs/configuration.md` with the code.
 #[test]
-fn the_settings_in_the_readme_have_the_same_defaults_as_in_the_configuration_document() {
+fn settings_in_the_readme_have_the_defaults_from_the_configuration_document() {
     let (listed, all) = (settings("README.md"), settings("docs/configuration.md"));
 
     assert!(!listed.is_empty());

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Merges a release tag into a copy that has a new name and its own changes, as .github/SECURITY.md says.
+# Merges a release tag into a copy that has a new name and its own changes, as .github/SECURITY.md describes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands of docs/tour.md against the app, and compares their output. Needs curl.
+# Runs the commands in docs/tour.md against the app, and compares their output with the document. Needs curl.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,11 +13,11 @@ until curl -fsS -o /dev/null "http://$address/health/ready" 2>/dev/null; do
   sleep 1
 done
 
-# Ids, keys and times differ each time. Headers come in any order.
+# IDs, keys and times differ between runs, and headers come in any order.
 comparable() { sed -E 's/[0-9a-f]{8}-[0-9a-f-]{27}/UUID/g; s/id=[0-9A-Za-z+%]{21}/id=KEY/; s/20[0-9T:-]{17}Z/TIME/g' | sort; }
 
 console=$(sed -n '/^```console$/,/^```$/p' docs/tour.md | grep -v '^```')
 expected=$(grep -v '^\$ ' <<<"$console" | comparable)
 actual=$(cd "$work" && sed -n 's/^\$ //p' <<<"$console" | sed "s/localhost:8080/$address/g" | bash | comparable)
 diff <(echo "$expected") <(echo "$actual")
-echo "docs/tour.md is true"
+echo "docs/tour.md is correct"

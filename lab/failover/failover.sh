@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fails PostgreSQL over while 64 visitors use three replicas of the app, with the files in deploy/. Needs etcd, HAProxy,
-# openssl, PostgreSQL, and Python 3.11 with pip, which gets Patroni. Takes about three minutes after the build.
+# Fails over PostgreSQL while 64 visitors use three replicas of the app, with the files in deploy/. Needs
+# etcd, HAProxy, openssl, PostgreSQL, and Python 3.11 with pip, which installs Patroni. Takes about three
+# minutes after the build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,7 +10,7 @@ for program in etcd haproxy openssl "$POSTGRES_BIN/postgres"; do
   command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 1; }
 done
 cargo build --quiet --locked
-# Not in this directory, because Patroni may run as a different user.
+# Uses a temporary directory, because Patroni may run as a different user.
 python=$(mktemp -d)
 trap 'rm -rf "$python"' EXIT
 chmod 755 "$python"

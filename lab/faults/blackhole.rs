@@ -1,4 +1,5 @@
-//! The database runs, but nothing arrives from it: the network loses packets, or the machine hangs.
+//! Tests outages in which the database is running but the app receives nothing from it, because the network
+//! loses packets or the machine hangs.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +24,7 @@ const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_network_that_loses_packets_causes_a_503_page_and_its_connections_are_replaced() {
+fn packet_loss_causes_a_503_page_and_the_app_replaces_its_connections() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
@@ -37,14 +38,14 @@ fn a_network_that_loses_packets_causes_a_503_page_and_its_connections_are_replac
     network.work_for_new_connections();
 
     app.assert_recovers_within(FIVE_SECONDS);
-    let page = eventually("visits are answered", FIVE_SECONDS, || {
+    let page = eventually("visits succeed", FIVE_SECONDS, || {
         Some(visitor.get("/")).filter(|page| page.status == 200)
     });
     assert_eq!(page.visitor(), user);
 }
 
 #[test]
-fn connections_that_a_firewall_dropped_are_replaced_without_an_error() {
+fn connections_dropped_by_a_firewall_are_replaced_without_an_error() {
     let stage = Stage::new();
     let network = Network::to(stage.postgres.port());
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
@@ -56,7 +57,7 @@ fn connections_that_a_firewall_dropped_are_replaced_without_an_error() {
 
     network.lose_everything();
     network.work_for_new_connections();
-    // A firewall drops silent connections. The app checks a connection only if it was idle for a second.
+    // Firewalls drop idle connections. The app checks a connection only if it was idle for a second.
     thread::sleep(Duration::from_millis(1_100));
 
     for visits in count + 1..=count + 20 {
@@ -133,7 +134,7 @@ fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
 }
 
 #[test]
-fn an_app_with_a_round_trip_of_250_ms_to_its_database_serves_and_is_ready() {
+fn the_app_serves_and_is_ready_with_a_round_trip_of_250_ms_to_its_database() {
     let stage = Stage::new();
     let network = Network::far_from(stage.postgres.port(), Duration::from_millis(125));
     let app = App::start(&[("DATABASE_URL", network.url(&stage)), ("WORKERS", "1".into())]);
@@ -166,13 +167,13 @@ impl Network {
         Self::far_from(port, Duration::ZERO)
     }
 
-    /// The delay in each direction.
+    /// Delays packets in each direction.
     fn far_from(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let age = Arc::new(AtomicUsize::new(0));
         let shared = age.clone();
-        // It stops when the test's process exits.
+        // The thread stops when the test's process exits.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let born = shared.load(Ordering::SeqCst);
@@ -193,7 +194,7 @@ impl Network {
         stage.url().replace(&format!(":{port}/"), &format!(":{own}/"))
     }
 
-    /// Loses all packets from now on, without closing a connection.
+    /// Loses all packets from now on, without closing any connection.
     fn lose_everything(&self) {
         self.age.store(LOST, Ordering::SeqCst);
     }

@@ -26,7 +26,7 @@ impl Answer {
             if from.read_line(&mut head)? == 0 {
                 return Err(Error::new(
                     ErrorKind::UnexpectedEof,
-                    format!("the connection ended after {head:?}"),
+                    format!("the connection was closed after {head:?}"),
                 ));
             }
         }
@@ -69,14 +69,14 @@ impl Answer {
         visits.unwrap_or_else(|| panic!("no visits in {self:#?}"))
     }
 
-    /// The page of an outage, which leaves the browser's cookie alone.
+    /// Checks that this is the page for outages, which leaves the browser's cookie alone.
     pub fn assert_is_503_page(&self) {
         assert_eq!((self.status, self.header("retry-after")), (503, Some("5")), "{self:#?}");
         assert!(self.header("set-cookie").is_none(), "{self:#?}");
         self.assert_is_error_page();
     }
 
-    /// An error page with the request's ID and every security header.
+    /// Checks that this is an error page with the request's ID and every security header.
     pub fn assert_is_error_page(&self) {
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
@@ -96,29 +96,30 @@ impl Answer {
         assert!(id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'), "{self:#?}");
     }
 
-    /// The request ID on an error page.
+    /// Returns the request ID on an error page.
     pub fn request_id(&self) -> &str {
         let id = self.body.split_once(r#"<code class="all">"#).and_then(|(_, rest)| rest.split_once('<'));
-        id.unwrap_or_else(|| panic!("no request id in {self:#?}")).0
+        id.unwrap_or_else(|| panic!("no request ID in {self:#?}")).0
     }
 
-    /// With secure cookies, every response asks the browser for HTTPS.
+    /// Checks that the response makes the browser use HTTPS, as every response does with secure cookies.
     pub fn assert_asks_for_https(&self) {
         assert_eq!(self.header("strict-transport-security"), Some("max-age=63072000"), "{self:#?}");
     }
 }
 
-/// The session cookies that visitors have received, each with its server. None of them may be in that server's log.
+/// The session cookies that visitors have received, each with its server. None of them may appear in that
+/// server's log.
 static COOKIES: Mutex<Vec<(SocketAddr, String)>> = Mutex::new(Vec::new());
 
-/// The values of the first hundred cookies from this server.
+/// Returns the values of the first hundred cookies from this server.
 pub fn cookies_from(server: SocketAddr) -> Vec<String> {
     let cookies = COOKIES.lock().unwrap_or_else(PoisonError::into_inner);
     let from_it = cookies.iter().filter(|(from, _)| *from == server);
     from_it.map(|(_, value)| value.clone()).take(100).collect()
 }
 
-/// A browser with a cookie and one connection, which it keeps.
+/// A browser with a cookie and one persistent connection.
 pub struct Visitor {
     pub address: SocketAddr,
     pub connection: Option<BufReader<TcpStream>>,
@@ -167,7 +168,7 @@ impl Visitor {
     }
 }
 
-/// GET on a new connection, without a cookie.
+/// Sends a GET request on a new connection, without a cookie.
 pub fn get(address: SocketAddr, path: &str) -> Answer {
     Visitor::new(address).get(path)
 }

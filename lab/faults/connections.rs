@@ -1,4 +1,4 @@
-//! How many connections to PostgreSQL the replicas open.
+//! Tests how many connections to PostgreSQL the replicas open.
 
 use std::{thread, time::Duration};
 
@@ -16,7 +16,7 @@ fn open_all_connections(stage: &Stage, app: &App, most: usize) {
     let mut visitor = app.visitor();
     visitor.get("/");
     eventually("all connections are open", Duration::from_secs(30), || {
-        // The idle timer is due again. Requests on both workers find that at the same time.
+        // Makes the idle timer due for a reset. Requests on both workers notice this at the same time.
         stage.sql("update sessions set expires_at = now() + interval '20 minutes'");
         for cookie in [visitor.cookie.clone(), None] {
             at_once(app, 16, "/", &app.visitor_with(cookie));
@@ -32,7 +32,7 @@ fn open_all_connections(stage: &Stage, app: &App, most: usize) {
             drop(lock);
         });
         let open = connections(stage);
-        assert!(open <= most, "{open} connections are open, and {most} are documented");
+        assert!(open <= most, "{open} connections are open, but at most {most} are expected");
         (open == most).then_some(())
     });
 }
@@ -42,7 +42,7 @@ fn connections(stage: &Stage) -> usize {
     stage.sql(own).parse().expect("a number")
 }
 
-/// The rows of the table in `docs/configuration.md`: replicas and their connections.
+/// Returns the rows of the table in `docs/configuration.md`: replicas and their connections.
 fn documented() -> Vec<(usize, usize)> {
     let document = include_str!("../../docs/configuration.md");
     let (_, table) = document.split_once("| replicas | connections |\n|").expect("the table");

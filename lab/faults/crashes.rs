@@ -1,4 +1,4 @@
-//! No acknowledged visit is lost, no matter how often the database is killed.
+//! Tests that no acknowledged visit is lost, no matter how often the database is killed.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ const VISITORS: usize = 12;
 /// Number of visits after which a visitor forgets the cookie, so that the test also starts new sessions.
 const VISITS: usize = 40;
 
-/// The settings of a real server. A temporary one doesn't wait for the disk.
+/// The settings of a real server. A temporary server doesn't wait for the disk.
 const DURABLE: [(&str, &str); 3] =
     [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")];
 
@@ -38,7 +38,7 @@ struct Load {
 }
 
 #[test]
-fn twenty_kills_of_the_database_under_load_lose_no_acknowledged_visit() {
+fn killing_the_database_twenty_times_under_load_loses_no_acknowledged_visit() {
     let mut stage = Stage::with(&DURABLE);
     let app = stage.app();
     let load = Load::default();
@@ -66,12 +66,12 @@ fn twenty_kills_of_the_database_under_load_lose_no_acknowledged_visit() {
         assert!(*visits >= seen.highest, "{user}: {visits} visits, {} shown", seen.highest);
     }
     let pages: u64 = seen.iter().map(|(_, seen)| seen.pages).sum();
-    assert!(seen.iter().any(|(_, seen)| seen.pages > 1), "nobody came twice in {pages} pages");
+    assert!(seen.iter().any(|(_, seen)| seen.pages > 1), "no user visited twice in {pages} pages");
     println!("{KILLS} kills, {} users, {pages} pages, {:?} refused", seen.len(), load.refused);
 }
 
-/// Visits until the load stops. Every response is a page with a visit or the 503 page, and each cookie shows the same user
-/// every time.
+/// Visits until the load stops. Checks that every response shows a visit or is the 503 page, and that each
+/// cookie always shows the same user.
 fn visit(app: &App, load: &Load) -> Vec<(String, Seen)> {
     let mut all = Vec::new();
     while !load.stop.load(Ordering::Relaxed) {
@@ -104,7 +104,7 @@ fn visit(app: &App, load: &Load) -> Vec<(String, Seen)> {
     all
 }
 
-/// The number of visits for each session. A session without a row in `visitors` has one visit.
+/// Returns the number of visits for each session. A session without a row in `visitors` has one visit.
 fn counts(stage: &Stage) -> HashMap<String, u64> {
     let rows = stage.sql(
         "select state->>'visitor_id' || ' ' || coalesce(visits, 1)
@@ -124,7 +124,7 @@ fn wait_for_more(count: &AtomicUsize, more: usize) {
     });
 }
 
-/// Stops the load when it is dropped, also if the test panics.
+/// Stops the load when it is dropped, even if the test panics.
 struct Stop<'a>(&'a Load);
 
 impl Drop for Stop<'_> {

@@ -1,4 +1,4 @@
-//! Requests that are too large, too slow, malformed or never complete.
+//! Tests requests that are too large, too slow, malformed or incomplete.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ const TEN_SECONDS: Duration = Duration::from_secs(10);
 /// There is no page at this path, so only the limits are tested.
 const POST: &str = "POST /no-such-page";
 
-/// The program without a database, which no limit needs.
+/// Starts the program without a database, because the limits don't need one.
 fn app() -> App {
     App::start(&[("DATABASE_URL", NO_DATABASE.to_owned()), ("COOKIE_SECURE", "true".to_owned())])
 }
@@ -33,7 +33,8 @@ fn answer(app: &App, bytes: &[u8]) -> Answer {
     send(app.address, bytes).expect("a response")
 }
 
-/// The request gets an error page. The app closes the connection, because it doesn't read the rest.
+/// Checks that the request returns an error page, and that the app closes the connection instead of reading
+/// the rest.
 fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
     let answer = answer(app, bytes);
     assert_eq!(answer.status, status, "{answer:#?}");
@@ -45,7 +46,7 @@ fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
 }
 
 #[test]
-fn a_long_address_returns_a_414_page() {
+fn a_long_url_returns_a_414_page() {
     let app = app();
 
     assert_is_refused(&app, 414, &request(&format!("GET /?{}", "a".repeat(9_000)), "", ""));
@@ -54,7 +55,7 @@ fn a_long_address_returns_a_414_page() {
 }
 
 #[test]
-fn large_or_many_headers_return_a_431_page() {
+fn headers_that_are_too_large_or_too_many_return_a_431_page() {
     let app = app();
     let large = |bytes| format!("X-Large: {}\r\n", "a".repeat(bytes));
     let many = |count| (0..count).map(|n| format!("X-Header-{n}: a\r\n")).collect::<String>();
@@ -66,7 +67,7 @@ fn large_or_many_headers_return_a_431_page() {
 }
 
 #[test]
-fn a_head_beyond_what_actix_http_reads_is_an_error_without_a_page() {
+fn a_head_larger_than_actix_http_reads_returns_an_error_without_a_page() {
     let app = app();
     let large = format!("X-Large: {}\r\n", "a".repeat(200_000));
     let many = (0..100).map(|n| format!("X-Header-{n}: a\r\n")).collect::<String>();
@@ -90,10 +91,10 @@ fn a_large_body_returns_a_413_page() {
     let in_chunks = request(POST, "Transfer-Encoding: chunked\r\n", &chunks);
 
     let refused = assert_is_refused(&app, 413, &announced);
-    assert!(refused.took < BODY_TIME, "no wait for the body: {refused:#?}");
+    assert!(refused.took < BODY_TIME, "the app doesn't wait for the body: {refused:#?}");
     assert_is_refused(&app, 413, &in_chunks);
 
-    // A small body passes the limit, and the path doesn't exist.
+    // A small body passes the limit. The response is a 404 because the path doesn't exist.
     let small = answer(&app, &request(POST, "Content-Length: 3\r\n", "a=b"));
     assert_eq!((small.status, small.closes_connection()), (404, false), "{small:#?}");
 }
@@ -139,7 +140,7 @@ fn a_slow_head_returns_a_408_within_ten_seconds() {
 }
 
 #[test]
-fn a_malformed_or_contradicted_host_returns_a_400_page() {
+fn a_malformed_or_contradictory_host_returns_a_400_page() {
     let app = app();
     for head in [
         "GET / HTTP/1.1\r\nHost:\r\n",
@@ -169,9 +170,9 @@ fn a_malformed_or_contradicted_host_returns_a_400_page() {
     }
 }
 
-/// The largest head that actix-http reads, without its end, on each connection.
+/// Each connection sends the largest head that actix-http reads, but not its end.
 #[test]
-fn a_connection_costs_no_more_memory_than_the_limits_allow_for() {
+fn a_connection_uses_no_more_memory_than_the_limits_allow() {
     const CONNECTIONS: u64 = 400;
     let app = app();
     app.get("/");
@@ -189,14 +190,14 @@ fn a_connection_costs_no_more_memory_than_the_limits_allow_for() {
     assert_eq!(app.get("/health/live").status, 200);
     let each = (memory(&app) - before) * 1024 / CONNECTIONS;
 
-    assert!(each > 64 * 1024, "the heads arrived: {each} bytes for each connection");
-    assert!(each < CONNECTION_BYTES as u64, "{each} bytes for each connection");
+    assert!(each > 64 * 1024, "the heads arrived: {each} bytes per connection");
+    assert!(each < CONNECTION_BYTES as u64, "{each} bytes per connection");
     drop(clients);
 }
 
 /// Each client sends half a megabyte of requests and reads nothing.
 #[test]
-fn clients_that_pipeline_and_never_read_cost_no_more_memory_than_the_limits_allow_for() {
+fn clients_that_pipeline_and_never_read_use_no_more_memory_than_the_limits_allow() {
     const CONNECTIONS: u64 = 200;
     let app = app();
     app.get("/");
@@ -216,7 +217,7 @@ fn clients_that_pipeline_and_never_read_cost_no_more_memory_than_the_limits_allo
     }
     let each = (memory(&app) - before) * 1024 / CONNECTIONS;
 
-    assert!(each < CONNECTION_BYTES as u64, "{each} bytes for each connection");
+    assert!(each < CONNECTION_BYTES as u64, "{each} bytes per connection");
 }
 
 /// Returns the resident memory of the program in KiB.

@@ -1,4 +1,4 @@
-//! The app while nothing reads its log, or while the log can't be written.
+//! Runs the app while nothing reads its log, and while the log can't be written.
 
 use std::{
     fs::OpenOptions,
@@ -17,13 +17,13 @@ use crate::{
     stage::TURN,
 };
 
-/// Each request writes at least one line of more than a hundred bytes, and a pipe keeps 64 KiB of them.
+/// Each request writes at least one line of more than a hundred bytes, and a pipe holds 64 KiB.
 const MORE_THAN_A_PIPE_HOLDS: usize = 1_000;
 
-/// The program's own queue doesn't hold more lines than this, either.
+/// The program's own queue holds fewer lines than this.
 const MORE_THAN_THE_QUEUE_HOLDS: usize = 25_000;
 
-/// The program with this as its standard output and standard error.
+/// The program with redirected output.
 struct Program {
     child: Child,
     address: SocketAddr,
@@ -54,7 +54,7 @@ impl Program {
         program
     }
 
-    /// Sends requests, some to a page that fails and logs an error. Each gets a response.
+    /// Checks that each request gets a response. Some go to a page that fails and logs an error.
     fn assert_serves(&self, requests: usize) {
         let mut visitor = Visitor::new(self.address);
         for n in 0..requests {
@@ -87,7 +87,7 @@ fn pipe() -> (PipeReader, io::PipeWriter, io::PipeWriter) {
 }
 
 #[test]
-fn requests_and_shutdown_do_not_wait_for_a_log_that_nobody_reads() {
+fn requests_and_shutdown_do_not_wait_if_nothing_reads_the_log() {
     let (_reader, output, error) = pipe();
     let program = Program::start(output, error);
 
@@ -97,7 +97,7 @@ fn requests_and_shutdown_do_not_wait_for_a_log_that_nobody_reads() {
 }
 
 #[test]
-fn shutdown_does_not_wait_for_a_log_with_a_full_queue() {
+fn shutdown_does_not_wait_if_the_log_queue_is_full() {
     let (_reader, output, error) = pipe();
     let program = Program::start(output, error);
 
@@ -107,7 +107,7 @@ fn shutdown_does_not_wait_for_a_log_with_a_full_queue() {
 }
 
 #[test]
-fn a_log_whose_reader_has_exited_fails_no_request() {
+fn requests_are_served_after_the_logs_reader_has_exited() {
     let (reader, output, error) = pipe();
     let program = Program::start(output, error);
     drop(reader);
@@ -118,7 +118,7 @@ fn a_log_whose_reader_has_exited_fails_no_request() {
 }
 
 #[test]
-fn a_log_on_a_full_disk_fails_no_request() {
+fn requests_are_served_if_the_log_is_on_a_full_disk() {
     let full = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has this device");
     let program = Program::start(full(), full());
 

@@ -1,5 +1,5 @@
-//! Runs the real program. A test that kills, stops, overloads or cuts off PostgreSQL has its own server. Tests that
-//! load the machine run one at a time, because some measure how long things take.
+//! Runs the real program. A test that kills, stops, overloads or cuts off PostgreSQL has its own server.
+//! Tests that load the machine run one at a time, because some of them measure time.
 
 mod blackhole;
 mod client;

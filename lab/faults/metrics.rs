@@ -1,4 +1,4 @@
-//! What the app reports about itself: metrics, and the trace IDs of its callers.
+//! Tests what the app reports: metrics about itself, and the trace IDs of its callers.
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +23,12 @@ fn app_with_metrics(stage: &Stage) -> App {
     stage.app_with(&[("METRICS_ADDRESS", &address), ("WORKERS", "1"), ("NEW_SESSIONS_PER_MINUTE", "2")])
 }
 
-/// Waits for the next sample of the gauges.
+/// Waits until the `ready` gauge has this value.
 fn eventually_ready(app: &App, ready: f64) {
     eventually("a sample", 3 * FIVE_SECONDS, || (metrics(app)["ready"] == ready).then_some(()));
 }
 
-/// Returns the address from the log.
+/// Returns the metrics address from the log.
 fn metrics_address(app: &App) -> SocketAddr {
     let log = app.log();
     let (_, address) = log.split_once("metrics are at http://").expect("the address in the log");
@@ -108,7 +108,7 @@ fn the_metrics_show_an_outage() {
 }
 
 #[test]
-fn clients_cannot_add_series() {
+fn clients_cannot_add_metric_series() {
     let stage = Stage::new();
     let app = app_with_metrics(&stage);
     let ask = |number: usize| {
@@ -132,7 +132,7 @@ fn clients_cannot_add_series() {
 }
 
 #[test]
-fn idle_connections_to_the_metrics_take_at_most_64_files_and_the_app_still_serves() {
+fn idle_metrics_connections_use_at_most_64_files_and_the_app_still_serves() {
     let stage = Stage::new();
     let app = app_with_metrics(&stage);
     let open_files = || fs::read_dir(format!("/proc/{}/fd", app.pid)).expect("Linux").count();
@@ -142,14 +142,14 @@ fn idle_connections_to_the_metrics_take_at_most_64_files_and_the_app_still_serve
     eventually("64 are accepted", FIVE_SECONDS, || (open_files() > 64).then_some(()));
 
     assert_eq!(app.get("/").status, 200);
-    // Without the limit, more than 256 would be open. The app itself has about 20.
+    // If there were no limit, more than 256 would be open. The app itself has about 20.
     assert!(open_files() < 128, "{} files", open_files());
     drop(idle);
     eventually_ready(&app, 1.0);
 }
 
 #[test]
-fn without_an_address_there_are_no_metrics() {
+fn no_metrics_are_served_without_a_metrics_address() {
     let stage = Stage::new();
     let app = stage.app();
 
@@ -158,7 +158,7 @@ fn without_an_address_there_are_no_metrics() {
 }
 
 #[test]
-fn if_the_address_is_taken_the_program_exits_with_one_message() {
+fn the_program_exits_with_one_message_if_the_metrics_address_is_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let stage = Stage::new();
@@ -171,7 +171,7 @@ fn if_the_address_is_taken_the_program_exits_with_one_message() {
 }
 
 #[test]
-fn only_a_trusted_proxy_can_put_its_trace_id_into_the_log() {
+fn only_a_trusted_proxy_can_set_the_trace_id_in_the_log() {
     let stage = Stage::new();
     for (trusted, expected) in [("127.0.0.1", 1), ("", 0)] {
         let app = stage.app_with(&[("TRUSTED_PROXIES", trusted)]);

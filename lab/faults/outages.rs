@@ -1,4 +1,4 @@
-//! The database is stopped, full, locked or slow.
+//! Tests a database that is stopped, full, locked or slow.
 
 use std::{
     os::unix::fs::MetadataExt, os::unix::process::CommandExt, process::Command, thread, time::Duration,
@@ -15,8 +15,8 @@ use crate::{
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
-/// During an outage, new and returning visitors soon get an error page, and everything that doesn't need the database
-/// works. Afterwards, the session and its count are still there.
+/// Checks that during an outage, new and returning visitors soon get an error page, and everything that
+/// doesn't need the database works. Afterward, the session and its count are still there.
 fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     let mut visitor = app.visitor();
     let user = visitor.get("/").visitor().to_owned();
@@ -31,8 +31,8 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     end();
 
     app.assert_recovers_within(FIVE_SECONDS);
-    // The batcher doesn't check a connection that was used within the last second, so after a very short outage, one more
-    // visit may fail.
+    // The batcher doesn't check a connection that was used within the last second, so after a very short
+    // outage, one more visit may fail.
     let mut visits = count + 1;
     let again = eventually("the visitor's page is served", FIVE_SECONDS, || {
         visits += 1;
@@ -48,7 +48,7 @@ fn assert_survives(app: &App, outage: impl FnOnce(), end: impl FnOnce()) {
     assert!((count + 1..=visits).contains(&again.visits()), "after {count}: {again:#?}");
 }
 
-/// Sends concurrent requests for a page, each on its own connection, with the cookie of this visitor.
+/// Sends concurrent requests for a page, each on its own connection, with this visitor's cookie.
 pub fn at_once(app: &App, requests: usize, path: &str, visitor: &Visitor) -> Vec<Answer> {
     thread::scope(|scope| {
         let ask = || app.visitor_with(visitor.cookie.clone()).get(path);
@@ -58,7 +58,7 @@ pub fn at_once(app: &App, requests: usize, path: &str, visitor: &Visitor) -> Vec
 }
 
 #[test]
-fn the_app_starts_without_its_database_and_serves_within_five_seconds_once_it_is_there() {
+fn an_app_started_without_its_database_serves_within_five_seconds_of_the_databases_start() {
     let mut stage = Stage::new();
     stage.postgres.stop().expect("stop");
 
@@ -80,7 +80,7 @@ fn the_app_starts_without_its_database_and_serves_within_five_seconds_once_it_is
 }
 
 #[test]
-fn a_stopped_database_causes_a_503_page_and_no_session_is_lost() {
+fn a_stopped_database_causes_a_503_page_but_loses_no_session() {
     let stage = std::cell::RefCell::new(Stage::new());
     let app = stage.borrow().app();
 
@@ -116,7 +116,7 @@ fn an_exhausted_pool_causes_a_503_page_within_two_seconds() {
 }
 
 #[test]
-fn a_pool_that_cannot_grow_serves_from_the_connections_that_it_has() {
+fn a_pool_that_cannot_grow_serves_with_its_existing_connections() {
     let stage = Stage::with(&[("max_connections", "20"), ("superuser_reserved_connections", "0")]);
     let app = stage.app_with(&[("WORKERS", "1")]);
     let mut visitor = app.visitor();
@@ -127,7 +127,7 @@ fn a_pool_that_cannot_grow_serves_from_the_connections_that_it_has() {
 
     let free = "select 20 - count(*) from pg_stat_activity where backend_type = 'client backend'";
     let free: usize = stage.sql(free).parse().expect("a number");
-    // The connection that counted is free again, too.
+    // The connection that ran this query is free again, too.
     let _others = (0..=free).map(|_| stage.holding("select 1")).collect::<Vec<_>>();
 
     for answer in at_once(&app, 10, "/visits", &visitor) {
@@ -141,7 +141,7 @@ fn a_database_without_free_connections_causes_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
 
-    // Ends the app's connections and occupies all ten: one for the session that ends them, and nine more.
+    // Ends the app's connections and takes all ten: one for the session that ends them, and nine more.
     let mut others = vec![stage.holding(
         "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity
          where backend_type = 'client backend' and pid <> pg_backend_pid()",
@@ -176,7 +176,7 @@ fn a_statement_that_takes_too_long_causes_a_503_page() {
         },
         || {
             let busy = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
-            eventually("PostgreSQL has ended the statements", TWO_SECONDS, || {
+            eventually("PostgreSQL has canceled the statements", TWO_SECONDS, || {
                 (stage.sql(busy) == "0").then_some(())
             });
             stage.sql("drop trigger wait on sessions; drop trigger wait on visitors");
@@ -185,7 +185,7 @@ fn a_statement_that_takes_too_long_causes_a_503_page() {
 }
 
 #[test]
-fn a_read_only_database_causes_a_503_page_and_is_not_ready() {
+fn with_a_read_only_database_the_app_returns_a_503_page_and_is_not_ready() {
     let stage = Stage::new();
     let app = stage.app();
 
@@ -204,7 +204,7 @@ fn a_read_only_database_causes_a_503_page_and_is_not_ready() {
 }
 
 #[test]
-fn without_its_tables_and_privileges_the_app_is_not_ready_and_the_log_says_why_once() {
+fn the_app_is_not_ready_without_its_tables_or_privileges_and_logs_the_reason_once() {
     let stage = Stage::new();
     let url = stage.url();
     let password = url.split([':', '@']).nth(2).expect("the URL has a password");
@@ -244,9 +244,8 @@ fn without_its_tables_and_privileges_the_app_is_not_ready_and_the_log_says_why_o
     assert_eq!(visitor.get("/").visits(), 3);
 }
 
-/// A limit on the size of files takes the place of a full disk: a table's file can't grow. PostgreSQL reports it as an
-/// internal error, and not as a full disk, so the app returns a 500 page. `lab/chaos` fills a real disk, which needs
-/// root.
+/// Limits the size of files, so that a table can't grow. PostgreSQL reports an internal error instead of a
+/// full disk, so the app returns a 500 page. `lab/chaos` fills a real disk, which requires root.
 #[test]
 fn a_table_that_cannot_grow_causes_an_error_page_and_the_app_recovers() {
     let stage = Stage::new();
@@ -260,8 +259,7 @@ fn a_table_that_cannot_grow_causes_an_error_page_and_the_app_recovers() {
     let mut visitor = app.visitor();
     let user = visitor.get("/").visitor().to_owned();
 
-    // This is the size of a segment of the write-ahead log, which must still fit, and the table has already grown
-    // larger.
+    // A segment of the write-ahead log has this size and must still fit. The table is already larger.
     limit_files(&stage, "16777216:unlimited");
     let refused = eventually("a file can't grow", FIVE_SECONDS, || {
         let answer = app.get("/");

@@ -1,4 +1,4 @@
-//! A panic fails one request and nothing else.
+//! Tests that a panic fails one request and nothing else.
 
 use std::panic;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn a_panic_in_a_handler_causes_a_500_page_and_one_log_line_and_the_worker_lives() {
+async fn a_panic_in_a_handler_is_logged_and_returns_a_500_page_and_the_worker_survives() {
     let _turn = TURN.lock().await;
     let config = TestApp::config(&[]);
     log_and_print_panics();

@@ -1,4 +1,4 @@
-//! The program as a process, with a log that can be read.
+//! Runs the program as a process, with a log that tests can read.
 
 use std::{
     fs,
@@ -62,7 +62,7 @@ impl App {
         app
     }
 
-    /// Does the same without waiting. The program may refuse to start.
+    /// Does the same without waiting, because the program may refuse to start.
     pub fn spawn(settings: &[(&str, String)]) -> Self {
         let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&home).expect("a directory");
@@ -109,7 +109,7 @@ impl App {
         eventually("the app is ready", patience, || self.is_ready().then_some(()));
     }
 
-    /// Waits until the app serves pages again without a restart, and checks that it continues to.
+    /// Waits until the app serves pages again without a restart, and checks that it continues to serve them.
     pub fn assert_recovers_within(&self, patience: Duration) {
         let serves = || self.visitor().try_get("/").is_ok_and(|answer| answer.status == 200);
         eventually("pages are served", patience, || serves().then_some(()));
@@ -150,7 +150,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // SIGTERM would take seconds. If the process has exited, its ID may belong to a different one.
+        // SIGTERM would take seconds. If the process has exited, its ID may belong to a different process.
         if let Ok(None) = self.kept.try_wait() {
             self.signal("KILL");
         }
@@ -165,7 +165,7 @@ impl Drop for App {
         let mut canaries = client::cookies_from(self.address);
         canaries.push(SECRET.to_owned());
         let leaked = canaries.iter().filter(|canary| log.contains(*canary)).collect::<Vec<_>>();
-        assert!(leaked.is_empty(), "in the log: {leaked:?}");
+        assert!(leaked.is_empty(), "the log contains secrets: {leaked:?}");
     }
 }
 
@@ -180,7 +180,7 @@ pub fn signal(name: &str, pids: &[u32]) {
     status.expect("a shell");
 }
 
-/// Repeats `ask` until it returns something. Fails after `patience`.
+/// Calls `ask` until it returns something. Fails after `patience`.
 pub fn eventually<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Hostile and old clients, and a server that refuses writes, with the app in the test's process.
+//! Tests hostile and old clients, and a database that rejects writes. The app runs in the test's process.
 
 use actix_web::rt::net::TcpStream;
 use reqwest::{Client, Method};
@@ -15,7 +15,7 @@ use crate::{
     support::{Page, TestApp, TestDatabase, eventually, log, probe::PATIENCE},
 };
 
-/// Long before anything was logged.
+/// A time long before anything was logged.
 const FORGED_TIME: &str = "2001-01-01T00:00:00Z";
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: app.example\r\n\r\n";
@@ -55,7 +55,7 @@ impl Connection {
 }
 
 #[actix_web::test]
-async fn a_client_that_speaks_http_1_0_does_not_close_the_connections_of_others() {
+async fn an_http_1_0_client_does_not_close_other_clients_connections() {
     let _turn = TURN.lock().await;
     let app = TestApp::spawn().await;
     let mut others = Vec::new();
@@ -92,7 +92,7 @@ async fn control_characters_in_the_cookie_never_cause_a_server_error() {
 }
 
 #[actix_web::test]
-async fn a_request_can_not_forge_a_log_line() {
+async fn a_request_cannot_forge_a_log_line() {
     let _turn = TURN.lock().await;
     let database = TestDatabase::new().await;
     for format in ["json", "pretty"] {
@@ -127,7 +127,7 @@ async fn a_request_can_not_forge_a_log_line() {
                 let line = line.trim_start_matches("\u{1b}[2m");
                 assert!(
                     line.starts_with("20") && !line.starts_with(FORGED_TIME),
-                    "a line starts with its time: {line}"
+                    "each line starts with its time: {line}"
                 );
             }
         }
@@ -153,7 +153,7 @@ async fn the_app_uses_read_committed_even_if_the_role_has_a_stricter_default() {
 }
 
 #[actix_web::test]
-async fn pool_connections_are_refused_while_the_server_is_read_only_and_recover_afterwards() {
+async fn the_pool_rejects_connections_to_a_read_only_server_and_recovers_afterward() {
     let _turn = TURN.lock().await;
     let database = TestDatabase::on_own_server().await;
     let app = TestApp::on(database, &[]).await;

@@ -1,4 +1,4 @@
-//! The program receives a signal to stop.
+//! Tests what happens when the program receives a signal to stop.
 
 use std::{
     io::BufReader,
@@ -15,10 +15,10 @@ use crate::{
 
 const CLIENTS: usize = 32;
 
-/// Runs 32 clients that keep their connections, behind a load balancer that stops sending requests some time after
-/// readiness has failed.
+/// Runs 32 clients that keep their connections open, behind a load balancer that stops sending requests some
+/// time after readiness has failed.
 #[test]
-fn sigterm_under_load_fails_no_request() {
+fn no_request_fails_when_sigterm_arrives_under_load() {
     let stage = Stage::new();
     let mut app = stage.app();
     let balancer_sends = AtomicBool::new(true);
@@ -28,17 +28,17 @@ fn sigterm_under_load_fails_no_request() {
         let clients: Vec<_> =
             (0..CLIENTS).map(|_| scope.spawn(|| keep_visiting(&app, &balancer_sends, &answered))).collect();
         let stop = Stop(&balancer_sends);
-        eventually("there is load", Duration::from_secs(10), || {
+        eventually("the load has started", Duration::from_secs(10), || {
             (answered.load(Ordering::Relaxed) > 500).then_some(())
         });
         app.signal("TERM");
         eventually("readiness fails", Duration::from_secs(1), || (!app.is_ready()).then_some(()));
         let late = app.get("/");
-        // A load balancer checks readiness only now and then, and sends requests until it notices.
+        // A load balancer checks readiness only periodically, and sends requests until it notices.
         thread::sleep(Duration::from_millis(1_000));
         drop(stop);
         for client in clients {
-            client.join().expect("every request is answered 200");
+            client.join().expect("every request returns 200");
         }
         late
     });
@@ -50,7 +50,7 @@ fn sigterm_under_load_fails_no_request() {
     assert!(app.log().contains("stopped") && !app.log().contains("did not close in time"), "{}", app.log());
 }
 
-/// Stops the clients when it is dropped, also if the test panics.
+/// Stops the clients when it is dropped, even if the test panics.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -69,10 +69,10 @@ fn keep_visiting(app: &App, balancer_sends: &AtomicBool, answered: &AtomicUsize)
     }
 }
 
-/// Clients that open a connection for each request, without a load balancer. The kernel may reset those that it accepts
-/// just as the app closes its socket, as SECURITY.md says.
+/// Runs clients that open a connection for each request, without a load balancer. The kernel may reset
+/// connections that it accepts just as the app closes its socket, as SECURITY.md says.
 #[test]
-fn sigterm_leaves_hardly_any_new_connection_unanswered() {
+fn sigterm_leaves_at_most_one_new_connection_per_client_unanswered() {
     let mut app = App::start(&[("DATABASE_URL", NO_DATABASE.to_owned())]);
     let (answered, unanswered) = (AtomicUsize::new(0), AtomicUsize::new(0));
 
@@ -92,7 +92,7 @@ fn sigterm_leaves_hardly_any_new_connection_unanswered() {
                 }
             });
         }
-        eventually("there is load", Duration::from_secs(10), || {
+        eventually("the load has started", Duration::from_secs(10), || {
             (answered.load(Ordering::Relaxed) > 500).then_some(())
         });
         app.signal("TERM");
@@ -160,7 +160,7 @@ fn a_dead_database_does_not_keep_the_app_from_stopping() {
 }
 
 #[test]
-fn the_app_stops_while_it_waits_for_its_database() {
+fn the_app_can_be_stopped_while_it_waits_for_its_database() {
     let mut stage = Stage::new();
     stage.postgres.stop().expect("stop");
     let mut app = stage.start(&[]);

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::program::App;
 
-/// The running test holds this.
+/// The lock that the running test holds.
 pub static TURN: Mutex<()> = Mutex::const_new(());
 
 pub struct Stage {
@@ -26,7 +26,8 @@ impl Stage {
 
     /// Starts PostgreSQL with these settings.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        // Starts before the test's turn, because that takes a while and hardly slows the running test.
+        // Starts PostgreSQL before the test's turn, because this takes a while and hardly slows down the
+        // running test.
         let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self { postgres, _turn: TURN.blocking_lock() }
     }

@@ -1,4 +1,4 @@
-//! The program starts, or says in one message why it doesn't.
+//! Tests that the program starts, or says in one message why it doesn't.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the program's last message begins with.
+/// The beginning of the program's last message.
 const MESSAGE: &str = "actix-postgres-sessions: ";
 
 #[test]
@@ -37,7 +37,7 @@ fn two_instances_that_start_at_the_same_time_migrate_once_and_both_serve() {
 }
 
 #[test]
-fn a_migration_that_fails_is_tried_again_and_fails_no_visit_of_other_instances() {
+fn a_failed_migration_is_retried_and_fails_no_visits_to_other_instances() {
     let stage = Stage::new();
     let old = stage.app();
     let mut visitor = old.visitor();
@@ -62,7 +62,7 @@ fn a_migration_that_fails_is_tried_again_and_fails_no_visit_of_other_instances()
 }
 
 #[test]
-fn if_the_schema_does_not_match_the_program_logs_one_message_and_exits() {
+fn the_program_logs_one_message_and_exits_if_the_schema_does_not_match() {
     let stage = Stage::new();
     drop(stage.app());
 
@@ -117,7 +117,7 @@ fn one_message_names_every_invalid_variable() {
 }
 
 #[test]
-fn a_taken_port_causes_one_clear_message() {
+fn a_port_in_use_causes_one_clear_message() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
 
@@ -137,7 +137,7 @@ fn the_documented_statements_find_and_end_a_session_that_holds_the_migration_loc
     let statement = format!("select pid, state{}", statement.split('`').next().expect("its end"));
     assert!(document.contains("`select pg_terminate_backend(pid)`"));
     let stage = Stage::new();
-    // sqlx derives the lock from the name of the database.
+    // sqlx derives the lock from the database's name.
     let _held = stage.holding("select pg_advisory_lock(368907709894077238)");
 
     let app = stage.start(&[]);
@@ -154,8 +154,8 @@ fn the_documented_statements_find_and_end_a_session_that_holds_the_migration_loc
 }
 
 #[test]
-fn the_app_serves_through_a_socket_directory() {
-    // In the data directory.
+fn the_app_can_connect_to_postgresql_through_a_unix_socket() {
+    // The socket is in the data directory.
     let stage = Stage::with(&[("unix_socket_directories", ".")]);
     let (directory, port) = (stage.postgres.home().join("data"), stage.postgres.port());
     let url = stage.url().replace(&format!("127.0.0.1:{port}"), "");
@@ -170,9 +170,9 @@ fn the_app_serves_through_a_socket_directory() {
     assert_eq!(stage.sql(connections), "t");
 }
 
-/// Needs root, for a private `/etc/hosts`.
+/// Needs root, to mount a private `/etc/hosts`.
 #[test]
-fn a_host_whose_first_address_is_silent_is_named_in_the_log_with_all_its_addresses() {
+fn if_a_hosts_first_address_is_silent_the_log_lists_all_its_addresses() {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::write(home.join("hosts"), "127.0.0.1 twice\n127.0.0.2 twice\n").expect("a file");
     let mount = "mount --bind hosts /etc/hosts";
@@ -181,12 +181,12 @@ fn a_host_whose_first_address_is_silent_is_named_in_the_log_with_all_its_address
         eprintln!("SKIPPED: `unshare -m` needs root");
         return;
     }
-    // With a full queue, the kernel drops each attempt to connect.
+    // When the queue is full, the kernel drops each attempt to connect.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("its address");
     let queue: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, SOON / 10).ok()).collect();
 
-    // From an earlier run.
+    // Removes the log of an earlier run.
     let _ = fs::remove_file(home.join("silent.log"));
     let mut program = Command::new("unshare")
         .args(["-m", "sh", "-c", &format!("{mount} && exec \"$0\" 2>silent.log")])
@@ -218,14 +218,14 @@ fn healthcheck_succeeds_only_if_the_app_is_ready() {
     assert_eq!(healthcheck(app.address), Some(0));
 
     stage.postgres.stop().expect("stop");
-    // A result is cached for a moment.
+    // The result is cached briefly.
     eventually("not ready", SOON, || (healthcheck(app.address) == Some(1)).then_some(()));
     let address = app.address;
     drop(app);
     assert_eq!(healthcheck(address), Some(1), "nothing listens");
 }
 
-/// The exit code of a check of the app at this address.
+/// Returns the exit code of a health check of the app at this address.
 fn healthcheck(address: SocketAddr) -> Option<i32> {
     let mut program = Command::new(program());
     program.arg("healthcheck").current_dir(env!("CARGO_TARGET_TMPDIR"));
@@ -240,7 +240,7 @@ fn healthcheck(address: SocketAddr) -> Option<i32> {
     }
     let _ = check.kill();
     let _ = check.wait();
-    ended.expect("it ends soon").code()
+    ended.expect("it exits soon").code()
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Two replicas on one database, as during a rolling restart: with different settings, and with a newer version's schema.
+//! Tests two replicas on one database, as during a rolling restart, with different settings and with the
+//! schema of a newer version.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use crate::{
 const OLD: &str = "the older of the two secrets of this test";
 const NEW: &str = "the newer of the two secrets of this test";
 
-/// Starts two replicas, each with a visitor who has visited it once.
+/// Starts two replicas, each with a visitor that has visited it once.
 fn replicas(stage: &Stage, secrets: [&str; 2]) -> [(App, Visitor); 2] {
     secrets.map(|secret| {
         let app = stage.app_with(&[("SESSION_SECRET", secret)]);
@@ -25,14 +26,14 @@ fn replicas(stage: &Stage, secrets: [&str; 2]) -> [(App, Visitor); 2] {
     })
 }
 
-/// The count that a visitor sees on a replica.
+/// Returns the count that a visitor sees on a replica.
 fn visits_on(app: &App, visitor: &mut Visitor) -> u64 {
     visitor.moves_to(app.address);
     visitor.get("/").visits()
 }
 
 #[test]
-fn a_new_secret_in_the_documented_order_logs_nobody_out_and_loses_no_visit() {
+fn changing_the_secret_in_the_documented_order_logs_nobody_out_and_loses_no_visit() {
     let stage = Stage::new();
     let both = [format!("{OLD},{NEW}"), format!("{NEW},{OLD}")];
     let mut oldest = stage.app_with(&[("SESSION_SECRET", OLD)]).visitor();
@@ -54,7 +55,7 @@ fn a_new_secret_in_the_documented_order_logs_nobody_out_and_loses_no_visit() {
 }
 
 #[test]
-fn a_new_secret_in_one_step_is_unknown_to_the_replicas_that_still_run() {
+fn changing_the_secret_in_one_step_makes_new_sessions_invalid_on_old_replicas() {
     let stage = Stage::new();
     let both = format!("{NEW},{OLD}");
 
@@ -71,16 +72,16 @@ const NEXT: &str = "
     insert into _sqlx_migrations (version, description, success, checksum, execution_time)
     values (1000, 'next', true, '', 0)";
 
-/// Undoes it, as docs/deploy.md says.
+/// Undoes [`NEXT`], as docs/deploy.md says.
 const UNDO: &str = "
     alter table visitors drop nickname;
     alter table sessions drop device;
     delete from _sqlx_migrations where version = 1000";
 
-/// The program can't be built twice here, so `next` runs this version, and the test writes what only the next version
-/// would write.
+/// The program can't be built twice here, so `next` runs this version, and the test writes what only the next
+/// version would write.
 #[test]
-fn visitors_go_back_and_forth_between_two_versions_and_lose_neither_visits_nor_sessions() {
+fn visitors_that_alternate_between_two_versions_lose_neither_visits_nor_sessions() {
     let stage = Stage::new();
     let settings = [("SESSION_SECRET", OLD), ("EXPERIMENTS", "true")];
     let old = stage.app_with(&settings);
@@ -107,7 +108,7 @@ fn visitors_go_back_and_forth_between_two_versions_and_lose_neither_visits_nor_s
         // A session of the old version has no theme.
         let mut visitor = old.visitor();
         assert_eq!([visits_on(&old, &mut visitor), visits_on(&next, &mut visitor)], [1, 2]);
-        // The old version gives a session of the next one a new key.
+        // The old version rotates the key of a session from the next version.
         stage.sql(
             "update sessions set device = 'phone', state = (state::jsonb || '{\"theme\":\"dark\"}')::json",
         );
@@ -117,7 +118,7 @@ fn visitors_go_back_and_forth_between_two_versions_and_lose_neither_visits_nor_s
         assert_eq!(
             stage.sql(kept),
             "dark|phone\ndark|unknown",
-            "a new key keeps the state, but no new column"
+            "a rotation keeps the state, but not the new column"
         );
 
         let url = [("DATABASE_URL", stage.url())];
@@ -138,7 +139,8 @@ fn visitors_go_back_and_forth_between_two_versions_and_lose_neither_visits_nor_s
     });
 }
 
-/// Visits two replicas in turn, each on a connection that stays open. Returns the visitor's ID and the number of visits.
+/// Visits two replicas in turn, each on a persistent connection. Returns the visitor's ID and the number of
+/// visits.
 fn visit_both(one: &App, other: &App, total: &AtomicU64, is_over: &AtomicBool) -> (String, u64) {
     let (begin, mut visits, mut id) = (Instant::now(), 0, String::new());
     let mut browsers = [one.visitor(), other.visitor()];
@@ -155,7 +157,7 @@ fn visit_both(one: &App, other: &App, total: &AtomicU64, is_over: &AtomicBool) -
     (id, visits)
 }
 
-/// Gives the visitor's session a new key, and returns the new cookie.
+/// Rotates the key of the visitor's session, and returns the new cookie.
 fn rotate(app: &App, visitor: &Visitor) -> Option<String> {
     let request = format!(
         "POST /experiments/rotate HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nCookie: {}\r\n\
@@ -168,7 +170,7 @@ fn rotate(app: &App, visitor: &Visitor) -> Option<String> {
 }
 
 #[test]
-fn a_replica_is_not_ready_while_a_column_that_it_needs_has_another_name() {
+fn a_replica_is_not_ready_while_a_column_that_it_needs_is_renamed() {
     let stage = Stage::new();
     let app = stage.app();
 

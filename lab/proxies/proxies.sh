@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Checks the files in deploy/, and runs the app behind nginx, HAProxy and Caddy with those files. Needs nginx,
-# HAProxy, systemd-analyze, promtool, curl, openssl, and Python 3.11 with pip, which gets Caddy. Prints a line for each check, and stops at the first that
-# fails. Takes about a minute after the build.
+# HAProxy, systemd-analyze, promtool, curl, openssl, and Python 3.11 with pip, which installs Caddy. Prints a
+# line for each check, and stops at the first one that fails. Takes about a minute after the build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 work=$(mktemp -d)
-# nginx's workers are another user if root starts it.
+# If root starts nginx, its workers run as a different user.
 chmod 711 "$work"
 started=()
 finish() {
@@ -39,7 +39,7 @@ eventually() { # eventually CHECK EXPECTED COMMAND...: waits up to 20 seconds fo
   is "$1" "$2" "$actual"
 }
 
-missing() { # missing PROGRAM CHECK: skips the check, but not in CI
+missing() { # missing PROGRAM CHECK: skips the check, or fails in CI
   [ -z "${CI:-}" ] || { echo "FAILED  $2: $1 is missing" >&2; exit 1; }
   echo "SKIPPED  $2: $1 is missing"
 }
@@ -53,7 +53,7 @@ program=$PWD/target/debug/actix-postgres-sessions
 if command -v systemd-analyze >/dev/null; then
   sed "s#^ExecStart=.*#ExecStart=$program#" deploy/app.service >"$work/app.service"
   systemd-analyze verify "$work/app.service"
-  # Exposure of at most 1.5 out of 10.
+  # The threshold is an exposure of 1.5 out of 10.
   is "app.service is valid and hardened" 0 \
     "$(systemd-analyze security --offline=true --threshold=15 --no-pager "$work/app.service" >/dev/null; echo $?)"
 else
@@ -98,14 +98,14 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -su
   -addext subjectAltName=DNS:app.example.org -keyout "$work/key.pem" -out "$CERTIFICATE" 2>/dev/null
 cat "$CERTIFICATE" "$work/key.pem" >"$work/both.pem"
 
-# The proxies' address is 127.0.0.1. This network is larger. So if a proxy passed on a forged header from a visitor in
-# it, the app would believe the header.
+# The proxies' address is 127.0.0.1, but this network is larger. If a proxy passed on a forged header from a
+# visitor in it, the app would trust the header.
 export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PROXIES=127.0.0.0/24 COOKIE_SECURE=true LOG_FORMAT=json
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev
 
-# The files as they are, except for ports and paths. nginx's own directories need root. With its default
-# ciphers, OpenSSL would refuse old TLS versions, whatever nginx.conf says.
+# Changes nothing but ports and paths in the files. nginx's default directories need root. With its default
+# ciphers, OpenSSL would reject old TLS versions regardless of nginx.conf.
 folders=$(for use in client_body proxy fastcgi uwsgi scgi; do printf '%s' "${use}_temp_path $work/$use; "; done)
 sed -E "s#127\.0\.0\.1:8080#127.0.0.1:$app#
   s#listen (\[::\]:)?443#listen \1$nginx#; s#listen (\[::\]:)?80;#listen \1$nginx_http;#
@@ -161,24 +161,24 @@ serves() { # serves NAME PORT HTTP_PORT NETWORK REDIRECT: checks one proxy, from
 
   is "$name: another site can't log out, even with a forged host" 403 "$(status "$visitor" "$port" /logout -X POST \
     -b "$work/jar" -H 'Origin: https://evil.example' -H 'X-Forwarded-Host: evil.example')"
-  is "$name: the visitor can log out, because Host is kept" 303 "$(status "$visitor" "$port" /logout -X POST \
+  is "$name: the visitor can log out, because the proxy passes on Host" 303 "$(status "$visitor" "$port" /logout -X POST \
     -b "$work/jar" -c "$work/jar" -H "Origin: $own")"
   is "$name: the visit after a logout counts one" 1 "$(visit "$visitor" "$port")"
 
   local last=
   for i in $(seq 25); do last=$(status "127.0.0.$((10 + $4))" "$port" / -H "X-Forwarded-For: 203.0.113.$i"); done
-  is "$name: a forged X-Forwarded-For isn't believed" 429 "$last"
-  is "$name: another visitor has another address" 200 "$(status "127.0.$4.3" "$port" /)"
+  is "$name: a forged X-Forwarded-For isn't trusted" 429 "$last"
+  is "$name: a visitor with a different address is served" 200 "$(status "127.0.$4.3" "$port" /)"
   visits_despite_waste "$@"
 }
 
 visits_despite_waste() {
   local name=$1 port=$2 served=0
   for _ in $(seq 20); do [ "$(status "127.0.$4.4" "$port" / -m 2)" = 200 ] && served=$((served + 1)); done
-  is "$name: a client that reads nothing delays nobody" 20 $served
+  is "$name: a client that reads nothing delays no other client" 20 $served
 }
 
-takes_headers() { # takes_headers NAME PORT NETWORK: the limit on headers is the app's own, and so is its page
+takes_headers() { # takes_headers NAME PORT NETWORK: the app limits headers, and its page reaches the client
   local version page
   for version in --http1.1 --http2; do
     is "$1: 32,000 bytes of headers reach the app ($version)" 200 \
@@ -203,7 +203,7 @@ serves_despite_streams() { # serves_despite_streams NAME PORT NETWORK
     [ "$(status "127.0.$3.10" "$2" / -m 2)" = 200 ] && served=$((served + 1))
     sleep 0.1
   done
-  is "$1: all requests of another address succeed meanwhile" 20 $served
+  is "$1: meanwhile, all requests from another address succeed" 20 $served
   is "$1: the app has few connections: $(app_connections)" 1 "$(($(app_connections) < 150))"
   kill $pid
 }
@@ -213,7 +213,7 @@ limits_connections() { # limits_connections NAME PORT NETWORK REFUSED
   local pid=$holder_PID to=${holder[1]} held
   started+=("$pid")
   read -r -t 20 held <&"${holder[0]}" || held=
-  is "$1: 100 connections of one address are accepted" held "$held"
+  is "$1: 100 connections from one address are accepted" held "$held"
   is "$1: the next one is refused" "$4" "$(status "127.0.$3.5" "$2" /health/live)"
   is "$1: another address is served" 200 "$(status "127.0.$3.6" "$2" /health/live)"
   exec {to}>&-
@@ -242,10 +242,10 @@ serves_despite_streams caddy "$caddy" 3
 curl -fsS "http://127.0.0.1:$metrics/metrics" >"$work/metrics"
 for name in $(grep -ohE '[a-z_]+\{job=\\?"app' deploy/metrics/alerts.yml deploy/metrics/dashboard.json | sed 's/{.*//' |
   grep -vx up | sort -u); do
-  is "the app has the metric $name of the alerts and the dashboard" 1 "$(grep -cm1 "^$name[{ ]" "$work/metrics")"
+  is "the app has the metric $name, which the alerts or the dashboard use" 1 "$(grep -cm1 "^$name[{ ]" "$work/metrics")"
 done
 
-# /health/live is always 200, so a 503 is the proxy's own.
+# The app always returns 200 for /health/live, so a 503 comes from the proxy.
 PSQLRC=/dev/null cargo dev psql -q -c "set lock_timeout = 0; set statement_timeout = 0; begin; lock table visitors;
   select pg_sleep(8); rollback" >"$work/psql.log" 2>&1 &
 started+=($!)
@@ -257,7 +257,7 @@ eventually "caddy: an app that is ready again gets requests" 200 status 127.0.3.
 for pid in "${wasters[@]}"; do wait "$pid" || { cat "$work"/*-waste; exit 1; }; done
 for name in nginx haproxy caddy; do
   answered=$(grep -c "/pipelined-$name" "$work/app.log")
-  # Of about 3,000. The rest doesn't fit into the buffers.
+  # The client sent about 3,000 requests. The other responses don't fit into the buffers.
   is "$name: the client that reads nothing got $answered responses, and was $(cat "$work/$name-waste")" 1 \
     "$((answered < 2000))"
 done

@@ -1,4 +1,5 @@
-//! Servers that only the lab uses: Redis and PgBouncer. They are private, like the PostgreSQL server of `cargo dev`.
+//! Servers that only the lab uses: Redis and PgBouncer. They are private, like the PostgreSQL server of
+//! `cargo dev`.
 
 #![forbid(unsafe_code)]
 

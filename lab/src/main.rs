@@ -1,4 +1,4 @@
-//! `cargo dev lab`: the long and demanding tests, each with one command.
+//! `cargo dev lab`: runs the long and demanding tests, each with one command.
 
 #![forbid(unsafe_code)]
 
@@ -52,7 +52,7 @@ fn run(words: &[&str]) -> Result<()> {
     }
 }
 
-/// Prints the README's table, without what each part needs.
+/// Prints the README's table, without the requirements of each part.
 fn list() -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "cargo dev lab NAME [arguments]\n")?;
@@ -64,19 +64,19 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-/// Runs tests of this package. Passes on their arguments, such as `--ignored` or part of a name.
+/// Runs tests of this package. Passes on arguments, such as `--ignored` or part of a name.
 fn test(targets: &[&str], arguments: &[&str]) -> Result<()> {
     succeed(cargo().args(["test", "--package", "lab"]).args(targets).arg("--").args(arguments))
 }
 
-/// Runs cargo-fuzz, which needs the nightly compiler. The arguments are a target and the options of libFuzzer.
+/// Runs cargo-fuzz, which needs the nightly compiler. The arguments are a target and libFuzzer's options.
 fn fuzz(arguments: &[&str]) -> Result<()> {
     let Some((&target, options)) = arguments.split_first() else {
         bail!("name a target: request, cookies or state");
     };
     let corpus = format!("fuzz/corpus/{target}");
-    fs::create_dir_all(format!("lab/{corpus}")).context("can't keep the corpus")?;
-    // Not this program's cargo, because only rustup's understands `+nightly`.
+    fs::create_dir_all(format!("lab/{corpus}")).context("can't create the corpus directory")?;
+    // Doesn't use this program's Cargo, because only rustup's `cargo` understands `+nightly`.
     let mut fuzz = command("cargo");
     fuzz.current_dir("lab").args(["+nightly", "fuzz", "run", target, &corpus]);
     let seeds = format!("fuzz/seeds/{target}");

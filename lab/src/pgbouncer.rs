@@ -19,7 +19,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Whether PgBouncer 1.21 or newer is installed, the first one that prepares statements in transaction mode.
+    /// Returns whether PgBouncer 1.21 or newer is installed. Older versions can't prepare statements in
+    /// transaction mode.
     pub fn is_installed() -> bool {
         let version = Command::new("pgbouncer").arg("--version").output().map(|output| output.stdout);
         let version = String::from_utf8(version.unwrap_or_default()).unwrap_or_default();
@@ -28,8 +29,9 @@ impl PgBouncer {
         minor.is_some_and(|minor: u32| minor >= 21)
     }
 
-    /// Starts PgBouncer in front of the database of a URL such as `postgres://postgres:password@127.0.0.1:5432/app`, with
-    /// the contents of `deploy/pgbouncer.ini` or a variant of them.
+    /// Starts PgBouncer in front of the database at a URL such as
+    /// `postgres://postgres:password@127.0.0.1:5432/app`. `settings` has the contents of
+    /// `deploy/pgbouncer.ini` or a variant.
     ///
     /// # Errors
     /// Returns an error if PgBouncer isn't installed or doesn't start.
@@ -49,7 +51,7 @@ impl PgBouncer {
             .replace("port=5432 dbname=app", &format!("port={server_port} dbname={database}"))
             .replace("= 6432", &format!("= {port}"))
             .replace("/etc/pgbouncer/userlist.txt", &users.to_string_lossy());
-        // It refuses to run as root.
+        // PgBouncer refuses to run as root.
         if Command::new("id").arg("-u").output()?.stdout == b"0\n" {
             settings.push_str("user = nobody\n");
         }
@@ -68,7 +70,7 @@ impl PgBouncer {
         self.process = Some(Kept::spawn_with(&command, "KILL", Stdio::null())?);
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            ensure!(begin.elapsed() < Duration::from_secs(20), "PgBouncer doesn't start");
+            ensure!(begin.elapsed() < Duration::from_secs(20), "PgBouncer didn't start");
             thread::sleep(Duration::from_millis(5));
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! A private Redis server that stops with this process.
 //!
-//! Like PostgreSQL, it listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
+//! Like PostgreSQL, it listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random
+//! password.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,13 +28,13 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Whether `redis-server` is installed.
+    /// Returns whether `redis-server` is installed.
     pub fn is_installed() -> bool {
         Command::new("redis-server").arg("--version").output().is_ok()
     }
 
-    /// Starts an empty server with settings such as `("appendonly", "yes")`, and these environment variables. Without
-    /// settings, it has Redis' own defaults.
+    /// Starts an empty server with settings such as `("appendonly", "yes")`, and these environment variables.
+    /// The other settings have Redis's defaults.
     ///
     /// # Errors
     /// Returns an error if `redis-server` isn't installed or doesn't start.
@@ -41,7 +42,7 @@ impl Redis {
         ensure!(Self::is_installed(), INSTALL);
         let home = Home::temporary("redis")?;
         let password = fs::read_to_string(home.path.join("password"))?;
-        // In a file, because other accounts can read the arguments of a process.
+        // Keeps the password in a file, because other accounts can read a process's arguments.
         let mut file = format!("requirepass {password}\nbind 127.0.0.1\ndir {}\n", home.path.display());
         file.extend(settings.iter().map(|(name, value)| format!("{name} {value}\n")));
         fs::write(home.path.join("redis.conf"), file)?;
@@ -68,7 +69,7 @@ impl Redis {
         let begin = Instant::now();
         while !self.is_ready() {
             let has_ended = server.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60);
-            ensure!(!has_ended, "Redis doesn't start. Its log:\n{}", self.log());
+            ensure!(!has_ended, "Redis didn't start. Its log:\n{}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
         self.server = Some(server);

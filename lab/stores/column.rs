@@ -28,20 +28,20 @@ pub struct Column {
     pub undone: usize,
     /// Length of the cookie's value, in bytes.
     pub cookie: usize,
-    /// Statements or commands for a returning visit.
+    /// Statements or commands per returning visit.
     pub statements: u64,
     /// How many of 100 sessions survive a crash of the process that stores them.
     pub survivors: usize,
-    /// The same, for a Redis with its default settings.
+    /// The same for Redis with its default settings.
     pub survivors_with_defaults: Option<usize>,
     /// How many of 200 concurrent visits were counted, with the count in a separate table.
     pub counted_in_table: Option<u64>,
 }
 
-/// The titles of two figures that depend on a race. Their values vary from run to run. Only whether they are perfect
-/// stays the same.
-pub const COUNTED: &str = "visits counted of 200 at once, with the count in the session";
-pub const UNDONE: &str = "logouts undone by a request that runs at the same time, of 1,000";
+/// The titles of two figures that depend on a race. Their values vary from run to run. But if a value is
+/// perfect, it is perfect in every run.
+pub const COUNTED: &str = "visits counted out of 200 concurrent visits, with the count in the session";
+pub const UNDONE: &str = "logouts undone by a concurrent request, out of 1,000";
 
 /// The titles of rows, and this store's cells.
 pub type Cells = Vec<(String, String)>;
@@ -68,12 +68,12 @@ impl Column {
         };
         let figures = [
             (COUNTED, self.counted.to_string()),
-            ("the same, with the count in a separate table", in_table),
+            ("visits counted, with the count in a separate table", in_table),
             (UNDONE, self.undone.to_string().replace("1000", "1,000")),
-            ("bytes in the cookie, with nothing but the count", self.cookie.to_string()),
-            ("statements or commands for a visit", self.statements.to_string()),
-            ("sessions that survive a crash and restart, of 100", survivors),
-            ("what one more server needs", another_server.to_owned()),
+            ("bytes in the cookie, with only the count in the session", self.cookie.to_string()),
+            ("statements or commands per visit", self.statements.to_string()),
+            ("sessions that survive a crash and restart, out of 100", survivors),
+            ("what another app server needs", another_server.to_owned()),
         ];
         figures.map(|(title, cell)| (title.to_owned(), cell)).into()
     }

@@ -58,7 +58,7 @@ async fn check(kind: Kind) -> Column {
             UNDONE => (found == "0") == (documented == "0"),
             _ => found == *documented,
         };
-        // Only Linux has a way to set the clock of Redis.
+        // The test can set Redis's clock only on Linux.
         let agrees = agrees || !cfg!(target_os = "linux") && found == "not applicable";
         let report = &column.report;
         assert!(agrees, "{title}: found {found:?}, but docs/stores.md has {documented:?}\n{report}");
@@ -67,7 +67,7 @@ async fn check(kind: Kind) -> Column {
 }
 
 #[actix_web::test]
-async fn our_store_keeps_every_guarantee_and_the_document_says_so() {
+async fn our_store_provides_every_guarantee_as_documented() {
     let column = check(Kind::Postgres).await;
 
     assert!(column.report.0.iter().all(|finding| finding.verdict == "kept"), "{}", column.report);
@@ -75,17 +75,17 @@ async fn our_store_keeps_every_guarantee_and_the_document_says_so() {
 }
 
 #[actix_web::test]
-async fn the_memory_store_keeps_what_it_claims_and_the_document_says_so() {
+async fn the_memory_store_provides_the_guarantees_that_it_claims_as_documented() {
     check(Kind::Memory).await.report.assert_claims();
 }
 
 #[actix_web::test]
-async fn the_document_says_what_the_suite_finds_about_the_cookie_store() {
+async fn the_document_shows_the_suites_results_for_the_cookie_store() {
     check(Kind::Cookie).await;
 }
 
 #[actix_web::test]
-async fn the_document_says_what_the_suite_finds_about_the_redis_store() {
+async fn the_document_shows_the_suites_results_for_the_redis_store() {
     if has_redis("actix-session's Redis store") {
         check(Kind::Redis).await;
     }
@@ -125,7 +125,7 @@ fn peer() -> Cells {
     cells.map(|(title, cell)| (title.to_owned(), cell.to_owned())).collect()
 }
 
-/// Returns a sentence that says what was measured.
+/// Returns a sentence with the versions that were measured.
 fn versions() -> String {
     let project = dev::project().expect("a project");
     let version = |lock: &str, package: &str| {

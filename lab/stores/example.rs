@@ -1,4 +1,4 @@
-//! Tests that the pages of the example `stores` are right about each store.
+//! Tests that the pages of the `stores` example are correct for each store.
 
 use actix_session::storage::{CookieSessionStore, SessionStore};
 use actix_session_postgres::PgSessionStore;
@@ -13,7 +13,7 @@ use crate::{
     support::TestDatabase,
 };
 
-/// Visits all pages with a browser, and afterwards with a copy of its cookie.
+/// Visits all pages like a browser, and then uses a copy of its cookie.
 async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + Clone + Send + 'static) {
     let (address, server) = example(kind, store);
     let (first, cookie) = get(&address, "/", None).await;
@@ -33,7 +33,7 @@ async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + C
     let (together, cookie) = post(&address, "/together", &cookie).await;
     let counted =
         together.split_once("id=counted>").and_then(|(_, rest)| rest.split_once('<')?.0.parse().ok());
-    // Concurrent visits read the same count. Each store loses some.
+    // Concurrent visits read the same count, so each store loses some.
     assert!((1..20).contains(&counted.unwrap_or(0)), "{together}");
     assert_eq!(count(&together), 2 + counted.unwrap_or(0), "{together}");
 
@@ -65,7 +65,7 @@ async fn the_pages_count_visits_in_memory() {
 }
 
 #[actix_web::test]
-async fn the_pages_count_visits_in_the_cookie_and_a_copy_of_it_survives_the_logout() {
+async fn the_pages_count_visits_in_the_cookie_and_a_copied_cookie_survives_the_logout() {
     browse(Kind::Cookie, CookieSessionStore::default).await;
 }
 

@@ -1,4 +1,5 @@
-//! Every kind of session, side by side: the acceptance suite on four stores, the example `stores`, and `docs/stores.md`.
+//! Compares the kinds of sessions: the acceptance suite on four stores, the `stores` example, and
+//! `docs/stores.md`.
 
 #[path = "../own_server.rs"]
 mod own_server;
@@ -28,11 +29,11 @@ fn has_redis(what: &str) -> bool {
     is_tested(Redis::is_installed(), "redis-server", what)
 }
 
-/// Returns whether a program is installed. If it isn't, says so, and in CI fails.
+/// Returns whether a program is installed. If it isn't, prints a message, or fails in CI.
 fn is_tested(is_installed: bool, program: &str, what: &str) -> bool {
     if !is_installed {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must install {program}");
-        // Not with `eprintln!`, whose output `cargo test` hides.
+        // Doesn't use `eprintln!`, because `cargo test` hides its output.
         writeln!(std::io::stderr(), "{program} isn't installed: {what} is not tested").expect("written");
     }
     is_installed

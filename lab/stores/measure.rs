@@ -1,4 +1,4 @@
-//! The measurements of each store, with its server.
+//! Measures each store with its server.
 
 use app::visitors::VisitCounter;
 use futures_util::future::try_join_all;
@@ -24,7 +24,8 @@ pub async fn column(kind: Kind) -> Column {
             measure(kind, &Cookie, actix_session::storage::CookieSessionStore::default, async |_| 0).await
         }
         Kind::Redis => {
-            // This makes it as durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last writes.
+            // This makes it as durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last
+            // writes.
             let subject = InRedis::new(&[("appendonly", "yes"), ("appendfsync", "always")]);
             let store = subject.store().await;
             let count = async |visits: Visits| commands(&subject, visits).await;
@@ -42,14 +43,14 @@ pub async fn column(kind: Kind) -> Column {
     }
 }
 
-/// Returns how many commands Redis runs for a visit.
+/// Returns how many commands Redis runs per visit.
 async fn commands(subject: &InRedis, visits: Visits) -> u64 {
     let mut connection = subject.connection();
     redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut connection).expect("reset");
     visits.make().await;
     let statistics: String =
         redis::cmd("INFO").arg("commandstats").query(&mut connection).expect("statistics");
-    // Such as `cmdstat_get:calls=10,usec=23,…`.
+    // A line is, for example, `cmdstat_get:calls=10,usec=23,…`.
     let calls = statistics
         .lines()
         .filter(|line| !line.contains("cmdstat_config"))
@@ -57,7 +58,7 @@ async fn commands(subject: &InRedis, visits: Visits) -> u64 {
     calls.sum::<u64>() / Visits::COUNT
 }
 
-/// Returns how many statements PostgreSQL runs for a visit.
+/// Returns how many statements PostgreSQL runs per visit.
 async fn statements(pool: &PgPool, visits: Visits) -> u64 {
     sqlx::raw_sql("select pg_stat_statements_reset()").execute(pool).await.expect("reset");
     visits.make().await;

@@ -1,4 +1,4 @@
-//! Visits while the planner's statistics describe an empty table, with and without PgBouncer.
+//! Tests visits while the planner's statistics describe an empty table, with and without PgBouncer.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn fill(app: &TestApp) {
     app.database.execute(sql).await;
 }
 
-/// PostgreSQL uses its generic plan from the sixth execution on.
+/// Returns how many seconds 20 visits take. PostgreSQL uses its generic plan from the sixth execution on.
 async fn visit(browser: &Browser) -> f64 {
     let start = Instant::now();
     for _ in 0..20 {
@@ -28,8 +28,8 @@ async fn visit(browser: &Browser) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Compares two apps: the table of one was analyzed while it was empty, the other's when it was full.
-async fn visits_stay_at_four_fifths_of_normal(old: TestApp, normal: TestApp) {
+/// Compares two apps. One table was analyzed when it was empty, and the other when it was full.
+async fn assert_visits_reach_four_fifths_of_normal(old: TestApp, normal: TestApp) {
     for app in [&old, &normal] {
         app.database.execute("alter table sessions set (autovacuum_enabled = false)").await;
     }
@@ -57,24 +57,24 @@ async fn visits_stay_at_four_fifths_of_normal(old: TestApp, normal: TestApp) {
         if ratios[4] >= 0.8 {
             break;
         }
-        assert!(start.elapsed() < PATIENCE, "visits stay at {:.2} of normal", ratios[4]);
+        assert!(start.elapsed() < PATIENCE, "visits are still at {:.2} of normal", ratios[4]);
     }
 }
 
 #[actix_web::test]
-async fn visits_stay_fast_when_a_table_that_was_analyzed_empty_has_grown() {
+async fn visits_are_fast_after_a_table_that_was_analyzed_while_empty_has_grown() {
     let app = async || TestApp::on(TestDatabase::on_own_server().await, &[]).await;
 
-    visits_stay_at_four_fifths_of_normal(app().await, app().await).await;
+    assert_visits_reach_four_fifths_of_normal(app().await, app().await).await;
 }
 
 #[actix_web::test]
-async fn visits_stay_fast_behind_pgbouncer_when_a_table_that_was_analyzed_empty_has_grown() {
+async fn visits_behind_pgbouncer_are_fast_after_a_table_that_was_analyzed_while_empty_has_grown() {
     if !has_pgbouncer() {
         return;
     }
     let (old, _old_pooler) = app_behind(&without_passwords(), TIME_LIMIT).await;
     let (normal, _normal_pooler) = app_behind(&without_passwords(), TIME_LIMIT).await;
 
-    visits_stay_at_four_fifths_of_normal(old, normal).await;
+    assert_visits_reach_four_fifths_of_normal(old, normal).await;
 }

@@ -1,4 +1,4 @@
-//! The app behind PgBouncer in transaction mode, with the settings of `deploy/pgbouncer.ini`.
+//! Tests the app behind PgBouncer in transaction mode, with the settings in `deploy/pgbouncer.ini`.
 
 use actix_session::storage::SessionKey;
 use actix_session_postgres::PgSessionStore;
@@ -20,11 +20,11 @@ use crate::{
 
 const SETTINGS: &str = include_str!("../../deploy/pgbouncer.ini");
 
-/// What docs/scaling.md says to set for the role.
+/// The limit that docs/scaling.md says to set for the role.
 pub const TIME_LIMIT: &str = "alter role postgres set statement_timeout = '1500ms'";
 
-/// The settings for tests with many connections. Without optimizations, a client takes a long time to prove that it knows
-/// its password.
+/// The settings for tests with many connections. In a debug build, authenticating with a password takes a
+/// client a long time.
 pub fn without_passwords() -> String {
     SETTINGS.replace("scram-sha-256", "trust")
 }
@@ -40,7 +40,7 @@ fn config(pooler: &PgBouncer) -> Config {
     Config { database_url, ..TestApp::config(&[]) }
 }
 
-/// Returns a separate server, with an app behind PgBouncer.
+/// Starts a separate server, PgBouncer in front of it, and an app that uses PgBouncer.
 pub async fn app_behind(settings: &str, role: &'static str) -> (TestApp, PgBouncer) {
     let mut database = TestDatabase::on_own_server().await;
     database.execute(role).await;
@@ -82,14 +82,14 @@ impl Subject for Pooled {
         self.direct.start_server().await;
     }
 
-    /// Directly, because the clock is a setting of the connection.
+    /// Bypasses PgBouncer, because the clock is a setting of the connection.
     async fn with_clock_a_day_ahead(&self) -> PgSessionStore {
         self.direct.with_clock_a_day_ahead().await
     }
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_guarantee_behind_pgbouncer() {
+async fn the_store_passes_the_acceptance_suite_behind_pgbouncer() {
     if !has_pgbouncer() {
         return;
     }
@@ -130,10 +130,10 @@ async fn the_app_serves_logs_out_rotates_and_sweeps_behind_pgbouncer() {
 }
 
 #[actix_web::test]
-async fn migrations_run_on_the_direct_connection_without_the_limit_of_the_role() {
+async fn migrations_run_on_the_direct_connection_without_the_roles_time_limit() {
     let database = TestDatabase::on_own_server().await;
     database.execute("drop schema public cascade; create schema public").await;
-    // The role's limit for the pooler must not end a migration.
+    // The role's limit for the pooler must not cancel a migration.
     database.execute("alter role postgres set statement_timeout = '1ms'").await;
     // Nothing listens on this port, so only the direct connection can work.
     let pooler = database.options.clone().port(1);
@@ -148,7 +148,7 @@ async fn migrations_run_on_the_direct_connection_without_the_limit_of_the_role()
 }
 
 #[actix_web::test]
-async fn the_time_limit_is_in_force_and_the_app_leaves_no_settings_for_other_clients() {
+async fn the_time_limit_applies_and_the_app_leaves_no_settings_behind_for_other_clients() {
     if !has_pgbouncer() {
         return;
     }
@@ -162,7 +162,7 @@ async fn the_time_limit_is_in_force_and_the_app_leaves_no_settings_for_other_cli
         200
     );
 
-    // 20 concurrent transactions hold all of the pool's connections.
+    // Ten concurrent transactions use ten of PgBouncer's connections.
     let others = PgPool::connect_lazy_with(app.database.options.clone().extra_float_digits(None));
     let mut transactions = Vec::new();
     for _ in 0..10 {
@@ -191,7 +191,7 @@ async fn the_time_limit_is_in_force_and_the_app_leaves_no_settings_for_other_cli
 }
 
 #[actix_web::test]
-async fn a_thousand_clients_share_twenty_connections() {
+async fn nearly_a_thousand_clients_share_twenty_connections() {
     if !has_pgbouncer() {
         return;
     }
@@ -220,7 +220,7 @@ async fn a_thousand_clients_share_twenty_connections() {
 }
 
 #[actix_web::test]
-async fn a_misconfigured_pooler_is_not_ready_and_the_log_says_why() {
+async fn the_app_is_not_ready_behind_a_misconfigured_pooler_and_logs_the_reason() {
     if !has_pgbouncer() {
         return;
     }

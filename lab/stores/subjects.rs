@@ -1,4 +1,4 @@
-//! The four stores, as the acceptance suite and the measurements need them.
+//! Adapts the four stores to the acceptance suite and the measurements.
 
 use std::cell::{OnceCell, RefCell};
 
@@ -46,7 +46,7 @@ impl Subject for Memory {
     }
 }
 
-/// The documentation says that a session can't be ended before its natural expiry.
+/// Its documentation says that a session can't be ended before its natural expiry.
 pub struct Cookie;
 
 impl Subject for Cookie {
@@ -56,7 +56,7 @@ impl Subject for Cookie {
         CookieSessionStore::default()
     }
 
-    /// The server has nothing that could become older.
+    /// The server stores nothing that could age.
     async fn age(&self, _: &SessionKey, _: Duration) {}
 
     async fn stored(&self) -> String {
@@ -115,7 +115,7 @@ impl Subject for InRedis {
     }
 
     fn inapplicable(&self) -> &[&str] {
-        // Other systems have no LD_PRELOAD to set a program's clock with.
+        // The test sets Redis's clock with LD_PRELOAD, which other systems don't have.
         if cfg!(target_os = "linux") { &[] } else { &["server_clock"] }
     }
 
@@ -174,7 +174,7 @@ impl InPostgres {
         self.server.borrow().url("postgres")
     }
 
-    /// Returns a pool for an app on other threads, whose connections end with them.
+    /// Returns a pool for an app on other threads. Its connections end with those threads.
     pub fn another_pool(&self) -> PgPool {
         pool(&self.server.borrow())
     }
@@ -220,7 +220,7 @@ impl Subject for InPostgres {
         self.server.borrow_mut().restart().expect("started");
     }
 
-    /// On a connection whose `now()` is a day ahead.
+    /// Returns a store whose connections have a `now()` that is a day ahead.
     async fn with_clock_a_day_ahead(&self) -> PgSessionStore {
         for sql in [
             "create schema clock",

@@ -1,5 +1,5 @@
-//! [axe-core](https://github.com/dequelabs/axe-core) checks every page. It comes from npm, at the version that
-//! `axe/` pins, and isn't part of the app.
+//! [axe-core](https://github.com/dequelabs/axe-core) checks every page. It comes from npm, in the version
+//! that `axe/` pins, and isn't part of the app.
 
 use std::{
     fs::{self, File},
@@ -32,7 +32,7 @@ fn install() -> Result<PathBuf, String> {
     let (lock_file, modules) = ("package-lock.json", place.join("node_modules"));
     let problem = |error: std::io::Error| format!("the npm packages can't be installed: {error}");
     fs::create_dir_all(&place).map_err(problem)?;
-    // Other test processes may be installing it, too.
+    // Other test processes may be installing them, too.
     let guard = File::create(place.join("guard")).map_err(problem)?;
     guard.lock().map_err(problem)?;
     let is_current = fs::read(pinned.join(lock_file)).ok() == fs::read(place.join(lock_file)).ok();
@@ -62,7 +62,7 @@ pub async fn violations(browser: &Browser) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn axe_finds_no_violation_on_any_page_in_light_or_dark_mode() {
+async fn axe_finds_no_violations_on_any_page_in_light_or_dark_mode() {
     let (_app, browser) = open().await;
 
     for scheme in ["light", "dark"] {

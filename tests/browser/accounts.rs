@@ -1,4 +1,5 @@
-//! A whole journey of a member in a real browser, with axe in every state, light and dark, and on a phone.
+//! A member's whole journey in a real browser. axe checks every page in light and dark mode, and at the width
+//! of a phone.
 
 use std::{fs, path::Path};
 
@@ -18,7 +19,7 @@ async fn check(browser: &Browser, state: &str, focus: Option<&str>) {
         assert!(browser.run::<bool>(has_color).await, "{state}");
     }
     for scheme in ["light", "dark"] {
-        // Without motion, because colors change gradually otherwise.
+        // Turns off motion, because colors would otherwise change gradually.
         browser.prefer(&[("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")]).await;
         for width in [1200, 360] {
             browser.resize(width, 900).await;
@@ -43,7 +44,7 @@ async fn submit(browser: &Browser, fields: &[(&str, &str)]) {
 }
 
 #[actix_web::test]
-async fn a_member_registers_logs_in_and_out_changes_the_password_and_leaves() {
+async fn a_member_can_register_log_in_and_out_change_the_password_and_delete_the_account() {
     let (app, browser) = open().await;
     browser.go("/account").await;
     check(&browser, "login", None).await;
@@ -108,7 +109,7 @@ async fn a_typed_password_can_be_shown() {
 }
 
 #[actix_web::test]
-async fn only_a_login_that_is_remembered_survives_closing_the_browser() {
+async fn only_a_remembered_login_survives_closing_the_browser() {
     let (app, browser) = open().await;
     browser.go("/register").await;
     submit(&browser, &[("email", "ada@example.org"), ("password", PASSWORD)]).await;

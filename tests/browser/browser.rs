@@ -1,4 +1,4 @@
-//! A Chromium browser with its own profile, which is one visitor.
+//! A Chromium browser with its own profile. Each browser is one visitor.
 
 use std::{
     io::{Read, Write},
@@ -16,13 +16,14 @@ use thirtyfour::{
 
 use crate::driver::{Driver, HOW_TO_GET};
 
-/// A browser. It is closed when this is dropped.
+/// A browser. Dropping this closes it.
 pub struct Browser {
     pub driver: WebDriver,
     url: String,
 }
 
-/// With these arguments, Chromium opens no connections by itself, and exits together with its driver.
+/// These arguments keep Chromium from opening connections by itself, and make it exit together with its
+/// driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",
@@ -64,7 +65,7 @@ impl Browser {
         wanted.add_experimental_option("prefs", preferences).expect("preferences");
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
         let driver = WebDriver::new(&service.url, wanted).await;
-        let driver = driver.unwrap_or_else(|error| panic!("Chromium doesn't start: {error}\n{HOW_TO_GET}"));
+        let driver = driver.unwrap_or_else(|error| panic!("Chromium didn't start: {error}\n{HOW_TO_GET}"));
         let browser = Self { driver, url: url.to_owned() };
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH })).await;
         browser
@@ -75,7 +76,7 @@ impl Browser {
         self.open_page(format!("{}{path}", self.url)).await;
     }
 
-    /// Opens a page on a different site. `{site}` in its HTML is the address of the app.
+    /// Opens a page on a different site. `{site}` in its HTML is replaced by the app's address.
     pub async fn go_elsewhere(&self, html: &str) {
         self.open_page(format!("data:text/html,{}", html.replace("{site}", &self.url))).await;
     }
@@ -186,7 +187,8 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this function.
+    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this
+    /// function.
     fn drop(&mut self) {
         let driver = &Driver::get().url["http://".len()..];
         let session = self.driver.session_id();

@@ -2,8 +2,8 @@ use thirtyfour::BrowserLogEntry;
 
 use crate::{Browser, open, state::State};
 
-/// Returns this page's console messages and policy violations, except for the browser's own notes about error pages and
-/// the logout's header.
+/// Returns this page's console messages and policy violations, except for the browser's own notes about error
+/// pages and the logout's header.
 async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
     let note = match state {
         Some(state) if state.is_error() => "Failed to load resource: the server responded with a status of",
@@ -22,7 +22,7 @@ async fn complaints(browser: &Browser, state: Option<State>) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn no_page_writes_to_the_console_or_violates_its_policy() {
+async fn no_page_writes_to_the_console_or_violates_its_security_policy() {
     let (_app, browser) = open().await;
 
     for state in State::all() {
@@ -47,7 +47,7 @@ async fn console_messages_failed_requests_and_policy_violations_are_detected() {
         ("document.body.append(Object.assign(new Image(), { src: '/static/missing.svg' }))", "404"),
     ] {
         browser.go("/").await;
-        // The browser reports what happened a moment later.
+        // The browser takes a moment to report what happened.
         let script = format!("const done = arguments[0]; {fault}; setTimeout(done, 300)");
         browser.driver.execute_async(script, Vec::new()).await.unwrap();
         let complaints = complaints(&browser, None).await;

@@ -16,7 +16,11 @@ async fn no_script_can_read_a_cookie() {
     assert_eq!(cookie["httpOnly"], json!(true), "{cookie}");
     assert_eq!((&cookie["sameSite"], &cookie["session"]), (&json!("Lax"), &json!(true)), "{cookie}");
     browser.go("/logout").await;
-    assert_eq!(browser.run::<String>("return document.cookie").await, "", "the message's cookie");
+    assert_eq!(
+        browser.run::<String>("return document.cookie").await,
+        "",
+        "scripts can't read the logout message's cookie"
+    );
 }
 
 #[actix_web::test]

@@ -70,7 +70,7 @@ fn port(process: &mut Kept, log: &Path) -> Result<u16, String> {
         }
         let ended = process.try_wait().ok().flatten().is_some();
         if ended || begin.elapsed() > Duration::from_secs(30) {
-            return Err(format!("chromedriver doesn't start: {text}"));
+            return Err(format!("chromedriver didn't start: {text}"));
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -1,5 +1,5 @@
-# Runs ChromeDriver ($1) with its own home directory ($2). Removes the directory after ChromeDriver and the browsers
-# have exited.
+# Runs ChromeDriver ($1) with its own home directory ($2). Removes the directory after ChromeDriver and the
+# browsers have exited.
 
 # The browsers are in the same process group, so they get the signal, too.
 trap : TERM

@@ -1,14 +1,14 @@
-//! The experiments.
+//! Tests the experiments page.
 
 use crate::{Browser, TestApp, state::State};
 
-/// The states of this page, for the tests of all pages.
+/// The states of this page, for tests that visit all pages.
 pub const STATES: [State; 2] = [
     State::Other { steps: &["/", "/", "/experiments"], has_session: true },
     State::Other { steps: &["/experiments"], has_session: false },
 ];
 
-/// Opens the experiments, without JavaScript.
+/// Opens the experiments page without JavaScript.
 async fn open() -> (TestApp, Browser) {
     let app = TestApp::spawn_with(&[("EXPERIMENTS", "true")]).await;
     let browser = Browser::without_javascript(&app.url).await;
@@ -19,7 +19,7 @@ async fn open() -> (TestApp, Browser) {
 }
 
 #[actix_web::test]
-async fn twenty_visits_at_once_can_be_counted_with_a_button() {
+async fn a_button_sends_twenty_concurrent_visits_and_all_are_counted() {
     let (_app, browser) = open().await;
 
     browser.follow("form[action='/experiments/count'] button").await;
@@ -29,7 +29,7 @@ async fn twenty_visits_at_once_can_be_counted_with_a_button() {
 }
 
 #[actix_web::test]
-async fn an_old_cookie_can_be_replayed_with_a_button() {
+async fn a_button_replays_the_old_cookie_which_finds_no_session() {
     let (_app, browser) = open().await;
 
     browser.follow("form[action='/experiments/rotate'] button").await;
@@ -39,7 +39,7 @@ async fn an_old_cookie_can_be_replayed_with_a_button() {
 }
 
 #[actix_web::test]
-async fn a_session_can_be_expired_with_a_button() {
+async fn a_button_expires_the_session() {
     let (_app, browser) = open().await;
 
     browser.follow("form[action='/experiments/expire'] button").await;

@@ -10,8 +10,8 @@ use crate::{accessibility::installed, support::TestApp};
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// A visitor's steps. A path alone is opened, and a path with fields is posted. If a part was removed, its
-/// pages are 404 pages.
+/// A visitor's steps. A path without fields is opened, and fields are posted to a path. The pages of a
+/// removed part are 404 pages.
 const STEPS: &[(&str, &[(&str, &str)])] = &[
     ("/visits", &[]),
     ("/logout?confirm", &[]),
@@ -52,7 +52,7 @@ fn complaints(folder: &Path) -> String {
         .arg("-jar")
         .arg(installed().join("vnu-jar/build/dist/vnu.jar"))
         .args(["--Werror", "--format", "gnu"]);
-    // Safari and password managers read it, but it isn't in the standard.
+    // Safari and password managers read this attribute, but it isn't in the standard.
     checker.args(["--filterpattern", ".*passwordrules.*"]);
     let output = checker.arg("--skip-non-html").arg(folder).output();
     let output = output.expect("this test needs Java: `apt install default-jre-headless` on Debian");
@@ -86,7 +86,7 @@ async fn every_page_in_every_state_is_valid_html() {
 }
 
 #[test]
-fn an_invalid_page_is_found() {
+fn invalid_html_is_detected() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("invalid-html");
     fs::create_dir_all(&folder).expect("a folder");
     let page = "<!doctype html><html lang=en><title>x</title><dl><dt>term</dd><dd>text</dd></dl>";

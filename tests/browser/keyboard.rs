@@ -58,7 +58,7 @@ async fn the_skip_link_goes_to_the_content() {
 }
 
 #[actix_web::test]
-async fn the_keyboard_alone_logs_out() {
+async fn a_visitor_can_log_out_with_the_keyboard_alone() {
     let (_app, browser) = open().await;
     browser.go("/probe/start").await;
     browser.go("/").await;

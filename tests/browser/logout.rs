@@ -4,7 +4,7 @@ use crate::{open, state::follow_link_to_logout};
 const OLD: &str = "select count(*) from sessions where state->>'probe' is not null";
 
 #[actix_web::test]
-async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
+async fn the_logout_link_explains_what_a_logout_does_and_the_button_logs_out() {
     let (app, browser) = open().await;
     browser.go("/probe/start").await;
     browser.go("/").await;
@@ -22,7 +22,7 @@ async fn the_link_explains_what_a_logout_does_and_the_button_logs_out() {
 }
 
 #[actix_web::test]
-async fn a_link_on_another_site_shows_a_button_and_the_button_logs_out() {
+async fn a_logout_link_on_another_site_shows_a_button_and_the_button_logs_out() {
     let (app, browser) = open().await;
     browser.go("/probe/start").await;
 
@@ -40,7 +40,7 @@ async fn a_link_on_another_site_shows_a_button_and_the_button_logs_out() {
 }
 
 #[actix_web::test]
-async fn the_message_can_be_dismissed_and_is_shown_only_once() {
+async fn the_logout_message_can_be_dismissed_and_is_shown_only_once() {
     let (_app, browser) = open().await;
     browser.go("/probe/start").await;
     browser.go("/logout").await;
@@ -55,7 +55,7 @@ async fn the_message_can_be_dismissed_and_is_shown_only_once() {
 }
 
 #[actix_web::test]
-async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
+async fn the_back_button_shows_nothing_from_an_ended_session() {
     let (_app, browser) = open().await;
     browser.go("/probe/start").await;
     browser.go("/probe").await;

@@ -1,4 +1,4 @@
-//! Visitors' preferences: no JavaScript, a small screen, dark mode, and reduced motion.
+//! Tests visitors' preferences: no JavaScript, a small screen, dark mode, and reduced motion.
 
 use crate::{Browser, TestApp, open, state::State};
 
@@ -59,7 +59,7 @@ async fn dark_mode_has_light_text_on_a_dark_background() {
 }
 
 #[actix_web::test]
-async fn nothing_moves_if_reduced_motion_is_preferred() {
+async fn nothing_moves_if_the_visitor_prefers_reduced_motion() {
     let (_app, browser) = open().await;
     let moving = "return [...document.querySelectorAll('*')].filter(it => {
         const style = getComputedStyle(it);

@@ -1,4 +1,4 @@
-//! Pages that the browser prefetches.
+//! Tests pages that the browser prefetches.
 
 use actix_web::{HttpResponse, web};
 use app::Pages;
@@ -8,7 +8,7 @@ use crate::{
     support::{TestDatabase, eventually, log},
 };
 
-/// A page that makes the browser prefetch the welcome page, in the way that its path names.
+/// A page that makes the browser prefetch or prerender the welcome page, depending on the page's path.
 fn routes(config: &mut web::ServiceConfig, _: &Pages) {
     config
         .route("/ahead/{kind}", web::get().to(async |kind: web::Path<String>| {
@@ -25,14 +25,14 @@ fn routes(config: &mut web::ServiceConfig, _: &Pages) {
 }
 
 #[actix_web::test]
-async fn after_a_refused_prefetch_a_click_counts_and_shows_the_visit() {
+async fn a_click_after_a_refused_prefetch_counts_and_shows_the_visit() {
     let app = TestApp::with_routes(TestDatabase::new().await, &[], routes).await;
     let browser = Browser::open(&app.url).await;
     let mut refused = 0;
 
     for (kind, visits) in [("prefetch", 1), ("prerender", 2), ("prefetch", 3), ("prerender", 4)] {
         browser.go(&format!("/ahead/{kind}")).await;
-        eventually("the browser fetches ahead", async || {
+        eventually("the browser prefetches the page", async || {
             log::lines_with("a prefetch of a page").len() > refused
         })
         .await;

@@ -17,7 +17,7 @@ pub enum State {
     Unavailable,
     TooManyRequests,
     InternalError,
-    /// A different page, after these steps: a path is opened, and anything else is clicked.
+    /// A different page, reached by these steps. A path is opened, and any other step is clicked.
     Other {
         steps: &'static [&'static str],
         has_session: bool,
@@ -129,7 +129,7 @@ async fn is_error_page(browser: &Browser, status: u16) -> bool {
     browser.text("h1 small").await == status.to_string()
 }
 
-/// Follows a link on another site, so that the page shows its button.
+/// Follows a link on another site, so that the logout page shows its button.
 pub async fn follow_link_to_logout(browser: &Browser) {
     browser.go_elsewhere("<a href={site}/logout>Log out there</a>").await;
     browser.follow("a").await;
@@ -143,8 +143,8 @@ async fn post(browser: &Browser, path: &str) {
     browser.follow("button").await;
 }
 
-/// Overwrites a page of the site with an error page that no visitor can cause. The site's security policy still
-/// applies.
+/// Overwrites a page of the site with an error page that no visitor can cause. The site's security policy
+/// still applies.
 async fn write_error(browser: &Browser, status: StatusCode) {
     browser.go("/nothing/here").await;
     let html = ErrorPage::new(status, None).to_html();

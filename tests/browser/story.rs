@@ -2,7 +2,7 @@ use thirtyfour::Key;
 
 use crate::{Browser, keyboard::tab_to, open, state::State};
 
-/// The states of the welcome page, for the tests of all pages.
+/// The states of the welcome page, for tests that visit all pages.
 pub const STATES: [State; 3] = [
     State::Other { steps: &["/"], has_session: true },
     State::Other { steps: &["/", "/"], has_session: true },
@@ -25,7 +25,7 @@ async fn a_first_visit_greets_a_new_visitor() {
 }
 
 #[actix_web::test]
-async fn three_more_visits_make_four() {
+async fn a_first_visit_and_three_more_are_counted_as_four() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     let user = browser.visitor().await;
@@ -39,7 +39,7 @@ async fn three_more_visits_make_four() {
 }
 
 #[actix_web::test]
-async fn the_whole_id_is_shown_on_demand_with_the_mouse_or_the_keyboard() {
+async fn the_mouse_or_the_keyboard_can_reveal_the_whole_visitor_id() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     let user = browser.visitor().await;
@@ -55,7 +55,7 @@ async fn the_whole_id_is_shown_on_demand_with_the_mouse_or_the_keyboard() {
 }
 
 #[actix_web::test]
-async fn two_browsers_are_two_visitors() {
+async fn two_browsers_count_as_two_visitors() {
     let (app, one) = open().await;
     let other = Browser::open(&app.url).await;
 

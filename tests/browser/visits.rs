@@ -1,10 +1,10 @@
-//! The visits page.
+//! Tests the visits page.
 
 use std::time::{Duration, Instant};
 
 use crate::{Browser, TestApp, open, state::State};
 
-/// The states of this page, for the tests of all pages.
+/// The states of this page, for tests that visit all pages.
 pub const STATES: [State; 2] = [
     State::Other { steps: &["/", "/", "/visits"], has_session: true },
     State::Other { steps: &["/visits"], has_session: false },
@@ -47,7 +47,7 @@ async fn the_time_left_counts_down() {
         assert!(begin.elapsed() < Duration::from_secs(10), "still {first}");
     }
 
-    // In one script, between two beats of the page's own clock.
+    // Reads both in one script, between two ticks of the page's clock.
     let both =
         "return ['left', 'in'].map(id => document.getElementById(id)).map(e => e.value ?? e.textContent)";
     let (left, words): (u32, String) = browser.run(both).await;
@@ -56,7 +56,7 @@ async fn the_time_left_counts_down() {
 }
 
 #[actix_web::test]
-async fn the_page_works_without_javascript() {
+async fn the_visits_page_works_without_javascript() {
     let app = TestApp::spawn().await;
     let browser = Browser::without_javascript(&app.url).await;
     browser.go("/").await;
@@ -68,7 +68,7 @@ async fn the_page_works_without_javascript() {
 }
 
 #[actix_web::test]
-async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
+async fn the_back_button_shows_nothing_from_an_ended_session() {
     let (_app, browser) = open().await;
     browser.go("/").await;
     browser.follow("nav a[href='/visits']").await;
@@ -85,7 +85,7 @@ async fn the_back_button_shows_nothing_from_a_session_that_has_ended() {
 }
 
 #[actix_web::test]
-async fn a_button_copies_the_statement() {
+async fn a_button_copies_the_sql_statement() {
     let (app, browser) = open().await;
     let origin = serde_json::json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": app.url });
     browser.devtools("Browser.grantPermissions", origin).await;

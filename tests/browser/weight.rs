@@ -20,7 +20,7 @@ const USED: &str = "return performance.getEntriesByType('resource')
     .map(entry => [new URL(entry.name).pathname, entry.transferSize])";
 
 #[actix_web::test]
-async fn a_first_visit_weighs_less_than_10_kb_with_all_headers() {
+async fn a_first_visit_transfers_less_than_10_kb_including_headers() {
     let (app, browser) = open().await;
     browser.go("/").await;
 
@@ -50,7 +50,8 @@ async fn a_second_visit_fetches_only_the_page() {
     assert!(used.iter().all(|&(_, bytes)| bytes == 0), "{used:?}");
 }
 
-/// Returns how many bytes of the style sheet came from the server. Chromium may list a file after the page is loaded.
+/// Returns how many bytes of the style sheet came from the server. Chromium may list a file only after the
+/// page is loaded.
 async fn bytes_of_css(browser: &Browser) -> u64 {
     let begin = Instant::now();
     loop {

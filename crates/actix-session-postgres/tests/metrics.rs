@@ -1,4 +1,4 @@
-//! What the feature `metrics` counts.
+//! Tests the counters of the `metrics` feature.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 const HALF_AN_HOUR: Duration = Duration::minutes(30);
 
 #[actix_web::test]
-async fn sessions_and_errors_are_counted() {
+async fn the_metrics_count_sessions_and_store_errors() {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     recorder.install().expect("the only recorder");

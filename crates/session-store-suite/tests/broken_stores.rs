@@ -1,5 +1,5 @@
-//! The suite finds each fault. A memory store gets one fault at a time, and must break the guarantee that
-//! belongs to it.
+//! Tests that the suite detects each fault. A memory store has one fault at a time, and the suite must report
+//! the guarantee that the fault breaks.
 
 use std::{
     cell::{Cell, RefCell},
@@ -36,7 +36,7 @@ enum Fault {
     ForgetsInCrashes,
 }
 
-/// A store with a server, which is up or down, and with one fault.
+/// A store with one fault, whose server is up or down.
 #[derive(Clone)]
 struct Store {
     memory: Rc<RefCell<MemorySessionStore>>,
@@ -144,7 +144,7 @@ impl Subject for Store {
     }
 
     async fn stored(&self) -> String {
-        // As if only hashes were stored.
+        // Other stores look as if they stored only hashes.
         if matches!(self.fault, Fault::StoresKeys | Fault::DeletesNothing) {
             self.memory().dump()
         } else {
@@ -187,7 +187,7 @@ fn broken(report: &Report) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_fault_breaks_its_guarantee() {
+async fn the_suite_reports_the_guarantee_that_each_fault_breaks() {
     for (fault, guarantee) in [
         (Fault::TrimsValues, "round_trip"),
         (Fault::KeepsOneSession, "no_overwriting"),
@@ -217,7 +217,7 @@ async fn each_fault_breaks_its_guarantee() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_without_a_fault_keeps_every_guarantee_that_it_claims() {
+async fn a_store_without_faults_provides_every_guarantee_that_it_claims() {
     let report = report(Fault::None).await;
 
     report.assert_claims();
@@ -226,7 +226,7 @@ async fn a_store_without_a_fault_keeps_every_guarantee_that_it_claims() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic = "the store breaks guarantees that it claims"]
-async fn a_claimed_guarantee_that_is_broken_fails() {
+async fn assert_claims_panics_if_a_claimed_guarantee_is_broken() {
     report(Fault::DeletesNothing).await.assert_claims();
 }
 
@@ -261,9 +261,9 @@ async fn a_guarantee_that_is_kept_but_not_claimed_is_reported() {
     report.assert_claims();
     let text = report.to_string();
     for line in [
-        "kept, not claimed  round_trip: A state is loaded byte for byte as it was saved",
+        "kept, not claimed  round_trip: A loaded state has exactly the bytes that were saved",
         "      not claimed  hidden_keys: Keys are not stored in the clear (the key is stored)",
-        "   not applicable  outage: An outage is an error",
+        "   not applicable  outage: During an outage, calls fail",
         "             kept  touch: `update_ttl` extends a session",
     ] {
         assert!(text.contains(line), "{text}");
@@ -272,6 +272,6 @@ async fn a_guarantee_that_is_kept_but_not_claimed_is_reported() {
 
 #[tokio::test]
 #[should_panic = "there is no guarantee \"hiden_keys\""]
-async fn a_misspelled_guarantee_fails() {
+async fn a_misspelled_guarantee_name_panics() {
     run(&Modest(MemorySessionStore::default(), vec!["hiden_keys"])).await;
 }

@@ -1,4 +1,4 @@
-//! `cargo dev lab`: runs the package `lab`.
+//! `cargo dev lab`: runs the `lab` package.
 
 use std::{os::unix::process::CommandExt, path::Path};
 

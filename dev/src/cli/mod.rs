@@ -1,4 +1,4 @@
-//! The commands. Except for `psql`, they run in the root of the project.
+//! The commands. All except `psql` run in the project's root.
 
 pub mod browser;
 pub mod lab; // demo
@@ -22,7 +22,7 @@ pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
     Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
 }
 
-/// Formats all code, where rustfmt is installed.
+/// Formats all code if rustfmt is installed.
 fn format() {
     let _ = cargo().args(["fmt", "--all"]).status();
 }

@@ -6,7 +6,7 @@ use std::{process::Command, time::SystemTime};
 use anyhow::{Context, Result, ensure};
 use dev::{Postgres, cargo};
 
-/// Where sqlx's macros describe the queries.
+/// Where sqlx's macros write their descriptions of the queries.
 const FRESH: &str = "target/sqlx-prepare";
 
 /// Updates `.sqlx`, as `cargo sqlx prepare` would.
@@ -25,8 +25,8 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Compiles the app's library against a migrated database, which makes sqlx's macros write to [`FRESH`]. Nothing else
-/// contains checked queries.
+/// Compiles the app's library against a migrated database, which makes sqlx's macros write to [`FRESH`].
+/// Nothing else contains checked queries.
 fn describe_queries() -> Result<()> {
     let postgres = Postgres::temporary()?;
     let migrations = fs::read_dir("migrations").context("can't read migrations/")?;
@@ -39,7 +39,7 @@ fn describe_queries() -> Result<()> {
 
     let _ = fs::remove_dir_all(FRESH);
     fs::create_dir_all(FRESH)?;
-    // Makes Cargo compile the library again, because it compiles only what has changed.
+    // Cargo compiles only what has changed. This makes it compile the library again.
     let library = File::options().append(true).open("src/lib.rs")?;
     let modified = library.metadata()?.modified()?;
     library.set_modified(SystemTime::now())?;

@@ -1,4 +1,4 @@
-//! `cargo dev rename`: gives the app its own name.
+//! `cargo dev rename`: renames the app.
 
 use std::{fs, path::Path};
 
@@ -7,19 +7,19 @@ use dev::cargo;
 
 use super::{format, git};
 
-/// The present name. It is replaced as well, so the app can be renamed again.
+/// The current name. Renaming also replaces this constant, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
 
-/// Replaces the name in all files of the repository, and the description of the package if there is one.
+/// Replaces the name in all files of the repository, and the package's description if a new one is given.
 pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
-    ensure!(is_name, "a name consists of letters, digits and hyphens, and begins with a letter");
+    ensure!(is_name, "a name must start with a letter and contain only letters, digits and hyphens");
     let lock = fs::read_to_string("Cargo.lock")?;
     let is_taken = lock.contains(&format!("name = \"{name}\"\n"));
-    ensure!(name == NAME || !is_taken, "{name} is the name of another package that the app uses");
+    ensure!(name == NAME || !is_taken, "the app already uses a package named {name}");
     let changes = git(&["status", "--porcelain"])?;
-    ensure!(changes.is_empty(), "commit your changes first, so that you can undo the renaming:\n{changes}");
+    ensure!(changes.is_empty(), "commit your changes first, so that you can undo the rename:\n{changes}");
 
     for path in git(&["ls-files", "-z"])?.split_terminator('\0') {
         // The licenses name the authors of the template.
@@ -38,13 +38,13 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
         cargo().args(["update", "--workspace", "--quiet"]).status()?.success(),
         "can't update Cargo.lock"
     );
-    // The lines that contain the name have a different length now.
+    // The new name may change how lines are wrapped.
     format();
-    println!("The app is called {name} now. See what has changed with `git diff`, and run `cargo test`.");
+    println!("The app is now called {name}. Review the changes with `git diff`, and run `cargo test`.");
     Ok(())
 }
 
-/// Replaces a text in a file. Skips files that aren't text.
+/// Replaces text in a file. Skips binary files.
 fn replace(path: &Path, old: &str, new: &str) -> Result<()> {
     if let Ok(text) = fs::read_to_string(path)
         && text.contains(old)

@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
 
-/// What the app is built from.
+/// The files and folders that the app is built from.
 const SOURCES: [&str; 7] = ["src", "crates", "templates", "static", "migrations", ".sqlx", "Cargo.toml"];
 
-/// Runs the app until it exits, or until Ctrl-C. With `watch`, a change of the sources builds and starts it again.
+/// Runs the app until it exits or you press Ctrl-C. With `watch`, rebuilds and restarts it after each change.
 pub fn run(watch: bool) -> Result<()> {
     match dotenvy::from_path(".env") {
         Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
@@ -27,10 +27,10 @@ pub fn run(watch: bool) -> Result<()> {
         flag::register(signal, Arc::clone(&end))?;
     }
     let postgres = Postgres::start(".postgres".as_ref(), &[])?;
-    // The app's own default.
+    // This is also the app's default.
     let address = env::var("BIND_ADDRESS").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     if TcpListener::bind(&address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
-        bail!("{address} is in use: choose another, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`");
+        bail!("{address} is in use: choose another address, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`");
     }
     // Some browsers reject Secure cookies over plain HTTP, even on localhost.
     let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
@@ -69,33 +69,30 @@ fn follow(
             bail!("the app exited with {status}");
         }
         if watch && last_change() != seen {
-            // Without a change of the library, Cargo doesn't notice a new migration.
+            // Cargo doesn't notice a new migration unless the library changes, too.
             File::options().append(true).open("src/lib.rs")?.set_modified(SystemTime::now())?;
             seen = last_change();
-            // If this fails, the app keeps running.
+            // If the build fails, the old app keeps running.
             if command("build").status().context("can't run cargo")?.success() {
                 app.stop()?;
                 app = start()?;
             }
         }
-        // A connection without a request isn't logged.
+        // The app doesn't log a connection without a request.
         if !listens && TcpStream::connect(address).is_ok() {
             listens = true;
             let seeded = seed(postgres, end);
             eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
             eprintln!("  cargo dev psql           open the database, in another terminal");
             eprintln!("  Ctrl-C                   stop");
-            eprintln!(
-                "{}",
-                seeded.unwrap_or_else(|error| format!("  no data for trying the app: {error:#}\n"))
-            );
+            eprintln!("{}", seeded.unwrap_or_else(|error| format!("  can't add sample data: {error:#}\n")));
         }
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 
-/// Returns when a file of the sources was last written, or when one was added to or removed from a folder.
+/// Returns the last time that a source file was changed, added or removed.
 fn last_change() -> SystemTime {
     fn of(path: &Path) -> SystemTime {
         let own = path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);

@@ -1,9 +1,9 @@
 //! `cargo dev without PART` removes a part of the app.
 //!
-//! A line that ends with a comment such as `// PART` belongs to that part, together with the doc comment above it. So do
-//! the lines from `// PART: begin` to `// PART: end`. Code that several parts need is marked with all of
-//! their names, separated by commas, and is removed with the last one. `dev/parts.txt` lists whole files and
-//! folders. The files in `dev/without-PART/` replace those with the same path in the project.
+//! A line that ends with a comment such as `// PART` belongs to that part, together with the doc comment
+//! above it. So do the lines from `// PART: begin` to `// PART: end`. Code that several parts need is marked
+//! with all of their names, separated by commas, and is removed with the last one. `dev/parts.txt` lists
+//! whole files and folders. The files in `dev/without-PART/` replace those with the same path in the project.
 
 use std::{fs, path::Path};
 
@@ -11,27 +11,29 @@ use anyhow::{Context, Result, ensure};
 
 use super::{format, git, prepare};
 
-/// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in CSS.
+/// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in
+/// CSS.
 const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
 
-/// How a comment may end. The first one is the end of a row in a Markdown table.
+/// How a comment may end. The first entry is the end of a row in a Markdown table.
 const ENDS: [&str; 4] = [" |", " -->", " */", " #}"];
 
-/// Removes a part. The app's tests pass afterwards.
+/// Removes a part. The app's tests pass afterward.
 pub fn take_out(part: &str) -> Result<()> {
     let changes = git(&["status", "--porcelain"])?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");
     let files = git(&["ls-files", "-z"])?;
     let files: Vec<&str> = files.split_terminator('\0').collect();
     let mut edits = Vec::new();
-    // Images aren't text, and have no marked lines.
+    // Images and other binary files have no marked lines.
     for (path, text) in files.iter().filter_map(|path| Some((path, fs::read_to_string(path).ok()?))) {
-        let kept = without(part, &text).with_context(|| format!("nothing is changed, because of {path}"))?;
+        let kept = without(part, &text)
+            .with_context(|| format!("nothing was changed, because of a problem in {path}"))?;
         if kept != text {
             edits.push((path, kept));
         }
     }
-    ensure!(!edits.is_empty(), "the app has no part with the name {part}");
+    ensure!(!edits.is_empty(), "the app has no part named {part}");
 
     let list = fs::read_to_string("dev/parts.txt").context("can't read dev/parts.txt")?;
     for (path, text) in edits {
@@ -50,7 +52,7 @@ pub fn take_out(part: &str) -> Result<()> {
     format();
     println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");
     println!(
-        "The app doesn't start on a database that has run its migration: delete .postgres/, or see docs/deploy.md."
+        "The app won't start on a database that has run the part's migration: delete .postgres/, or see docs/deploy.md."
     );
     Ok(())
 }
@@ -90,7 +92,7 @@ fn label(line: &str) -> &str {
 }
 
 #[test]
-fn a_part_is_removed_with_its_doc_comments_and_shared_lines_go_with_the_last_part() {
+fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
     let text =
         "a\n/// doc\nb // one\n\n# one: begin\nc\n# one: end\n\n| d <!-- two --> |\ne /* one, two */\none\n";
 

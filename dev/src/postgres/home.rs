@@ -1,4 +1,4 @@
-//! The directory of one server, with its data, log and password, and how to connect to the server.
+//! A server's directory, with its data, log and password, and how to connect to the server.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -11,15 +11,16 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::process;
 
-/// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
+/// Removes a directory when standard input closes. Retries while the server's last processes are still
+/// writing.
 const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]
 pub struct Home {
     pub path: PathBuf,
-    /// A locked file or a pipe, which the server's keeper also holds. The directory stays locked, or isn't removed,
-    /// until both this process and the server have exited. Dropped before `remover`.
+    /// A locked file or a pipe, which the server's keeper also holds. It keeps the directory locked, or keeps
+    /// it from being removed, until both this process and the server have exited. Dropped before `remover`.
     pub guard: OwnedFd,
     pub(crate) remover: Option<Remover>,
 }
@@ -38,7 +39,7 @@ impl Home {
     /// Creates a directory that is removed after its server has stopped.
     pub fn temporary(program: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{program}-{}", random()?));
-        // Started before the directory exists, so that none is left behind if this process is killed here.
+        // Starts before the directory exists, so that nothing is left behind if this process is killed here.
         let mut remover = Command::new("/bin/sh");
         remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         let mut remover = remover.spawn().context("can't start /bin/sh")?;
@@ -62,7 +63,7 @@ impl Home {
     }
 
     fn prepare(self) -> Result<Self> {
-        // Only one account may read the password and the data.
+        // Keeps other accounts from reading the password and the data.
         fs::set_permissions(&self.path, Permissions::from_mode(0o700))?;
         fs::write(self.path.join("log"), "")?;
         if !self.path.join("data").exists() {
@@ -71,12 +72,12 @@ impl Home {
         Ok(self)
     }
 
-    /// Returns whether this process is a server that accepts connections to the data here.
+    /// Returns whether the process `pid` is a server that accepts connections to this data.
     pub(crate) fn is_ready(&self, pid: u32) -> bool {
         pid_file(&self.path).is_some_and(|file| file[0] == pid.to_string() && file[7] == "ready")
     }
 
-    /// Returns the server that is still using the data after its keeper was killed.
+    /// Returns the process ID of a server that is still using the data because its keeper was killed.
     pub(crate) fn orphan(&self) -> Option<u32> {
         let pid = pid_file(&self.path)?.swap_remove(0);
         let command = format!("/postgres -D {} ", self.path.join("data").display());
@@ -98,8 +99,8 @@ pub fn running(home: &Path) -> Option<Address> {
     Some(Address { port: file[3].parse().ok()?, password })
 }
 
-/// Returns PostgreSQL's description of the running server, one line each: process ID, data, start time, port,
-/// socket, address, shared memory, status.
+/// Returns PostgreSQL's description of the running server. The lines are the process ID, data directory,
+/// start time, port, socket directory, address, shared memory and status.
 fn pid_file(home: &Path) -> Option<Vec<String>> {
     let text = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
     let lines = text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();

@@ -19,9 +19,11 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Finds PostgreSQL 15 or newer: the first one on `PATH`, or the newest in the usual places, or a download.
+    /// Finds PostgreSQL 15 or newer: the first one on `PATH`, or the newest in the usual places, or a
+    /// download.
     ///
-    /// `DEV_POSTGRES=download` ignores what is installed. If everything fails, the error says how to get PostgreSQL.
+    /// `DEV_POSTGRES=download` ignores installed versions. If everything fails, the error says how to get
+    /// PostgreSQL.
     pub fn find() -> Result<Self> {
         installed().next().map_or_else(download::get, Ok)
     }
@@ -42,11 +44,12 @@ impl Installation {
 
     /// Returns the installation in this directory, if its programs run and are new enough.
     pub(super) fn at(bin: &Path) -> Option<Self> {
-        // Some directories only contain links to a few of the programs.
+        // Some directories contain only links to a few of the programs.
         let bin = fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned();
         let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        // Such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` or `postgres (PostgreSQL) 19beta1`.
+        // For example, `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or with `19beta1` as the
+        // version.
         let version = text.split_whitespace().nth(2)?;
         let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         (major >= 15).then_some(Installation { bin, major })

@@ -18,7 +18,7 @@ pub use home::{Address, Home, InUse, running};
 pub use installation::Installation;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
-/// [`Postgres::kill9`], because the operating system has received it.
+/// [`Postgres::kill9`], because the operating system already has it.
 const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal --max_wal_senders=0 \
     --shared_buffers=64MB --max_connections=200 --jit=off";
 
@@ -51,7 +51,8 @@ impl Postgres {
     /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.
     ///
     /// # Errors
-    /// Returns [`InUse`] if another process is running a server there, or an error of [`Postgres::temporary`].
+    /// Returns [`InUse`] if another process is running a server there, or the same errors as
+    /// [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::launch(Installation::find()?, Home::lock(home)?, settings)
     }
@@ -90,13 +91,13 @@ impl Postgres {
         let mut command = shell(&home.path)?;
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
-        // The account may not have access to the current directory.
+        // PostgreSQL's account may not have access to the current directory.
         command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
         let mut server = Kept::spawn_with(&command, end, home.guard.try_clone()?.into())?;
         let keeper = server.pid();
         let ready = || process::children(keeper).into_iter().find(|&pid| home.is_ready(pid));
         wait_until(|| ready().is_some() || !matches!(server.try_wait(), Ok(None)))?;
-        let problem = || format!("PostgreSQL doesn't start. The end of its log:\n{}", home.last_words());
+        let problem = || format!("PostgreSQL didn't start. The end of its log:\n{}", home.last_words());
         (self.pid, self.server) = (ready().with_context(problem)?, Some(server));
         Ok(())
     }
@@ -164,8 +165,11 @@ impl Postgres {
 fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !done() {
-        // Long enough for a recovery after a crash, on a slow disk.
-        ensure!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL took longer than a minute");
+        // A minute is long enough for crash recovery on a slow disk.
+        ensure!(
+            begin.elapsed() < Duration::from_secs(60),
+            "PostgreSQL took longer than a minute to start or stop"
+        );
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -174,7 +178,7 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
 /// Returns a shell for the server in `home`.
 ///
 /// If this process runs as root, the shell runs as the owner of the data, or as `postgres` or `nobody`. It
-/// may enter private directories, because the project may be in `/root`.
+/// has the privilege to enter private directories, because the project may be in `/root`.
 fn shell(home: &Path) -> Result<Command> {
     if id(&["-u"]) != Some(0) {
         return Ok(Command::new("/bin/sh"));

@@ -1,12 +1,12 @@
-# Runs PostgreSQL, and creates its data first if there is none. The arguments are the directory of PostgreSQL's
-# programs, the server's home, and the server's own arguments.
+# Runs PostgreSQL, and creates its data first if there is none. The arguments are the directory of
+# PostgreSQL's programs, the server's home, and the server's own arguments.
 
 bin=$1 home=$2
 shift 2
 umask 077
 exec >>"$home/log" 2>&1
 
-# The data only gets its final name when it's complete.
+# The data directory gets its final name only when it's complete.
 if ! [ -d "$home/data" ]; then
     rm -rf "$home/data.new"
     "$bin/initdb" --pgdata="$home/data.new" --username=postgres --pwfile="$home/password" \

@@ -10,16 +10,16 @@ use crate::load::Scenario;
 #[derive(Clone, Debug, PartialEq, Parser)]
 #[command(name = "cargo dev lab bench")]
 pub struct Plan {
-    /// Which visitors are measured
+    /// The visitors to measure
     #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New])]
     pub scenarios: Vec<Scenario>,
-    /// Takes about a minute: half a second at 1 and 64 connections, in one round (with --compare in seven)
+    /// Takes about a minute: half a second at 1 and 64 connections, in one round, or in seven with --compare
     #[arg(long)]
     quick: bool,
-    /// Measures only these
+    /// Measures only these contenders
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<Name>,
-    /// Measures a second build of the app in the same rounds, and by default no peers
+    /// Measures a second build of the app in the same rounds, by default without peers
     #[arg(long, value_name = "PROGRAM")]
     pub compare: Option<PathBuf>,
     /// Fails if the app's rate is below this share of the other build's, such as 0.9
@@ -34,7 +34,7 @@ pub struct Plan {
     /// [default: 3]
     #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1000))]
     rounds: Option<u16>,
-    /// Length of a measurement [default: 2 at 64 connections, else 1]
+    /// Length of a measurement [default: 2 at 64 connections, otherwise 1]
     #[arg(long, value_parser = seconds, value_name = "SECONDS")]
     window: Option<Duration>,
     /// Number of sessions in each table
@@ -55,7 +55,7 @@ pub enum Name {
     Axum,
     /// Actix with actix-session in a Redis that syncs each write
     Redis,
-    /// The app with its sessions in Redis, in memory, and in their cookies
+    /// The app with its sessions in Redis, in memory and in cookies
     Stores,
     /// The two statements of a visit behind plain Actix, without a session layer
     Bound,
@@ -86,7 +86,7 @@ impl Plan {
         })
     }
 
-    /// Returns how long responses are counted.
+    /// Returns for how long responses are counted.
     pub fn window(&self, connections: u16) -> Duration {
         self.window.unwrap_or(Duration::from_millis(match (self.quick, connections) {
             (true, _) => 500,
@@ -95,7 +95,8 @@ impl Plan {
         }))
     }
 
-    /// Returns whether the results may be committed: the run had no options, except perhaps more rounds.
+    /// Returns whether the results may be committed. They may if the run had no options, except for more
+    /// rounds.
     pub fn is_complete(&self) -> bool {
         self.rounds() >= 3 && *self == Plan { rounds: self.rounds, ..Plan::parse_from([""]) }
     }
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_measurement_replaces_the_committed_results() {
+    fn only_a_complete_run_replaces_the_committed_results() {
         let plan = |line: &str| Plan::try_parse_from(["bench"].into_iter().chain(line.split(' '))).unwrap();
 
         assert!(plan("--rounds 5").is_complete() && plan("returning new").is_complete());

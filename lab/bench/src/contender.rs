@@ -1,5 +1,5 @@
-//! The contenders: the app and its peers. The peers are visit counters, written as in the examples of their session
-//! libraries.
+//! The contenders: the app and its peers. The peers are visit counters like those in the examples of their
+//! session libraries.
 
 use std::{
     fs::{self, File},
@@ -21,16 +21,16 @@ use crate::{
     usage::{Parts, processors},
 };
 
-/// Number of visitors that return in a measurement.
+/// The number of returning visitors in a measurement.
 const VISITORS: usize = 4096;
 
-/// Time that a server may need to start.
+/// The time limit for a server's start.
 const LONGEST_START: Duration = Duration::from_secs(20);
 
-/// The secret of servers that live only as long as the benchmark.
+/// The secret of servers that run only during the benchmark.
 const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// The name of the build of `--compare`.
+/// The name of the build that `--compare` adds.
 pub const OTHER_BUILD: &str = "other build";
 
 /// The psql scripts that add sessions.
@@ -47,15 +47,15 @@ pub struct Contender {
     /// Its database, if it uses PostgreSQL.
     pub database: Option<String>,
     pub address: SocketAddr,
-    /// The visitors with a session.
+    /// The visitors that have a session.
     pub visitors: Vec<Visitor>,
     process: Kept,
-    /// The store of the Redis peer.
+    /// The Redis server, if it uses one.
     redis: Option<Redis>,
 }
 
 /// Starts all contenders. The app comes first, because the ratios compare it with the others. Also returns
-/// those that can't take part, and why.
+/// the contenders that can't take part, with the reasons.
 pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Vec<(String, String)>)> {
     let mut contenders = Vec::new();
     if plan.wants(Name::App) {
@@ -163,7 +163,7 @@ async fn peer(bench: &Bench, name: &'static str, about: String) -> Result<Conten
     }
 }
 
-/// Starts a Redis whose writes are as durable as PostgreSQL's, on the same disk.
+/// Starts a Redis server whose writes are as durable as PostgreSQL's, on the same disk.
 fn redis(bench: &Bench, name: &str) -> Result<Redis> {
     let home = bench.work.join(name.replace(' ', "-"));
     let _ = fs::remove_dir_all(&home);
@@ -182,7 +182,8 @@ fn fill_redis(bench: &Bench, store: &Redis) -> Result<()> {
     Ok(())
 }
 
-/// Installs the packages of the Express peer in a copy, to keep them out of the project. Returns its program.
+/// Copies the Express peer and installs its packages there, to keep them out of the source tree. Returns the
+/// path of its program.
 fn express(bench: &Bench) -> Result<PathBuf> {
     let home = bench.target.join("peers/express");
     fs::create_dir_all(&home)?;
@@ -197,8 +198,8 @@ fn express(bench: &Bench) -> Result<PathBuf> {
 }
 
 impl Contender {
-    /// Starts a server and creates its sessions. `seed` is the psql script for the other sessions. Without it, the server
-    /// gets no database.
+    /// Starts a server and creates its sessions. `seed` is the psql script that adds unused sessions. If it
+    /// is `None`, the server gets no database.
     async fn start(
         bench: &Bench,
         name: &'static str,
@@ -246,13 +247,13 @@ async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Res
         if let Some(status) = process.try_wait()? {
             bail!("{name} exited with {status}; its log is {}", log.display());
         }
-        ensure!(begin.elapsed() < LONGEST_START, "{name} doesn't answer; its log is {}", log.display());
+        ensure!(begin.elapsed() < LONGEST_START, "{name} doesn't respond; its log is {}", log.display());
         sleep(Duration::from_millis(10)).await;
     }
     Ok((process, address))
 }
 
-/// Builds a program in release mode and returns its path, whatever its name is.
+/// Builds a program in release mode and returns its path.
 fn build(workspace: &Path, target: &Path, arguments: &[&str]) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo.args(["build", "--locked", "--release", "--quiet"]);

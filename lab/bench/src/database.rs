@@ -1,5 +1,5 @@
-//! PostgreSQL at its defaults, except for the number of connections. So a commit is on disk before PostgreSQL reports
-//! it.
+//! PostgreSQL with its default settings, except for the number of connections and the library that counts
+//! statements. A commit is on disk before PostgreSQL reports it.
 
 use std::{fs, io::Write, path::Path, process::Stdio};
 
@@ -9,20 +9,21 @@ use dev::{
     postgres::{InUse, Installation},
 };
 
-/// Counts statements.
+/// The library that counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
 
 /// The servers keep their connections open. PostgreSQL's default is 100.
 const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "200");
 
-/// The server.
+/// The PostgreSQL server that the contenders share.
 #[derive(Debug)]
 pub struct Database {
     postgres: Postgres,
 }
 
 impl Database {
-    /// Starts a server in `home`. This must be a directory on a disk, because a commit costs nothing in memory.
+    /// Starts a server in `home`. This must be a directory on a disk, because a commit to memory costs
+    /// nothing.
     ///
     /// # Errors
     /// Returns an error if another benchmark is running, or if PostgreSQL doesn't start.
@@ -31,7 +32,7 @@ impl Database {
         ensure!(has_library, "PostgreSQL's library {STATEMENTS} is not installed (postgresql-contrib)");
         let settings = [MAX_CONNECTIONS, ("shared_preload_libraries", STATEMENTS)];
         let postgres = match Postgres::start(home, &settings) {
-            Err(error) if error.is::<InUse>() => bail!("another benchmark runs here"),
+            Err(error) if error.is::<InUse>() => bail!("another benchmark is running here"),
             outcome => outcome?,
         };
         let database = Database { postgres };
@@ -47,12 +48,10 @@ impl Database {
         fs::remove_dir_all(home).context("can't remove the database")
     }
 
-    /// Returns the URL of a database.
     pub fn url(&self, database: &str) -> String {
         self.postgres.url(database)
     }
 
-    /// Returns the process ID of the server.
     pub fn pid(&self) -> u32 {
         self.postgres.pid()
     }
@@ -62,7 +61,7 @@ impl Database {
         self.run("postgres", &format!("drop database if exists {database};\ncreate database {database}"))
     }
 
-    /// Runs a psql script that adds `count` rows (`:n`), and leaves the tables as in an idle database.
+    /// Runs a psql script that adds `count` rows (`:n`), and then vacuums and analyzes the tables.
     pub fn fill(&self, database: &str, script: &str, count: usize) -> Result<()> {
         self.run(database, &format!("\\set n {count}\n{script}\nvacuum analyze"))
     }
@@ -81,11 +80,11 @@ impl Database {
         psql.stdin.take().context("standard input is a pipe")?.write_all(script.as_bytes())?;
         let output = psql.wait_with_output()?;
         ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).context("psql didn't answer in UTF-8")?;
+        let text = String::from_utf8(output.stdout).context("psql's output isn't UTF-8")?;
         Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
     }
 
-    /// Returns the version, and the settings that decide what a commit costs.
+    /// Returns the version, and the settings that determine the cost of a commit.
     pub fn description(&self) -> Result<Vec<(String, String)>> {
         let names = "server_version fsync synchronous_commit full_page_writes wal_sync_method shared_buffers \
              max_connections checkpoint_timeout max_wal_size";
@@ -95,7 +94,7 @@ impl Database {
         names.split(' ').map(value).collect()
     }
 
-    /// Prints what each statement of each contender has cost.
+    /// Prints the cost of each contender's statements.
     pub fn print_statements(&self) -> Result<()> {
         let query = include_str!("../sql/statements.sql");
         let mut psql = self.postgres.client("psql");

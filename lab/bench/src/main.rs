@@ -2,7 +2,7 @@
 //!
 //! It measures all contenders in turn under the same load, round after round, and checks each response.
 //!
-//! - [`args`]: what can be measured. [`run`](mod@run): the order in which it happens.
+//! - [`args`]: what can be measured. [`run`](mod@run): the order of the measurements.
 //! - [`contender`]: how each contender is built and started. [`database`]: the PostgreSQL that they use.
 //! - [`load`]: the requests and the checks. [`measure`]: one measurement. [`usage`]: CPU time and memory.
 //! - [`report`]: medians, ratios, tables, charts.
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The load is sent from as many threads as there are processors.
+/// The load comes from one thread per processor.
 #[tokio::main]
 async fn main() -> ExitCode {
     match run::run(&args::Plan::parse()).await {

@@ -21,7 +21,7 @@ pub struct Cell {
 /// The measured values. They are per visit, unless the name says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
-    /// Correct responses in a second.
+    /// Correct responses per second.
     Rate,
     /// Response times in milliseconds.
     P50,
@@ -39,7 +39,7 @@ pub enum Figure {
     Statements,
     /// Percentage of updates that were HOT, since the database was created.
     Hot,
-    /// Bytes of the database and of its write-ahead log.
+    /// Growth of the database in bytes, and bytes of the write-ahead log.
     Growth,
     Wal,
 }
@@ -54,7 +54,7 @@ pub struct Measurement {
     pub cell: Cell,
     /// Measurements of the same round are compared with each other.
     pub round: u16,
-    /// What went wrong, and how often.
+    /// The errors, and how often each occurred.
     pub errors: BTreeMap<String, u64>,
     pub figures: Figures,
 }
@@ -62,7 +62,7 @@ pub struct Measurement {
 /// Measures one contender under one load.
 ///
 /// # Errors
-/// Returns an error if the contender can't be reached at all. Wrong responses are in the measurement.
+/// Returns an error if the contender can't be reached at all. Wrong responses are counted in the measurement.
 pub async fn measure(
     bench: &Bench,
     contender: &mut Contender,
@@ -70,7 +70,7 @@ pub async fn measure(
     round: u16,
     length: Duration,
 ) -> Result<Measurement> {
-    // The load starts before responses count.
+    // The load starts before the window in which responses count.
     let begin = Instant::now() + Duration::from_millis(250 + u64::from(cell.connections));
     let window = begin..begin + length;
     let before = counts(bench, contender)?;

@@ -1,4 +1,4 @@
-//! A run of the benchmark.
+//! Runs the benchmark.
 
 use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 
@@ -29,10 +29,11 @@ pub struct Bench {
     pub database: Database,
 }
 
-/// Measures everything. Returns whether all responses were correct and `--at-least` holds.
+/// Measures everything. Returns whether all responses were correct and the app was at least as fast as
+/// `--at-least` requires.
 pub async fn run(plan: &Plan) -> Result<bool> {
     let program = env::current_exe()?;
-    // target/release/bench
+    // This program is target/release/bench.
     let target = program.ancestors().nth(2).context("this program is not in cargo's target directory")?;
     let work = target.join("bench");
     fs::create_dir_all(&work)?;
@@ -87,7 +88,7 @@ fn describe(bench: &Bench) -> Result<Vec<(String, String)>> {
     Ok(about)
 }
 
-/// Returns the first line that a program prints, or nothing.
+/// Returns the first line that a program prints, or an empty string.
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -109,8 +110,8 @@ async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -
     }
     let (begin, mut measurements) = (Instant::now(), Vec::new());
     for (done, &(round, cell)) in cells.iter().enumerate() {
-        // After a checkpoint, PostgreSQL writes each page to its log in full the first time it changes. All contenders
-        // should pay for that equally.
+        // After a checkpoint, PostgreSQL writes each page to its log in full the first time it changes. All
+        // contenders should pay for that equally.
         bench.database.run("postgres", "checkpoint")?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];

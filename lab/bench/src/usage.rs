@@ -16,7 +16,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Sleeps until the end of the window. Returns the seconds of CPU time in it, and the server's memory in MiB.
+    /// Sleeps until the end of the window. Returns the CPU time used during it in seconds, and the server's
+    /// memory in MiB.
     pub fn watch(self, window: Range<Instant>) -> Figures {
         let mut system = System::new();
         thread::sleep(window.start - Instant::now());
@@ -62,7 +63,6 @@ fn tree(system: &System, root: u32) -> impl Iterator<Item = &Process> {
     })
 }
 
-/// Returns the number of processors.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

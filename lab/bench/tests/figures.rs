@@ -1,9 +1,9 @@
-//! Whether the figures in the documents are those of the committed results.
+//! Tests that the figures in the documents match the committed results.
 
 const RESULTS: &str = include_str!("../results/RESULTS.md");
 const DOCUMENT: &str = include_str!("../README.md");
 
-/// Returns a cell of the results' tables, such as `result("Returning", 64, "redis", "app is")`.
+/// Returns a value from the results' tables, such as `result("Returning", 64, "redis", "app is")`.
 fn result(visitors: &str, connections: u16, contender: &str, column: &str) -> f64 {
     let heading = format!("## {visitors} visitors, {connections} connection");
     let section = RESULTS.split("\n\n").skip_while(|part| !part.starts_with(&heading)).nth(1);
@@ -17,14 +17,14 @@ fn cells(row: &str) -> Vec<&str> {
     row.trim_matches('|').split('|').map(str::trim).collect()
 }
 
-/// Returns a figure as the targets show it. `over` is whether the target is a maximum.
+/// Formats a figure as in the table of targets. `over` means that the target is a maximum.
 fn shown(value: f64, digits: usize, target: f64, over: bool) -> String {
     let missed = if over { value > target } else { value < target };
     format!("{value:.digits$}{}", if missed { ", missed" } else { "" })
 }
 
 #[test]
-fn the_targets_show_the_committed_results_and_which_are_missed() {
+fn the_table_of_targets_shows_the_committed_results_and_the_missed_targets() {
     let rate = |visitors, connections, of, target, digits| {
         shown(result(visitors, connections, of, "app is"), digits, target, false)
     };
@@ -64,7 +64,7 @@ fn the_targets_show_the_committed_results_and_which_are_missed() {
 }
 
 #[test]
-fn the_sentences_about_the_results_are_true() {
+fn the_statements_about_the_results_are_true() {
     let [app, redis] = ["app", "redis"].map(|contender| result("Returning", 1, contender, "store"));
     let of_bound = result("Returning", 1, "bound", "app is") * 100.0;
     for figure in [format!("{app:.0} µs"), format!("{redis:.0} µs"), format!("{of_bound:.0}% of the bound")]

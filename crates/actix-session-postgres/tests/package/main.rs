@@ -1,7 +1,8 @@
-//! Adds the crate to an empty app, as a user would: from the archives that `cargo package` creates, without a
-//! database and without `.sqlx` at compile time. Beside it is `examples/login`, as it would be in
-//! github.com/actix/examples. Then uses both. Takes minutes, so it only runs when it
-//! is named: `cargo test -p actix-session-postgres --test package`.
+//! Adds the crate to an empty app, as a user would, from the archives that `cargo package` creates. The build
+//! has neither a database nor `.sqlx`. The app's workspace also contains `examples/login`, as
+//! github.com/actix/examples would. The test then uses both apps.
+//!
+//! It takes minutes, so it runs only when named: `cargo test -p actix-session-postgres --test package`.
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
-fn an_app_builds_from_the_packages_and_keeps_sessions() {
+fn an_app_built_from_the_packages_keeps_its_sessions() {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
     let app = place.join("app");
     let _ = fs::remove_dir_all(app.join("src"));
@@ -31,7 +32,7 @@ fn an_app_builds_from_the_packages_and_keeps_sessions() {
     shows_a_page_to_members_only(&app);
 }
 
-/// `examples/minimal.rs`
+/// Tests `examples/minimal.rs`.
 fn visits_rotates_and_logs_out(directory: &Path) {
     let app = App::start(directory, "new-app");
     let first = app.get("/", "");
@@ -50,7 +51,7 @@ fn visits_rotates_and_logs_out(directory: &Path) {
     assert_eq!(app.get("/", &rotated.cookie).body, "Visit 1 of a visitor\n");
 }
 
-/// `examples/login`
+/// Tests `examples/login`.
 fn shows_a_page_to_members_only(directory: &Path) {
     let app = App::start(directory, "postgres-session");
     assert_eq!(app.get("/members", "").location, "/");
@@ -66,7 +67,7 @@ fn shows_a_page_to_members_only(directory: &Path) {
     assert_eq!(app.get("/members", &login.cookie).location, "/");
 }
 
-/// Creates the archives and unpacks them. Returns the directory of each package.
+/// Packages the crates and unpacks the archives. Returns each package's directory.
 fn package(place: &Path) -> Vec<(&'static str, PathBuf)> {
     let target = place.join("archives");
     let mut arguments = vec!["package", "--no-verify", "--allow-dirty", "--target-dir"];
@@ -85,14 +86,14 @@ fn unpack(package: &str, archives: &Path) -> PathBuf {
     directory
 }
 
-/// Writes an app with the code of `examples/minimal.rs`. Its workspace is like that of actix/examples, and has a copy of
-/// `examples/login`.
+/// Writes an app with the code from `examples/minimal.rs`. Its workspace is set up like that of
+/// actix/examples and includes a copy of `examples/login`.
 fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     let patches: String = packages
         .iter()
         .map(|(name, path)| format!("{name} = {{ path = \"{}\" }}\n", path.display()))
         .collect();
-    // The versions and features of the README's `cargo add`, without TLS.
+    // The versions and features are those of the README's `cargo add`, except for TLS.
     let manifest = format!(
         "[package]\nname = \"new-app\"\nedition = \"2024\"\n\n[workspace]\nmembers = [\"login\"]\n\n\
         [workspace.package]\nedition = \"2024\"\nrust-version = \"1.94\"\n\n\
@@ -113,7 +114,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
         (example.join("src/main.rs"), "login/src/main.rs"),
     ] {
         let code = fs::read_to_string(from).expect("an example");
-        // The kernel chooses a port, and the app prints it.
+        // Lets the kernel choose the port, and makes the app print it.
         let code = code.replace(
             "HttpServer::new(app).bind((\"127.0.0.1\", 8080))?.run().await?",
             "{\n        let server = HttpServer::new(app).workers(2).bind((\"127.0.0.1\", 0))?;\n        \
@@ -123,20 +124,20 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
     }
 }
 
-/// Runs Cargo as in a shell without this project.
+/// Runs Cargo without this project's sqlx settings.
 fn cargo(directory: &Path, arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).current_dir(directory).env_remove("DATABASE_URL").env("SQLX_OFFLINE", "false");
     let output = cargo.output().expect("Cargo");
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {}\n{messages}", arguments.join(" "));
-    // A package may leave out its tests.
+    // Cargo warns about tests that a package leaves out, which is fine.
     let mut warnings =
         messages.lines().filter(|line| line.contains("warning") && !line.contains("ignoring test"));
     assert_eq!(warnings.next(), None, "cargo {}\n{messages}", arguments.join(" "));
 }
 
-/// A running app with its database. It is killed when this is dropped.
+/// A running app with its database. Dropping it kills the app.
 struct App {
     process: Child,
     address: String,
@@ -147,7 +148,7 @@ struct Response {
     body: String,
     /// The session cookie, if the response sets one.
     cookie: String,
-    /// Where the response redirects to, if it does.
+    /// The target of the redirect, if the response is one.
     location: String,
 }
 

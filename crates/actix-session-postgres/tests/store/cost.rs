@@ -1,4 +1,4 @@
-//! What the statements cost, according to PostgreSQL's own statistics.
+//! Measures the cost of the statements with PostgreSQL's own statistics.
 
 use actix_session::storage::{SessionKey, SessionStore, generate_session_key};
 use actix_session_postgres::{PgSession, PgSessionStore, SessionId};
@@ -12,7 +12,8 @@ use crate::{
     support::{TestDatabase, eventually},
 };
 
-/// Returns the statistics of the table since the last call. A server process reports them when it exits.
+/// Returns the table's statistics since the last call. Closes the pool first, because a backend reports its
+/// statistics when it exits.
 async fn statistics(database: &TestDatabase) -> Statistics {
     database.pool.close().await;
     let mut monitor = PgConnection::connect_with(&database.options).await.expect("connect");
@@ -43,16 +44,16 @@ async fn statistics(database: &TestDatabase) -> Statistics {
 
 #[derive(Debug)]
 struct Statistics {
-    /// Scans of a whole table.
+    /// Sequential scans.
     whole: i64,
     updates: i64,
     /// Updates that touched no index (HOT).
     in_place: i64,
-    /// Pages read, of tables and indexes.
+    /// Table and index pages that were read.
     pages: i64,
 }
 
-/// Keeps PostgreSQL from gathering planner statistics, as in a database that was just restored.
+/// Creates a database without planner statistics, as if it had just been restored.
 async fn without_statistics() -> TestDatabase {
     let database = TestDatabase::new().await;
     database.execute("alter table sessions set (autovacuum_enabled = false)").await;
@@ -136,8 +137,9 @@ async fn a_sweep_of_200_000_live_sessions_reads_fewer_than_100_pages() {
 }
 
 #[actix_web::test]
-async fn at_least_95_percent_of_touches_are_updates_in_place() {
-    // On its own server, because a long transaction in another database would keep PostgreSQL from reusing space.
+async fn at_least_95_percent_of_touches_are_in_place_updates() {
+    // This needs a separate server, because a long transaction in another database would keep PostgreSQL from
+    // reusing space.
     let mut database = TestDatabase::on_own_server().await;
     for sql in [
         "create schema clock",
@@ -155,7 +157,7 @@ async fn at_least_95_percent_of_touches_are_updates_in_place() {
     let saved = (0..50).map(|_| store.save(state(&[("user_id", "\"somebody\"")]), &HALF_AN_HOUR));
     let keys: Vec<_> = join_all(saved).await.into_iter().map(|key| key.expect("saved")).collect();
 
-    // An hour, in which each visitor makes a visit every 65 seconds.
+    // Each visitor returns every 65 seconds for an hour.
     for visit in 1..=56 {
         let offset = "update clock.offset set seconds = $1";
         sqlx::query(offset).bind(65 * visit).execute(&database.pool).await.expect("the clock");

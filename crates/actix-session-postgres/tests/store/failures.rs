@@ -1,4 +1,4 @@
-//! Invalid rows, and a database that fails.
+//! Tests invalid rows and database failures.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn an_unreadable_row_is_ignored_and_does_not_affect_others() {
 }
 
 #[actix_web::test]
-async fn a_state_over_64_kib_is_an_error_and_the_row_stays_as_it_was() {
+async fn saving_a_state_over_64_kib_fails_and_leaves_the_row_unchanged() {
     let store = Store::new().await;
     let small = state(&[("n", "1")]);
     let key = store.save(&small).await;
@@ -54,12 +54,12 @@ async fn the_table_also_rejects_a_state_over_64_kib() {
         .await;
 
     let error = refused.expect_err("too large").into_database_error().expect("a database error");
-    // In the message, because Citus adds the number of the shard to the name.
+    // Searches the message, because Citus appends the shard number to the constraint's name.
     assert!(error.message().contains("sessions_state_size"), "{error}");
 }
 
 #[actix_web::test]
-async fn every_database_failure_is_an_error_and_never_an_empty_session() {
+async fn a_database_failure_returns_an_error_rather_than_an_empty_session() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     store.database.execute("alter table sessions rename to elsewhere").await;
@@ -75,7 +75,7 @@ async fn every_database_failure_is_an_error_and_never_an_empty_session() {
 }
 
 #[actix_web::test]
-async fn a_touch_that_postgresql_refuses_is_logged_and_a_sweep_that_it_refuses_is_an_error() {
+async fn a_rejected_touch_is_logged_and_a_rejected_shorten_call_returns_an_error() {
     log::capture();
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;

@@ -1,4 +1,4 @@
-//! The contract of `PgSessionStore`, with a test for each guarantee. `suite` tests what any store could guarantee.
+//! Tests each guarantee of `PgSessionStore`. `suite` tests the guarantees that any store could make.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -28,7 +28,7 @@ use support::{TestDatabase, eventually};
 type SessionState = HashMap<String, String>;
 
 const HALF_AN_HOUR: Duration = Duration::minutes(30);
-/// A session that is an hour old, and whose last use is 29 minutes ago.
+/// Makes every session an hour old, with its last use 29 minutes ago.
 const OLD: &str =
     "update sessions set created_at = now() - interval '1 hour', expires_at = now() + interval '1 minute'";
 
@@ -55,12 +55,12 @@ impl Store {
         self.store.update(copy(key), state.clone(), &HALF_AN_HOUR).await.expect("no error")
     }
 
-    /// Waits until the only session's idle timer is reset.
+    /// Waits until the idle timer of the only session is reset.
     async fn touched(&self) {
         eventually("the idle timer", async || (1795..=1800).contains(&self.seconds_left().await)).await;
     }
 
-    /// Seconds until the only session expires.
+    /// Returns the seconds until the only session expires.
     async fn seconds_left(&self) -> i64 {
         self.database.number("select extract(epoch from expires_at - now())::bigint from sessions").await
     }
@@ -70,7 +70,7 @@ fn copy(key: &SessionKey) -> SessionKey {
     key.as_ref().to_owned().try_into().expect("a key")
 }
 
-/// Returns the state that the store receives after `change` is called on a session with this `state`.
+/// Applies `change` to a session with this `state`, and returns the state that the store would receive.
 fn changed(state: SessionState, change: impl FnOnce(&Session)) -> SessionState {
     let session = TestRequest::default().to_http_request().get_session();
     for (name, json) in state {
@@ -86,7 +86,7 @@ fn state(values: &[(&str, &str)]) -> SessionState {
 }
 
 #[actix_web::test]
-async fn every_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters() {
+async fn each_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
 
@@ -101,7 +101,7 @@ async fn every_save_inserts_a_row_under_a_new_key_of_64_alphanumeric_characters(
 }
 
 #[actix_web::test]
-async fn concurrent_loads_each_return_their_own_live_session() {
+async fn each_concurrent_load_returns_its_own_live_session_or_none() {
     let store = Store::new().await;
     let (mut keys, mut states) = (Vec::new(), Vec::new());
     for n in 0..20 {
@@ -121,7 +121,7 @@ async fn concurrent_loads_each_return_their_own_live_session() {
 }
 
 #[actix_web::test]
-async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
+async fn an_update_changes_the_state_but_keeps_the_key_and_the_age() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
     store.database.execute(OLD).await;
@@ -136,7 +136,7 @@ async fn an_update_changes_the_state_and_keeps_the_key_and_the_age() {
 }
 
 #[actix_web::test]
-async fn an_update_after_delete_writes_nothing_and_brings_nothing_back() {
+async fn updating_a_deleted_session_writes_nothing_and_does_not_bring_it_back() {
     let store = Store::new().await;
     let key = store.save(&state(&[("n", "1")])).await;
     store.store.delete(&key).await.expect("deleted");
@@ -192,11 +192,11 @@ async fn creating_a_store_and_changing_its_settings_opens_no_connection() {
     assert_eq!(database.number(connections).await, 0);
     store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 
-    assert_eq!(database.number(connections).await, 1, "one batcher is started, once");
+    assert_eq!(database.number(connections).await, 1, "only one batcher connects");
 }
 
 #[actix_web::test]
-async fn a_rotation_changes_the_key_and_keeps_the_age() {
+async fn a_rotation_changes_the_key_but_keeps_the_age() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
     let key = store.save(&saved).await;
@@ -213,7 +213,7 @@ async fn a_rotation_changes_the_key_and_keeps_the_age() {
 }
 
 #[actix_web::test]
-async fn the_request_for_a_new_key_is_never_stored() {
+async fn the_store_never_saves_a_rotation_request_in_the_state() {
     let store = Store::new().await;
     let rotated = changed(state(&[("n", "1")]), |session| session.rotate());
 

@@ -1,4 +1,4 @@
-//! The sessions of one account.
+//! Tests the sessions of an account.
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::{PgSession, PgSessionStore, SessionId};
@@ -27,7 +27,7 @@ fn id(key: &SessionKey) -> SessionId {
 }
 
 #[actix_web::test]
-async fn a_login_changes_the_key_sets_the_owner_restarts_the_age_and_drops_the_contents() {
+async fn a_login_changes_the_key_sets_the_owner_resets_the_age_and_drops_the_contents() {
     let store = Store::new().await;
     let anonymous = state(&[("cart", "[1]")]);
     let key = store.save(&anonymous).await;
@@ -48,7 +48,7 @@ async fn a_login_changes_the_key_sets_the_owner_restarts_the_age_and_drops_the_c
 }
 
 #[actix_web::test]
-async fn a_login_takes_effect_even_if_the_session_has_ended_in_the_meantime() {
+async fn a_login_takes_effect_even_if_the_session_ended_in_the_meantime() {
     let store = Store::new().await;
     let key = store.save(&state(&[("cart", "[1]")])).await;
     let state = changed(state(&[("cart", "[1]")]), |session| drop(session.log_in(ALICE)));
@@ -62,7 +62,7 @@ async fn a_login_takes_effect_even_if_the_session_has_ended_in_the_meantime() {
 }
 
 #[actix_web::test]
-async fn a_login_also_ends_a_session_that_has_expired() {
+async fn a_login_over_an_expired_session_deletes_its_row() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     store.database.execute("update sessions set expires_at = now()").await;
@@ -73,7 +73,7 @@ async fn a_login_also_ends_a_session_that_has_expired() {
 }
 
 #[actix_web::test]
-async fn sessions_of_lists_the_live_sessions_of_one_account_newest_first() {
+async fn sessions_of_lists_an_accounts_live_sessions_newest_first() {
     let store = Store::new().await;
     let (old, new) = (store.log_in(ALICE).await, store.log_in(ALICE).await);
     let expired = store.log_in(ALICE).await;
@@ -92,7 +92,7 @@ async fn sessions_of_lists_the_live_sessions_of_one_account_newest_first() {
 }
 
 #[actix_web::test]
-async fn end_all_of_ends_every_session_of_the_account_but_one() {
+async fn end_all_of_ends_all_sessions_of_an_account_except_the_given_one() {
     let store = Store::new().await;
     let (this, other, bobs) = (store.log_in(ALICE).await, store.log_in(ALICE).await, store.log_in(BOB).await);
 
@@ -106,7 +106,7 @@ async fn end_all_of_ends_every_session_of_the_account_but_one() {
 }
 
 #[actix_web::test]
-async fn a_request_in_flight_does_not_bring_back_a_session_that_end_all_of_ended() {
+async fn a_request_in_flight_does_not_bring_back_a_session_ended_by_end_all_of() {
     let store = Store::new().await;
     let key = store.log_in(ALICE).await;
     let loaded = store.load(&key).await.expect("alive");
@@ -120,7 +120,7 @@ async fn a_request_in_flight_does_not_bring_back_a_session_that_end_all_of_ended
 }
 
 #[actix_web::test]
-async fn a_login_keeps_its_owner_whatever_else_changes_in_the_same_request() {
+async fn a_login_keeps_its_owner_regardless_of_other_changes_in_the_same_request() {
     let store = Store::new().await;
     let key = store.save(&state(&[("cart", "[1]")])).await;
 
@@ -139,7 +139,7 @@ async fn a_login_keeps_its_owner_whatever_else_changes_in_the_same_request() {
 }
 
 #[actix_web::test]
-async fn end_ends_one_session_and_says_whether_it_existed() {
+async fn end_ends_one_session_and_returns_whether_it_existed() {
     let store = Store::new().await;
     let (one, other) = (store.log_in(ALICE).await, store.log_in(ALICE).await);
 
@@ -150,7 +150,7 @@ async fn end_ends_one_session_and_says_whether_it_existed() {
 }
 
 #[actix_web::test]
-async fn a_session_in_the_list_shows_its_contents() {
+async fn sessions_of_returns_each_sessions_contents() {
     let store = Store::new().await;
     let login = changed(state(&[]), |session| {
         session.log_in(ALICE);
@@ -165,7 +165,7 @@ async fn a_session_in_the_list_shows_its_contents() {
     assert_eq!(sessions[0].idle.as_secs(), 30 * 60);
 }
 
-/// Logs in, rotates, lists and ends with an owner of this type.
+/// Logs in, and rotates, lists and ends sessions with owners of this type.
 async fn use_owner<O: actix_session_postgres::Owner + std::fmt::Debug>(owner: O, another: O, sql_type: &str) {
     let database = crate::support::TestDatabase::without_table().await;
     let store = PgSessionStore::new(database.pool.clone()).owner::<O>();
@@ -191,14 +191,14 @@ async fn use_owner<O: actix_session_postgres::Owner + std::fmt::Debug>(owner: O,
 }
 
 #[actix_web::test]
-async fn an_owner_can_be_a_uuid_a_number_or_text() {
+async fn an_owner_can_be_a_uuid_a_number_or_a_string() {
     use_owner(ALICE, BOB, "uuid").await;
     use_owner(7_i64, -1, "bigint").await;
     use_owner("o'brien \"\u{1f980}\"".to_owned(), String::new(), "text").await;
 }
 
 #[actix_web::test]
-async fn a_login_with_an_owner_of_the_wrong_type_is_an_error_and_ends_nothing() {
+async fn a_login_with_the_wrong_type_of_owner_fails_and_ends_no_session() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     let login = changed(state(&[]), |session| drop(session.log_in("alice".to_owned())));

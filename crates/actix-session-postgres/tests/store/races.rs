@@ -1,4 +1,5 @@
-//! Concurrent calls on one session. In whatever order they run, a logout is final, and a login takes effect.
+//! Tests concurrent calls on one session. Regardless of their order, a logout is final and a login takes
+//! effect.
 
 use std::{future::Future, pin::Pin};
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn no_order_of_load_update_and_delete_brings_a_session_back_in_2_000_rounds() {
+async fn concurrent_loads_and_updates_never_bring_back_a_deleted_session_in_2_000_rounds() {
     let Store { store, database } = Store::new().await;
 
     let revived = interleave(&store, 2_000, &[load, update, update, delete]).await;
@@ -26,14 +27,14 @@ async fn no_order_of_load_update_and_delete_brings_a_session_back_in_2_000_round
 }
 
 #[actix_web::test]
-async fn after_rotations_logins_and_a_logout_the_old_key_is_invalid_in_1_000_rounds() {
+async fn the_old_key_is_invalid_after_concurrent_rotations_logins_and_logouts_in_1_000_rounds() {
     let Store { store, database } = Store::new().await;
 
     let revived = interleave(&store, 1_000, &[rotate, rotate, log_in, update, load, delete]).await;
 
     assert_eq!(revived, 0, "the old key is invalid after each round");
-    // A delete with the old key may come after a rotation, and then deletes nothing. But a rotation never
-    // copies a session.
+    // A delete with the old key deletes nothing if it runs after a rotation. But a rotation never copies a
+    // session.
     let logins = database.number("select count(*) from sessions where owner is not null").await;
     let rotated = database.number("select count(*) from sessions where owner is null").await;
     assert_eq!(logins, 1_000);
@@ -47,13 +48,13 @@ async fn a_logout_that_waits_for_a_rotation_does_not_delete_the_session() {
 
     in_line(&database, &key, rotate(&store, &key), delete(&store, &key)).await;
 
-    // By then, the logout's key was invalid.
+    // When the logout ran, its key was already invalid.
     assert_eq!(database.number("select count(*) from sessions").await, 1);
     assert_eq!(store.load(&key).await.expect("no error"), None);
 }
 
 #[actix_web::test]
-async fn a_rotation_that_waits_for_a_logout_brings_nothing_back() {
+async fn a_rotation_that_waits_for_a_logout_does_not_bring_the_session_back() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 
@@ -63,7 +64,7 @@ async fn a_rotation_that_waits_for_a_logout_brings_nothing_back() {
 }
 
 #[actix_web::test]
-async fn a_login_that_waits_for_a_logout_starts_a_session_and_the_old_one_is_invalid() {
+async fn a_login_that_waits_for_a_logout_starts_a_new_session_and_the_old_key_is_invalid() {
     let Store { store, database } = Store::new().await;
     let key = store.save(state(&[]), &HALF_AN_HOUR).await.expect("saved");
 
@@ -154,8 +155,8 @@ fn delete<'a>(store: &'a PgSessionStore, key: &'a SessionKey) -> Call<'a> {
     Box::pin(async { store.delete(key).await.expect("deleted") })
 }
 
-/// In each round, saves a session and makes these calls concurrently in a random order. Returns how many of the saved
-/// keys are still valid afterwards.
+/// In each round, saves a session and makes these calls concurrently in random order. Returns how many of the
+/// saved keys are still valid afterward.
 async fn interleave(
     store: &PgSessionStore,
     rounds: usize,
@@ -178,7 +179,7 @@ async fn interleave(
     rounds.filter(|alive| std::future::ready(*alive)).count().await
 }
 
-/// Locks the session's row until both calls are waiting for it, `first` before `second`.
+/// Locks the session's row until both calls are waiting for it, with `first` ahead of `second`.
 async fn in_line<A, B>(
     database: &TestDatabase,
     key: &SessionKey,
@@ -200,7 +201,7 @@ async fn in_line<A, B>(
     (first, second)
 }
 
-/// Locks a session's row. Citus locks only rows that are found by comparing the ID for equality.
+/// Locks a session's row. Citus can lock only rows that are selected by an exact ID.
 pub async fn lock(connection: &mut PgConnection, key: &SessionKey) {
     let lock = sqlx::query("select 1 from sessions where id = $1 for update");
     lock.bind(SessionId::of(key.as_ref())).execute(connection).await.expect("the row");
@@ -209,5 +210,5 @@ pub async fn lock(connection: &mut PgConnection, key: &SessionKey) {
 async fn waiting(database: &TestDatabase, count: i64) {
     let waiting = "select count(*) from pg_stat_activity \
                    where datname = current_database() and wait_event_type = 'Lock'";
-    eventually("calls that wait for the row", async || database.number(waiting).await == count).await;
+    eventually("calls are waiting for the row", async || database.number(waiting).await == count).await;
 }

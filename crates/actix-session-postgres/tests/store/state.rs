@@ -1,4 +1,4 @@
-//! The state of a session is loaded exactly as it was saved.
+//! Tests that a session's state is loaded exactly as it was saved.
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::Row;

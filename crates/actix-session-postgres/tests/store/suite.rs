@@ -1,4 +1,4 @@
-//! What any store could guarantee.
+//! Runs the acceptance suite, which tests the guarantees that any store could make.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::support::TestDatabase;
 
-/// The store on a server that can be killed, or on the one in `DATABASE_URL`, which can't.
+/// The store on a server that the suite can kill, or on the server in `DATABASE_URL`, which it can't kill.
 struct InPostgres {
     server: Option<RefCell<Postgres>>,
     pool: PgPool,
@@ -42,7 +42,7 @@ impl Subject for InPostgres {
         PgSessionStore::new(self.pool.clone())
     }
 
-    /// In two statements, because Citus refuses `timestamptz - interval` on a column.
+    /// Takes two statements, because Citus rejects `timestamptz - interval` on a column.
     async fn age(&self, key: &SessionKey, by: Duration) {
         let id = SessionId::of(key.as_ref());
         let times = sqlx::query_as("select created_at, expires_at, ends_at from sessions where id = $1");
@@ -77,7 +77,7 @@ impl Subject for InPostgres {
         self.server().borrow_mut().restart().expect("started");
     }
 
-    /// On a connection whose `now()` is a day ahead.
+    /// Returns a store whose connections have a `now()` that is a day ahead.
     async fn with_clock_a_day_ahead(&self) -> PgSessionStore {
         for sql in [
             "create schema clock",
@@ -93,6 +93,6 @@ impl Subject for InPostgres {
 }
 
 #[actix_web::test]
-async fn the_store_keeps_every_guarantee_of_the_suite() {
+async fn the_store_passes_the_acceptance_suite() {
     session_store_suite::run(&InPostgres::new().await).await.assert_claims();
 }

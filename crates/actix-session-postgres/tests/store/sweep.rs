@@ -1,4 +1,4 @@
-//! Expired sessions are deleted, and nothing else.
+//! Tests that sweeps delete expired sessions and nothing else.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const EXPIRED: &str = "insert into sessions (id, state, expires_at, idle_seconds
 const COUNT: &str = "select count(*) from sessions";
 
 #[actix_web::test]
-async fn sweep_deletes_up_to_limit_expired_sessions_and_no_live_one() {
+async fn sweep_deletes_at_most_limit_expired_sessions_and_no_live_ones() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     store.database.execute(EXPIRED).await;
@@ -30,7 +30,7 @@ async fn sweep_deletes_up_to_limit_expired_sessions_and_no_live_one() {
 }
 
 #[actix_web::test]
-async fn four_replicas_that_sweep_at_the_same_time_delete_each_row_once_without_an_error() {
+async fn four_replicas_sweeping_at_the_same_time_delete_each_row_once_without_errors() {
     let store = Store::new().await;
     store.database.execute(EXPIRED).await;
     let replicas: Vec<_> = (0..4).map(|_| PgSessionStore::new(store.database.pool.clone())).collect();
@@ -45,7 +45,7 @@ async fn four_replicas_that_sweep_at_the_same_time_delete_each_row_once_without_
 }
 
 #[actix_web::test]
-async fn while_another_replica_sweeps_a_sweep_deletes_nothing_and_waits_for_nothing() {
+async fn a_sweep_deletes_nothing_and_does_not_wait_while_another_replica_sweeps() {
     let store = Store::new().await;
     store.database.execute(EXPIRED).await;
     let mut other = store.database.pool.begin().await.expect("a transaction");
@@ -59,7 +59,7 @@ async fn while_another_replica_sweeps_a_sweep_deletes_nothing_and_waits_for_noth
 }
 
 #[actix_web::test]
-async fn a_session_that_expired_this_hour_is_swept_in_the_next_one() {
+async fn a_session_that_expired_this_hour_is_swept_in_the_next_hour() {
     let store = Store::new().await;
     let (key, live) = (store.save(&state(&[("n", "1")])).await, store.save(&state(&[])).await);
 
@@ -71,7 +71,7 @@ async fn a_session_that_expired_this_hour_is_swept_in_the_next_one() {
         )
         .await;
     let early = store.store.sweep(10).await.expect("swept");
-    assert!(store.load(&key).await.is_none(), "it is invalid");
+    assert!(store.load(&key).await.is_none(), "an expired session is invalid");
     store
         .database
         .execute(
@@ -86,7 +86,7 @@ async fn a_session_that_expired_this_hour_is_swept_in_the_next_one() {
 }
 
 #[actix_web::test]
-async fn a_row_that_another_transaction_holds_is_left_for_a_later_sweep() {
+async fn a_row_locked_by_another_transaction_is_left_for_a_later_sweep() {
     let store = Store::new().await;
     store.database.execute(EXPIRED).await;
     let mut holder = store.database.pool.begin().await.expect("a transaction");
@@ -109,7 +109,7 @@ async fn an_unreadable_state_does_not_stop_the_sweep() {
 }
 
 #[actix_web::test]
-async fn sweep_every_continues_after_an_outage_and_logs_what_it_did() {
+async fn sweep_every_continues_after_an_outage_and_logs_how_many_sessions_it_deleted() {
     log::capture();
     let store = Store::new().await;
     store.database.execute("alter table sessions rename to elsewhere").await;
@@ -117,7 +117,7 @@ async fn sweep_every_continues_after_an_outage_and_logs_what_it_did() {
     let _sweep = store.store.sweep_every(Duration::from_millis(1));
     let failed = async || !log::lines_with("the sweep failed; trying again").is_empty();
     eventually("a failed sweep", failed).await;
-    // An unusual number, so that the test can find the line in the log.
+    // An unusual number is easy to find in the log.
     store
         .database
         .execute(
@@ -133,7 +133,7 @@ async fn sweep_every_continues_after_an_outage_and_logs_what_it_did() {
 }
 
 #[actix_web::test]
-async fn sweep_every_sweeps_until_it_is_dropped() {
+async fn sweep_every_sweeps_until_its_handle_is_dropped() {
     let store = Store::new().await;
     store.database.execute(EXPIRED).await;
 
@@ -145,15 +145,15 @@ async fn sweep_every_sweeps_until_it_is_dropped() {
     let tasks = Handle::current().metrics().num_alive_tasks();
     drop(sweeps);
     let ended = async || Handle::current().metrics().num_alive_tasks() <= tasks - 3;
-    eventually("the end of the tasks", ended).await;
+    eventually("the tasks end", ended).await;
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Each session's idle time, remaining time and maximum remaining time, in minutes. The ordinary session is
-/// first.
+/// Returns each session's idle time, remaining time and maximum remaining time in minutes, starting with the
+/// ordinary session.
 async fn minutes(store: &Store) -> String {
     sqlx::query_scalar(
         "select string_agg(concat_ws('/', idle_seconds / 60, round(extract(epoch from expires_at - now()) / 60),
@@ -165,8 +165,8 @@ async fn minutes(store: &Store) -> String {
     .expect("rows")
 }
 
-/// Starts a session with limits of 7 days idle and 30 days in total, and a remembered one with 60 and 90
-/// days. They start in this number of days.
+/// Creates an ordinary session with limits of 7 days idle and 30 days in total, and a remembered session with
+/// 60 and 90 days. Both start this many days from now.
 async fn long_sessions(start: i32) -> Store {
     let store = Store::new().await;
     sqlx::query(
@@ -184,7 +184,7 @@ async fn long_sessions(start: i32) -> Store {
 }
 
 #[actix_web::test]
-async fn sessions_that_outlast_lowered_limits_are_shortened() {
+async fn sessions_that_exceed_lowered_limits_are_shortened() {
     for (limits, remembered, expected) in [
         ((7 * DAY, 30 * DAY), (60 * DAY, 90 * DAY), "10080/10080/43200 86400/86400/129600"),
         ((MINUTE, 30 * DAY), (60 * DAY, 90 * DAY), "1/1/43200 86400/86400/129600"),
@@ -208,10 +208,10 @@ async fn sessions_that_outlast_lowered_limits_are_shortened() {
 }
 
 #[actix_web::test]
-async fn the_age_of_a_session_counts_toward_a_lowered_limit() {
+async fn a_sessions_age_counts_toward_a_lowered_limit() {
     let store = long_sessions(-10).await;
 
-    // They expire in 20 and 80 days, so a new session would outlast them.
+    // The remaining 20 and 80 days are within the new limits, but the full 30 and 90 days aren't.
     let sweeper = store.store.clone().limits(7 * DAY, 21 * DAY).remembered_limits(60 * DAY, 81 * DAY);
     assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
     assert_eq!(minutes(&store).await, "10080/10080/15840 86400/86400/102240");
@@ -251,8 +251,8 @@ async fn sweep_every_shortens_sessions_in_batches() {
     let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";
     eventually("shorter sessions", async || store.database.number(long).await == 0).await;
     let soonest = "select extract(epoch from min(expires_at) - now())::bigint from sessions";
-    assert!(store.database.number(soonest).await <= 50, "it is not extended");
+    assert!(store.database.number(soonest).await <= 50, "the session that expires sooner isn't extended");
     let logs_their_number = |line: &String| line.contains(r#""sessions":4490"#);
     let logged = async || log::lines_with("shortened sessions").iter().any(logs_their_number);
-    eventually("their number is logged", logged).await;
+    eventually("the number of sessions is logged", logged).await;
 }

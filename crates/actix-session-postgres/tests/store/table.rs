@@ -1,4 +1,4 @@
-//! The table's name, its creation, and its plans.
+//! Tests the table's name and creation.
 
 use actix_session::storage::SessionStore;
 use actix_session_postgres::{MIGRATION, PgSession, PgSessionStore, SessionId};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{HALF_AN_HOUR, changed, copy, state, support::TestDatabase};
 
 #[actix_web::test]
-async fn several_replicas_can_migrate_at_the_same_time_and_again() {
+async fn several_replicas_can_migrate_concurrently_and_repeatedly() {
     let database = TestDatabase::without_table().await;
     let replicas: Vec<_> = (0..8).map(|_| PgSessionStore::new(database.pool.clone())).collect();
 
@@ -22,7 +22,7 @@ async fn several_replicas_can_migrate_at_the_same_time_and_again() {
 }
 
 #[actix_web::test]
-async fn the_migration_can_be_copied() {
+async fn the_table_can_be_created_with_the_exported_migration() {
     let database = TestDatabase::without_table().await;
 
     sqlx::raw_sql(MIGRATION).execute(&database.pool).await.expect("migrated");
@@ -34,7 +34,7 @@ async fn the_migration_can_be_copied() {
 }
 
 #[actix_web::test]
-async fn a_name_that_is_not_a_plain_identifier_is_refused() {
+async fn a_table_name_that_is_not_a_plain_identifier_is_rejected() {
     let database = TestDatabase::without_table().await;
     for name in [
         "",
@@ -57,7 +57,7 @@ async fn a_name_that_is_not_a_plain_identifier_is_refused() {
     }
 }
 
-/// Uses everything on a table with this name.
+/// Makes every call on a table with this name.
 async fn use_table(database: &TestDatabase, name: &str) {
     let store = PgSessionStore::new(database.pool.clone()).table(name).expect("a name");
     store.migrate().await.expect("migrated");
@@ -79,7 +79,7 @@ async fn use_table(database: &TestDatabase, name: &str) {
 }
 
 #[actix_web::test]
-async fn every_call_works_on_a_table_with_another_name_or_schema() {
+async fn every_call_works_with_a_custom_table_name_or_schema() {
     let database = TestDatabase::without_table().await;
     database.execute("create schema web").await;
     database.execute("create schema \"order\"").await;

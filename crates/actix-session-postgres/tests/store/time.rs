@@ -1,4 +1,4 @@
-//! When a session expires, by the database's clock.
+//! Tests when a session expires, according to the database's clock.
 
 use actix_session::storage::SessionStore;
 use actix_session_postgres::{PgSession, PgSessionStore};
@@ -20,7 +20,7 @@ async fn a_session_expires_half_an_hour_after_its_last_use() {
     store.load(&key).await.expect("alive");
 
     store.touched().await;
-    // A short idle time is reset once half of it has passed.
+    // A short idle timer is reset once half of it has passed.
     let short = "update sessions set idle_seconds = 100, expires_at = now() + interval '45 seconds'";
     store.database.execute(short).await;
     store.load(&key).await.expect("alive");
@@ -43,7 +43,7 @@ async fn the_idle_timer_is_reset_at_most_once_a_minute() {
     left(1750).await;
     let before = store.database.number(version).await;
     store.load(&key).await.expect("alive");
-    // A second session's timer is reset afterwards, on the same connection.
+    // Then resets a second session's timer on the same connection.
     let other = store.save(&state(&[("other", "1")])).await;
     let expire =
         "update sessions set expires_at = now() + interval '1 second' where state->>'other' is not null";
@@ -52,7 +52,7 @@ async fn the_idle_timer_is_reset_at_most_once_a_minute() {
     let reset = "select count(*) from sessions where state->>'other' is not null and expires_at > now() + interval '1 minute'";
     eventually("the other session's timer", async || store.database.number(reset).await == 1).await;
     let versions = "select xmin::text::bigint from sessions where state->>'other' is null";
-    assert_eq!(store.database.number(versions).await, before, "50 seconds old: nothing is written");
+    assert_eq!(store.database.number(versions).await, before, "after 50 seconds, nothing is written");
 
     store.database.execute("delete from sessions where state->>'other' is not null").await;
     left(1735).await;
@@ -78,7 +78,10 @@ async fn a_session_expires_eight_hours_after_its_start_regardless_of_activity() 
     store.store.update_ttl(&key, &Duration::hours(5)).await.expect("no error");
     let rotated = changed(saved.clone(), |session| session.rotate());
     let key = store.update(&key, &rotated).await;
-    assert!((590..=600).contains(&store.seconds_left().await), "no call extends it beyond that");
+    assert!(
+        (590..=600).contains(&store.seconds_left().await),
+        "no call extends the session beyond its maximum age"
+    );
 
     store.database.execute("update sessions set ends_at = now(), expires_at = now()").await;
     assert_eq!(store.load(&key).await, None);
@@ -88,7 +91,7 @@ async fn a_session_expires_eight_hours_after_its_start_regardless_of_activity() 
 }
 
 #[actix_web::test]
-async fn the_row_decides_how_long_a_session_lasts_and_not_the_settings_of_a_later_app() {
+async fn a_session_keeps_the_limits_in_its_row_when_the_apps_settings_change() {
     let store = Store::new().await;
     let saved = state(&[]);
     let key = store.store.save(saved.clone(), &Duration::minutes(5)).await.expect("saved");
@@ -103,7 +106,7 @@ async fn the_row_decides_how_long_a_session_lasts_and_not_the_settings_of_a_late
 }
 
 #[actix_web::test]
-async fn a_maximum_age_shorter_than_the_idle_time_limits_it() {
+async fn a_maximum_age_shorter_than_the_idle_timeout_limits_the_session() {
     let Store { store, database } = Store::new().await;
     let store = Store { store: store.max_age(std::time::Duration::from_secs(20 * 60)), database };
 
@@ -115,7 +118,7 @@ async fn a_maximum_age_shorter_than_the_idle_time_limits_it() {
 }
 
 #[actix_web::test]
-async fn the_longest_and_the_shortest_times_are_accepted() {
+async fn the_longest_and_shortest_durations_are_accepted() {
     let Store { store, database } = Store::new().await;
     let store = store.max_age(std::time::Duration::MAX);
 
@@ -128,7 +131,7 @@ async fn the_longest_and_the_shortest_times_are_accepted() {
 }
 
 #[actix_web::test]
-async fn a_remembered_login_has_its_own_idle_time_and_end() {
+async fn a_remembered_login_has_its_own_idle_timeout_and_maximum_age() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
@@ -158,7 +161,7 @@ fn state_of_one() -> crate::SessionState {
 }
 
 #[actix_web::test]
-async fn update_ttl_extends_a_session_and_never_shortens_it() {
+async fn update_ttl_extends_a_session_but_never_shortens_it() {
     let store = Store::new().await;
     let key = store.save(&state(&[])).await;
 
@@ -167,20 +170,27 @@ async fn update_ttl_extends_a_session_and_never_shortens_it() {
     let version = "select xmin::text::bigint from sessions";
     let before = store.database.number(version).await;
     store.store.update_ttl(&key, &(HALF_AN_HOUR + Duration::seconds(30))).await.expect("no error");
-    assert_eq!(store.database.number(version).await, before, "less than a minute: nothing is written");
+    assert_eq!(
+        store.database.number(version).await,
+        before,
+        "an extension of less than a minute writes nothing"
+    );
     store.store.update_ttl(&key, &Duration::hours(1)).await.expect("no error");
     assert!((3595..=3600).contains(&store.seconds_left().await));
     store.update(&key, &state(&[])).await;
     let key = store.update(&key, &changed(state(&[]), |session| session.rotate())).await;
     store.load(&key).await.expect("alive");
 
-    assert!((3590..=3600).contains(&store.seconds_left().await), "no update, rotation or load shortens");
+    assert!(
+        (3590..=3600).contains(&store.seconds_left().await),
+        "no update, rotation or load shortens the session"
+    );
     store.store.update_ttl(&key, &Duration::hours(9)).await.expect("no error");
     assert!((28_700..=28_800).contains(&store.seconds_left().await), "eight hours at most");
 }
 
 #[actix_web::test]
-async fn an_expired_session_is_invalid_and_stays_invalid() {
+async fn no_call_brings_an_expired_session_back() {
     let store = Store::new().await;
     let saved = state(&[("n", "1")]);
     let key = store.save(&saved).await;
@@ -197,7 +207,7 @@ async fn an_expired_session_is_invalid_and_stays_invalid() {
 }
 
 #[actix_web::test]
-async fn the_time_zone_of_the_database_does_not_matter() {
+async fn the_databases_time_zone_does_not_affect_sessions() {
     let database = TestDatabase::new().await;
     let options = database.options.clone().options([("timezone", "Pacific/Kiritimati")]);
     let pool = PgPoolOptions::new().connect_lazy_with(options);

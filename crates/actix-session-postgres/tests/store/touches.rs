@@ -1,4 +1,4 @@
-//! Idle timers are reset in the background, without delaying requests.
+//! Tests that idle timers are reset in the background, without delaying requests.
 
 use actix_session::storage::SessionStore;
 use actix_session_postgres::PgSessionStore;
@@ -8,7 +8,7 @@ use sqlx::Connection;
 use crate::{Store, races::lock, state, support::eventually};
 
 #[actix_web::test]
-async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
+async fn a_touch_does_not_wait_for_a_row_locked_by_another_transaction() {
     let store = Store::new().await;
     let held = store.save(&state(&[("n", "1")])).await;
     let nothing = state(&[]);
@@ -18,7 +18,7 @@ async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
     let mut transaction = holder.begin().await.expect("a transaction");
     lock(&mut transaction, &held).await;
 
-    // They share one call of the batcher, and each is sent once.
+    // The touches share one batcher call, and each is sent once.
     join_all(free.iter().chain([&held]).map(|key| store.load(key))).await;
 
     let reset = "select count(*) from sessions where expires_at > now() + interval '29 minutes'";
@@ -29,7 +29,7 @@ async fn a_touch_does_not_wait_for_a_row_that_another_statement_holds() {
 }
 
 #[actix_web::test]
-async fn a_touch_does_not_bring_back_a_session_that_has_expired_since_it_was_loaded() {
+async fn a_touch_does_not_bring_back_a_session_that_expired_after_it_was_loaded() {
     let store = Store::new().await;
     let expiring = store.save(&state(&[("expiring", "1")])).await;
     let nothing = state(&[]);
@@ -49,7 +49,7 @@ async fn a_touch_does_not_bring_back_a_session_that_has_expired_since_it_was_loa
 async fn concurrent_loads_reset_the_idle_timer_once() {
     let store = Store::new().await;
     if store.database.has_citus().await {
-        eprintln!("skipped: Citus has no triggers on distributed tables, and this test counts with one");
+        eprintln!("skipped: this test needs a trigger, and Citus has none on distributed tables");
         return;
     }
     let key = store.save(&state(&[("n", "1")])).await;
@@ -78,6 +78,6 @@ async fn concurrent_loads_reset_the_idle_timer_once() {
     let waiting = "select count(*) from sessions where expires_at < now() + interval '29 minutes'";
     eventually("the other session's timer", async || store.database.number(waiting).await == 0).await;
 
-    // Two were written by the test itself.
+    // The test itself caused two of these.
     assert_eq!(store.database.number("select count(*) from resets").await, 4);
 }

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// A database for one test. It is dropped together with this struct, even if the test panics.
+/// A database for one test. Dropping this struct drops the database, even if the test panics.
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
@@ -20,7 +20,7 @@ enum Place {
 }
 
 impl TestDatabase {
-    /// Creates a database with the table `sessions`.
+    /// Creates a database with the `sessions` table.
     pub async fn new() -> Self {
         Self::without_table().await.migrated().await
     }
@@ -32,7 +32,8 @@ impl TestDatabase {
         Self::at(&server.url(&name), Place::Shared { name, server })
     }
 
-    /// Creates a database on its own server, where no other test's transactions keep PostgreSQL from reusing space.
+    /// Creates a database on its own server, where other tests' transactions can't keep PostgreSQL from
+    /// reusing space.
     pub async fn on_own_server() -> Self {
         let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(&server.url("postgres"), Place::Own { _server: server }).migrated().await
@@ -50,8 +51,8 @@ impl TestDatabase {
         self
     }
 
-    /// Distributes the table if `DATABASE_URL` is a server with Citus. So all tests check that the statements
-    /// run there.
+    /// Distributes the table if the server in `DATABASE_URL` has Citus, so that every test also checks the
+    /// statements there.
     async fn distribute(&self) {
         let libraries: String = sqlx::query_scalar("show shared_preload_libraries")
             .fetch_one(&self.pool)
@@ -89,15 +90,16 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Shared { name, server } = &self.place else { return };
         let (server, name) = (*server, name.clone());
-        // In a separate runtime, because the test's runtime may be stopping.
+        // Uses a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
         });
-        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
+        // Dropping a database takes 0.1 s. There is no need to wait if the server is temporary, because it
+        // stops with this process.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
-        assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
+        assert!(is_dropped || thread::panicking(), "can't drop the test's database");
     }
 }
 

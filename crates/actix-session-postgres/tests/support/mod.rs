@@ -1,6 +1,6 @@
-//! A database for each test, and waiting with a limit.
+//! A database for each test, and a helper that waits for a condition.
 
-// No single test program uses everything.
+// No test program uses all of this.
 #![allow(dead_code, unused_imports)]
 
 mod database;

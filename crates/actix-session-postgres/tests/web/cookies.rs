@@ -1,4 +1,4 @@
-//! Which cookies pass the guard, and how long they last.
+//! Tests which cookies pass the guard, and how long they last.
 
 use actix_session::config::{BrowserSession, PersistentSession, TtlExtensionPolicy};
 use actix_web::cookie::time::Duration;
@@ -8,7 +8,7 @@ use crate::{site::Site, support::eventually};
 const NONE: [&str; 0] = [];
 
 #[actix_web::test]
-async fn only_a_new_key_is_sent_and_without_a_max_age() {
+async fn a_cookie_is_sent_only_for_a_new_key_and_has_no_max_age() {
     let site = Site::new().await;
 
     let first = site.get("/write", None).await;
@@ -25,8 +25,8 @@ async fn only_a_new_key_is_sent_and_without_a_max_age() {
 }
 
 #[actix_web::test]
-async fn other_cookies_of_the_response_stay_as_they_are() {
-    // With this policy, each request calls the store, but the middleware sends no cookie.
+async fn the_guard_leaves_other_cookies_in_the_response_unchanged() {
+    // With this policy, every request calls the store, but the middleware sends no cookie.
     let lifecycle = BrowserSession::default().state_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
     let site = Site::with_lifecycle(lifecycle).await;
 
@@ -44,7 +44,7 @@ async fn other_cookies_of_the_response_stay_as_they_are() {
 }
 
 #[actix_web::test]
-async fn a_remembered_login_has_a_cookie_that_lasts_until_the_session_ends() {
+async fn the_cookie_of_a_remembered_login_lasts_until_the_session_ends() {
     let site = Site::new().await;
 
     let login = site.get("/remember", None).await;
@@ -60,7 +60,7 @@ async fn a_remembered_login_has_a_cookie_that_lasts_until_the_session_ends() {
 }
 
 #[actix_web::test]
-async fn a_login_over_an_anonymous_session_can_be_remembered() {
+async fn a_login_from_an_anonymous_session_can_be_remembered() {
     let site = Site::new().await;
     let anonymous = site.start().await;
 
@@ -72,7 +72,7 @@ async fn a_login_over_an_anonymous_session_can_be_remembered() {
 }
 
 #[actix_web::test]
-async fn a_persistent_session_has_a_cookie_that_lasts_until_the_session_ends() {
+async fn the_cookie_of_a_persistent_session_lasts_until_the_session_ends() {
     let ttl = Duration::days(5);
     let lifecycle = PersistentSession::default()
         .session_ttl(ttl)
@@ -93,7 +93,7 @@ async fn a_persistent_session_has_a_cookie_that_lasts_until_the_session_ends() {
 }
 
 #[actix_web::test]
-async fn a_browser_session_expires_after_the_time_to_live_of_the_middleware() {
+async fn a_browser_session_expires_after_the_middlewares_time_to_live() {
     let lifecycle = BrowserSession::default().state_ttl(Duration::minutes(10));
     let site = Site::with_lifecycle(lifecycle).await;
 

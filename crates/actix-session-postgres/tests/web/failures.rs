@@ -1,4 +1,4 @@
-//! A failure returns a 500 and logs one line, without a secret.
+//! Tests that a failure returns a 500 and logs one line that contains no secrets.
 
 use actix_session::config::BrowserSession;
 use actix_session_postgres::PgSessionStore;

@@ -1,4 +1,4 @@
-//! Logins, rotations and `renew` through the middleware.
+//! Tests logins, rotations and `renew` through the middleware.
 
 use actix_session_postgres::SessionId;
 use actix_web::cookie::{Cookie, CookieJar, Key};
@@ -21,11 +21,11 @@ async fn a_login_replaces_the_anonymous_session() {
 }
 
 #[actix_web::test]
-async fn the_cookie_contains_the_key_whose_hash_is_the_sessions_id() {
+async fn the_hash_of_the_key_in_the_cookie_is_the_sessions_id() {
     let site = Site::new().await;
     let login = site.get("/log-in", None).await.session().expect("a cookie");
 
-    // As in the README.
+    // This is the code in the README.
     let mut cookies = CookieJar::new();
     cookies.add_original(Cookie::parse_encoded(login).expect("a cookie"));
     let key = cookies.private(&Key::from(&[7; 64])).get("id").expect("the session's cookie");
@@ -36,7 +36,7 @@ async fn the_cookie_contains_the_key_whose_hash_is_the_sessions_id() {
 }
 
 #[actix_web::test]
-async fn a_login_without_values_can_be_rotated() {
+async fn a_logged_in_session_without_values_can_be_rotated() {
     let site = Site::new().await;
     let login = site.get("/log-in", None).await.session().expect("a cookie");
     let before = site.store.sessions_of(&ALICE).await.expect("sessions");
@@ -73,11 +73,11 @@ async fn renew_ends_the_session_and_starts_an_anonymous_one_with_the_same_values
     assert_eq!(site.database.number(COUNT).await, 1);
     let usual =
         "select count(*) from sessions where owner is null and not remembered and idle_seconds = 86400";
-    assert_eq!(site.database.number(usual).await, 1, "the owner and the other lifetime are lost");
+    assert_eq!(site.database.number(usual).await, 1, "the owner and the remembered lifetime are lost");
 }
 
 #[actix_web::test]
-async fn renew_brings_back_a_session_that_another_request_has_ended() {
+async fn renew_brings_back_a_session_that_another_request_ended() {
     let site = Site::new().await;
     let cookie = site.start().await;
 

@@ -1,4 +1,5 @@
-//! The store behind actix-session's middleware: which cookies a browser gets, and what a session holds.
+//! Tests the store behind actix-session's middleware: the cookies that a browser receives, and the contents
+//! of a session.
 
 #[path = "../support/mod.rs"]
 mod support;

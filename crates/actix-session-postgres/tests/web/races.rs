@@ -1,10 +1,10 @@
-//! Responses that overtake each other. No response contains a key that is invalid, or older than the
+//! Tests responses that arrive out of order. No response sends an invalid key, or a key older than the
 //! browser's.
 
 use crate::site::{ALICE, Site};
 
 #[actix_web::test]
-async fn a_response_that_was_overtaken_by_a_rotation_carries_no_cookie() {
+async fn a_response_overtaken_by_a_rotation_sends_no_cookie() {
     let site = Site::new().await;
     let old = site.start().await;
 
@@ -17,7 +17,7 @@ async fn a_response_that_was_overtaken_by_a_rotation_carries_no_cookie() {
 }
 
 #[actix_web::test]
-async fn without_the_guard_that_response_carries_the_invalid_key() {
+async fn without_the_guard_a_response_overtaken_by_a_rotation_sends_the_invalid_key() {
     let site = Site::unguarded().await;
     let old = site.start().await;
 
@@ -29,7 +29,7 @@ async fn without_the_guard_that_response_carries_the_invalid_key() {
 }
 
 #[actix_web::test]
-async fn a_rotation_that_was_overtaken_by_another_one_carries_no_cookie() {
+async fn a_rotation_overtaken_by_another_rotation_sends_no_cookie() {
     let site = Site::new().await;
     let old = site.start().await;
 
@@ -40,7 +40,7 @@ async fn a_rotation_that_was_overtaken_by_another_one_carries_no_cookie() {
 }
 
 #[actix_web::test]
-async fn a_change_and_a_rotation_that_were_overtaken_by_a_logout_carry_no_cookie_and_bring_nothing_back() {
+async fn a_change_or_rotation_overtaken_by_a_logout_sends_no_cookie_and_does_not_bring_the_session_back() {
     for path in ["/held/write", "/held/rotate"] {
         let site = Site::new().await;
         let old = site.start().await;
@@ -53,7 +53,7 @@ async fn a_change_and_a_rotation_that_were_overtaken_by_a_logout_carry_no_cookie
 }
 
 #[actix_web::test]
-async fn a_login_that_was_overtaken_by_a_logout_or_a_rotation_takes_effect() {
+async fn a_login_overtaken_by_a_logout_a_rotation_or_another_login_takes_effect() {
     for meanwhile in ["/end", "/rotate", "/log-in"] {
         let site = Site::new().await;
         let old = site.start().await;

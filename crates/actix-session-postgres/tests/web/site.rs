@@ -32,7 +32,8 @@ pub struct Site {
     send: Box<Send>,
 }
 
-/// `arrived` has a permit for each request that is waiting, and `open` has one for each that may continue.
+/// `arrived` has a permit for each request that is waiting, and `open` has one for each request that may
+/// continue.
 struct Gate {
     arrived: Semaphore,
     open: Semaphore,
@@ -117,7 +118,8 @@ impl Site {
         self.get("/write", None).await.session().expect("a session cookie")
     }
 
-    /// Sends a request that has loaded its session and then waits. Runs `meanwhile`, and lets the request continue.
+    /// Sends a request that loads its session and then waits. Runs `meanwhile`, and then lets the request
+    /// continue.
     pub async fn get_held<T>(
         &self,
         path: &str,
@@ -151,7 +153,7 @@ impl Response {
 
     /// The `Max-Age` of the only cookie, in seconds.
     pub fn max_age(&self) -> Option<i64> {
-        let [cookie] = &self.cookies[..] else { panic!("not one cookie: {self:?}") };
+        let [cookie] = &self.cookies[..] else { panic!("expected one cookie: {self:?}") };
         let cookie = Cookie::parse(cookie.as_str()).expect("a cookie");
         cookie.max_age().map(|age| age.whole_seconds())
     }

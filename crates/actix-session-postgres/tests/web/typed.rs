@@ -1,4 +1,4 @@
-//! The contents of a session as a struct.
+//! Tests a session's contents as a struct.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ async fn state(database: &TestDatabase) -> String {
 }
 
 #[actix_web::test]
-async fn fields_are_written_one_by_one_and_read_back() {
+async fn fields_are_stored_individually_and_read_back() {
     let site = Site::new().await;
     assert_eq!(parse(&site.get("/cart/show", None).await.body), (Cart::default(), true));
 
@@ -93,7 +93,7 @@ async fn an_update_that_changes_nothing_writes_nothing() {
 }
 
 #[actix_web::test]
-async fn unreadable_and_unknown_values_are_ignored_and_stay_and_the_others_are_read() {
+async fn unreadable_and_unknown_values_are_ignored_but_kept_and_other_values_are_read() {
     let site = Site::new().await;
     let cookie = site.get("/cart/add", None).await.session().expect("a cookie");
     let older =
@@ -106,14 +106,14 @@ async fn unreadable_and_unknown_values_are_ignored_and_stay_and_the_others_are_r
     site.get("/cart/add", Some(&cookie)).await;
 
     assert_eq!(parse(&shown.body).0, Cart { items: vec!["book".into()], ..Cart::default() });
-    assert_eq!(lines.len(), before + 1, "one line for each request: {lines:#?}");
+    assert_eq!(lines.len(), before + 1, "one line per request: {lines:#?}");
     assert!(lines[0].contains("note") && !lines[0].contains("a secret"), "{lines:#?}");
     let kept = r#"{"coupon":{"a secret":1},"items":["book","book"],"note":7,"older":[1.50]}"#;
     assert_eq!(state(&site.database).await, kept);
 }
 
 #[actix_web::test]
-async fn a_typed_session_rotates_logs_in_and_ends() {
+async fn a_typed_session_can_rotate_log_in_and_end() {
     let site = Site::new().await;
     let first = site.get("/cart/add", None).await.session().expect("a cookie");
 
@@ -128,7 +128,7 @@ async fn a_typed_session_rotates_logs_in_and_ends() {
 }
 
 #[actix_web::test]
-async fn json_and_typed_fields_share_one_session() {
+async fn a_typed_session_reads_values_set_with_insert() {
     let site = Site::new().await;
     let cookie = site.start().await;
 

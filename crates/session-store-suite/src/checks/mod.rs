@@ -23,11 +23,11 @@ macro_rules! guarantees {
 }
 
 guarantees! {
-    states::round_trip: "A state is loaded byte for byte as it was saved",
+    states::round_trip: "A loaded state has exactly the bytes that were saved",
     states::no_overwriting: "Saving a session never overwrites another one",
-    states::invalid_keys: "Unknown and malformed keys have no session",
-    states::concurrent_updates: "After 200 concurrent updates, the session holds exactly one of them, complete",
-    states::size_limit: "A state that is too large is an error, and the session stays as it was",
+    states::invalid_keys: "Unknown and malformed keys don't load a session",
+    states::concurrent_updates: "After 200 concurrent updates, the session contains exactly one complete update",
+    states::size_limit: "Saving a state that is too large fails, and doesn't change the session",
     states::hidden_keys: "Keys are not stored in the clear",
     ends::complete_deletion: "Deletion is complete and idempotent",
     ends::update_after_delete: "An update never brings back a deleted session",
@@ -37,8 +37,8 @@ guarantees! {
     ends::final_expiry: "No method brings back an expired session",
     ends::touch: "`update_ttl` extends a session",
     ends::touch_only_extends: "`update_ttl` never shortens a session",
-    server::server_clock: "The clocks of the app and the server may differ by a day",
-    server::outage: "An outage is an error within 3 seconds, never an empty session",
+    server::server_clock: "Sessions work even if the clocks of the app and the server differ by a day",
+    server::outage: "During an outage, calls fail within 3 seconds, and never return an empty session",
     server::recovery: "The store recovers within 3 seconds after an outage",
     server::durability: "Saved sessions survive a crash of the store",
 }

@@ -1,4 +1,4 @@
-//! Concurrent calls share statements, and a batcher without calls does nothing.
+//! Tests that concurrent calls share statements, and that a batcher without calls does nothing.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, runtime::Handle, time::timeout};
 use crate::support::{Delayed, Double, Numbers, PATIENCE, eventually, results, start_calls};
 
 #[tokio::test]
-async fn calls_during_a_statement_share_the_next_one_and_its_commit() {
+async fn calls_made_during_a_statement_share_the_next_statement_and_its_commit() {
     let numbers = Numbers::new().await;
     let held = numbers.hold().await;
 
@@ -20,11 +20,11 @@ async fn calls_during_a_statement_share_the_next_one_and_its_commit() {
     let doubles: Vec<i64> =
         results(calls).await.into_iter().map(|result| result.expect("a double")).collect();
     assert_eq!(doubles, (1..=30).map(|n| 2 * n).collect::<Vec<_>>(), "each call gets its own output");
-    assert_eq!(numbers.batch_sizes().await.len(), 2, "two statements: the held one, and the next one");
+    assert_eq!(numbers.batch_sizes().await.len(), 2, "two statements: the blocked one and the next one");
 }
 
 #[tokio::test]
-async fn each_statement_takes_at_most_max_batch_items_of_a_long_queue() {
+async fn each_statement_takes_at_most_max_batch_items_from_a_long_queue() {
     let numbers = Numbers::new().await;
     let held = numbers.hold().await;
 
@@ -47,7 +47,7 @@ async fn a_lone_call_returns_after_its_commit() {
         numbers.batcher.call(n).await.expect("a double");
 
         let committed = numbers.database.number("select count(*) from numbers").await;
-        assert_eq!(committed, n, "another connection sees it");
+        assert_eq!(committed, n, "another connection sees the row");
     }
 }
 
@@ -69,9 +69,9 @@ async fn calls_within_the_delay_share_a_statement() {
 }
 
 #[tokio::test]
-async fn a_full_batch_is_sent_without_the_delay() {
+async fn a_full_batch_is_sent_without_waiting_for_the_delay() {
     let numbers = Numbers::new().await;
-    // Longer than the deadline of a call.
+    // The delay is longer than a call's deadline.
     let batcher = Batcher::new(&numbers.database.options, Delayed::<60_000>);
 
     let calls = start_calls(&batcher, 0..=MAX_BATCH as i64).await;
@@ -81,7 +81,7 @@ async fn a_full_batch_is_sent_without_the_delay() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_is_not_sent_and_the_others_are() {
+async fn a_dropped_call_is_not_sent_but_the_others_are() {
     let numbers = Numbers::new().await;
     let held = numbers.hold().await;
 
@@ -115,7 +115,7 @@ async fn the_connection_is_closed_when_the_last_clone_is_dropped() {
 }
 
 #[test]
-fn creating_cloning_and_dropping_a_batcher_works_outside_a_runtime() {
+fn a_batcher_can_be_created_cloned_and_dropped_outside_a_runtime() {
     let options = PgConnectOptions::from_str("postgres://localhost/").expect("a URL");
 
     let batcher = Batcher::new(&options, Double);
@@ -125,7 +125,7 @@ fn creating_cloning_and_dropping_a_batcher_works_outside_a_runtime() {
 }
 
 #[tokio::test]
-async fn a_batcher_starts_no_task_and_no_connection_before_its_first_call() {
+async fn a_batcher_starts_no_task_and_opens_no_connection_before_its_first_call() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("nobody");

@@ -1,4 +1,4 @@
-//! Rows that other transactions have locked.
+//! Tests rows that other transactions have locked.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::{COUNTERS, Count, TestDatabase, advance, eventually, results
 
 const LOCKED: i64 = 0;
 
-/// A database with counters, and a transaction that has locked one of them.
+/// Returns a database with a counter, and a transaction that has locked the counter's row.
 async fn locked() -> (TestDatabase, Transaction<'static, Postgres>) {
     let database = TestDatabase::new().await;
     database.execute(COUNTERS).await;
@@ -35,7 +35,7 @@ async fn a_call_succeeds_if_its_row_is_unlocked_after_several_lock_timeouts() {
 }
 
 #[tokio::test]
-async fn a_call_fails_with_the_lock_timeout_if_its_row_stays_locked() {
+async fn a_call_fails_with_a_lock_timeout_if_its_row_is_never_unlocked() {
     let (database, _lock) = locked().await;
     let count = Count::default();
     let batcher = Batcher::new(&database.options, count.clone());
@@ -51,11 +51,11 @@ async fn a_call_fails_with_the_lock_timeout_if_its_row_stays_locked() {
 }
 
 #[tokio::test]
-async fn a_locked_row_fails_no_other_call() {
+async fn a_locked_row_does_not_fail_other_calls() {
     let (database, _lock) = locked().await;
     let batcher = Batcher::new(&database.options, Count::default());
 
-    // A visitor with many calls, in a batch with others.
+    // One row has many calls, in a batch with calls for other rows.
     let calls = start_calls(&batcher, (0..60).map(|n| if n % 3 == 0 { LOCKED } else { n })).await;
 
     for (n, call) in (0..60).zip(calls) {
@@ -66,7 +66,7 @@ async fn a_locked_row_fails_no_other_call() {
 }
 
 #[tokio::test]
-async fn calls_for_a_row_that_is_known_to_be_locked_are_sent_apart_from_others() {
+async fn calls_for_a_row_known_to_be_locked_are_sent_separately() {
     let (database, _lock) = locked().await;
     let count = Count::default();
     let batcher = Batcher::new(&database.options, count.clone());
@@ -89,7 +89,7 @@ async fn calls_for_a_row_that_is_known_to_be_locked_are_sent_apart_from_others()
 }
 
 #[tokio::test]
-async fn a_locked_row_leaves_most_statements_to_other_calls() {
+async fn most_statements_serve_other_calls_while_a_row_is_locked() {
     let (database, _lock) = locked().await;
     let count = Count::default();
     let batcher = Batcher::new(&database.options, count.clone());
@@ -117,9 +117,10 @@ async fn calls_for_a_locked_row_are_sent_in_batches_of_at_most_max_batch() {
     assert!(count.attempts().iter().all(|ids| ids.len() <= MAX_BATCH));
 }
 
-/// Several batchers write one row, and each keeps it locked for longer than the others wait for it, as with slow commits.
+/// Several batchers write to one row. As with slow commits, each holds the lock longer than the others' lock
+/// timeout.
 #[tokio::test]
-async fn every_call_counts_if_a_commit_takes_longer_than_the_lock_timeout() {
+async fn every_call_succeeds_even_if_commits_take_longer_than_the_lock_timeout() {
     let database = TestDatabase::new().await;
     database.execute(COUNTERS).await;
     database

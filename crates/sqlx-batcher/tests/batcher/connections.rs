@@ -1,4 +1,4 @@
-//! Which connections a batcher uses.
+//! Tests which connections a batcher uses.
 
 use sqlx::{Connection, Executor, PgConnection, postgres::PgPoolOptions};
 use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, acquire, is_alive};
@@ -7,7 +7,7 @@ use crate::support::{PATIENCE, TestDatabase, advance};
 
 const READ_ONLY: &str = "set default_transaction_read_only = on";
 
-/// Runs the SQL of its items, and returns the process ID of the server's backend.
+/// Runs its items as SQL, and returns the backend's process ID.
 struct Run;
 
 impl Statement for Run {
@@ -24,7 +24,7 @@ impl Statement for Run {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_for_minutes_and_is_used_until_a_newer_one_is_open() {
+async fn a_connection_is_kept_for_minutes_and_used_until_its_replacement_is_open() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Run);
     let first = batcher.call("select 1").await.expect("a backend");
@@ -35,16 +35,20 @@ async fn a_connection_is_kept_for_minutes_and_is_used_until_a_newer_one_is_open(
     }
 
     advance(10 * 60 * CHECK_AFTER).await;
-    assert_eq!(batcher.call("select 1").await.expect("a backend"), first, "no call waits for the newer one");
+    assert_eq!(
+        batcher.call("select 1").await.expect("a backend"),
+        first,
+        "no call waits for the replacement"
+    );
     let start = std::time::Instant::now();
     while batcher.call("select 1").await.expect("a backend") == first {
-        assert!(start.elapsed().as_secs() < 20, "it is never replaced");
+        assert!(start.elapsed().as_secs() < 20, "the connection is never replaced");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_read_only_server_is_an_error_even_if_the_statement_only_reads() {
+async fn calls_to_a_read_only_server_fail_even_if_the_statement_only_reads() {
     let database = TestDatabase::new().await;
     database.set_read_only("on").await;
     let batcher = Batcher::new(&database.options, Run);
@@ -60,7 +64,7 @@ async fn a_read_only_server_is_an_error_even_if_the_statement_only_reads() {
 }
 
 #[tokio::test]
-async fn a_connection_is_dropped_if_the_server_refuses_a_write() {
+async fn a_connection_is_dropped_if_the_server_rejects_a_write() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Run);
     batcher.call(READ_ONLY).await.expect("set");
@@ -72,7 +76,7 @@ async fn a_connection_is_dropped_if_the_server_refuses_a_write() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_has_become_read_only_is_replaced_before_use() {
+async fn an_idle_connection_that_became_read_only_is_replaced_before_use() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Run);
     batcher.call(READ_ONLY).await.expect("set");
@@ -97,7 +101,7 @@ async fn a_connection_is_alive_while_its_server_responds_and_accepts_writes() {
 }
 
 #[tokio::test]
-async fn acquire_gives_up_before_a_pool_whose_connections_are_busy() {
+async fn acquire_times_out_before_the_pool_does_if_all_connections_are_busy() {
     let database = TestDatabase::new().await;
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(2 * PATIENCE);
     let pool = pool.connect_lazy_with(database.options.clone());

@@ -1,4 +1,4 @@
-//! The batcher on a real PostgreSQL server: one file for each subject.
+//! Tests the batcher on a real PostgreSQL server, with one file per subject.
 
 mod batching;
 mod conflicts;

@@ -1,4 +1,4 @@
-//! A database that fails, and more calls than it can serve.
+//! Tests database failures, and more calls than the database can serve.
 
 use std::str::FromStr;
 
@@ -27,7 +27,7 @@ async fn own_server() -> (Postgres, Batcher<Double>) {
 }
 
 #[tokio::test]
-async fn an_outage_is_an_error_with_its_cause_and_recovery_is_automatic() {
+async fn calls_fail_with_a_database_error_in_an_outage_and_recover_automatically() {
     let (mut postgres, batcher) = own_server().await;
 
     postgres.kill9().expect("killed");
@@ -40,7 +40,7 @@ async fn an_outage_is_an_error_with_its_cause_and_recovery_is_automatic() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_the_connection_is_unavailable() {
+async fn a_server_that_refuses_the_connection_counts_as_unavailable() {
     let numbers = Numbers::new().await;
     let options = numbers.database.options.clone().database("missing");
 
@@ -50,7 +50,7 @@ async fn a_server_that_refuses_the_connection_is_unavailable() {
 }
 
 #[tokio::test]
-async fn the_next_call_succeeds_after_a_restart_during_idle_time() {
+async fn the_next_call_succeeds_if_the_server_restarts_while_the_batcher_is_idle() {
     let (mut postgres, batcher) = own_server().await;
 
     postgres.restart().expect("started");
@@ -60,7 +60,7 @@ async fn the_next_call_succeeds_after_a_restart_during_idle_time() {
 }
 
 #[tokio::test]
-async fn a_statement_whose_connection_breaks_is_not_sent_again() {
+async fn a_statement_is_not_resent_if_its_connection_breaks() {
     let numbers = Numbers::new().await;
     numbers
         .database
@@ -84,14 +84,14 @@ async fn a_statement_whose_connection_breaks_is_not_sent_again() {
     assert_eq!(numbers.database.number("select last_value from attempts").await, 1);
 }
 
-/// A server that accepts connections and never answers.
+/// Returns a server that accepts connections but never answers, and options to connect to it.
 async fn silent_server() -> (TcpListener, PgConnectOptions) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     (listener, PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("nobody"))
 }
 
-// The clock is paused. It advances as soon as every task is waiting for it.
+// The paused clock advances whenever every task is waiting for it.
 #[tokio::test(start_paused = true)]
 async fn a_call_fails_at_its_deadline_if_the_database_never_answers() {
     let (_listener, options) = silent_server().await;
@@ -103,7 +103,7 @@ async fn a_call_fails_at_its_deadline_if_the_database_never_answers() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_further_calls_without_waiting() {
+async fn a_full_queue_rejects_further_calls_immediately() {
     let (listener, options) = silent_server().await;
     let batcher = Batcher::new(&options, Double);
     let first = start_calls(&batcher, [0]).await;
@@ -120,8 +120,8 @@ async fn a_full_queue_refuses_further_calls_without_waiting() {
     }
 }
 
-/// Forwards connections to `port` while the gate is open. Keeps the others open, and discards what they send.
-/// Returns its own port.
+/// Forwards connections to `port` while the gate is open. Keeps other connections open, but never answers
+/// them. Returns its own port.
 async fn start_gateway(port: u16, gate: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let own_port = listener.local_addr().expect("bound").port();
@@ -142,7 +142,7 @@ async fn start_gateway(port: u16, gate: watch::Receiver<bool>) -> u16 {
 }
 
 #[tokio::test]
-async fn calls_fail_without_waiting_until_a_silent_database_responds_again() {
+async fn calls_fail_immediately_until_a_silent_database_responds_again() {
     let numbers = Numbers::new().await;
     let (open, gate) = watch::channel(false);
     let port = start_gateway(numbers.database.options.get_port(), gate).await;
@@ -151,14 +151,14 @@ async fn calls_fail_without_waiting_until_a_silent_database_responds_again() {
     tokio::time::pause();
     let result = timeout(PATIENCE, batcher.call(1)).await.expect("an end");
     assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
-    eventually("calls fail without waiting", async || {
+    eventually("calls fail immediately", async || {
         matches!(batcher.call(2).now_or_never(), Some(Err(Error::TimedOut)))
     })
     .await;
     tokio::time::resume();
 
     open.send(true).expect("the gateway runs");
-    // Ends the attempt to connect that was swallowed.
+    // Times out the connection attempt that the gateway swallowed.
     advance(PATIENCE).await;
     eventually("calls succeed again", async || batcher.call(3).await.is_ok()).await;
 }

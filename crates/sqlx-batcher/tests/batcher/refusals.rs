@@ -1,4 +1,4 @@
-//! Statements that PostgreSQL refuses, and incorrect implementations of `Statement`.
+//! Tests statements that PostgreSQL rejects, and incorrect implementations of `Statement`.
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use sqlx_batcher::{Batcher, Error, Statement};
@@ -6,7 +6,7 @@ use sqlx_batcher::{Batcher, Error, Statement};
 use crate::support::{COUNTERS, Count, Numbers, TestDatabase, results, start_calls};
 
 #[tokio::test]
-async fn a_bad_item_fails_alone() {
+async fn a_bad_item_fails_only_its_own_call() {
     let numbers = Numbers::new().await;
     let held = numbers.hold().await;
 
@@ -18,7 +18,7 @@ async fn a_bad_item_fails_alone() {
     assert_eq!(numbers.database.number("select count(*) from numbers").await, 3);
 }
 
-/// A trigger function that raises an exception. The sequence counts rows, even if they are rolled back.
+/// A trigger function that rejects rows. The sequence counts attempts, even those that are rolled back.
 const REFUSE: &str = "
     create sequence attempts;
     create function refuse() returns trigger language plpgsql as $$
@@ -32,7 +32,7 @@ const REFUSE: &str = "
 const ATTEMPTS: &str = "select last_value from attempts";
 
 impl Numbers {
-    /// Refuses rows with this SQLSTATE, until this many rows have been inserted.
+    /// Rejects rows with this SQLSTATE until this many inserts have been attempted.
     async fn refuse(&self, condition: &str, sqlstate: &str, rows: u32) {
         self.database.execute(REFUSE).await;
         let trigger = format!(
@@ -44,7 +44,7 @@ impl Numbers {
 }
 
 #[tokio::test]
-async fn a_batch_refused_by_a_deadlock_is_retried() {
+async fn a_batch_that_fails_with_a_deadlock_is_retried() {
     let numbers = Numbers::new().await;
     numbers.refuse("new.n > 0", "40P01", 3).await;
     let held = numbers.hold().await;
@@ -57,7 +57,7 @@ async fn a_batch_refused_by_a_deadlock_is_retried() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_fails_alone() {
+async fn a_damaged_row_fails_only_its_own_call() {
     let numbers = Numbers::new().await;
     numbers.refuse("new.n = 13", "XX001", 1000).await;
     let held = numbers.hold().await;
@@ -70,7 +70,7 @@ async fn a_damaged_row_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_refused_item_is_not_retried() {
+async fn a_rejected_item_is_not_retried() {
     let numbers = Numbers::new().await;
     numbers.refuse("new.n = 13", "P0001", 1000).await;
 
@@ -80,8 +80,8 @@ async fn a_refused_item_is_not_retried() {
     assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
 }
 
-/// Calls a new batcher with all `ids` on a table that refuses 77. They are in its queue before it has connected, so they
-/// share statements. Returns whether each call succeeded, and the number of attempts.
+/// Calls a new batcher with all `ids` on a table that rejects 77. The calls are queued before the batcher has
+/// connected, so they share statements. Returns whether each call succeeded, and the number of attempts.
 async fn count_without_77(ids: &[i64]) -> (Vec<bool>, usize) {
     let database = TestDatabase::new().await;
     database.execute(COUNTERS).await;
@@ -94,7 +94,7 @@ async fn count_without_77(ids: &[i64]) -> (Vec<bool>, usize) {
 }
 
 #[tokio::test]
-async fn a_bad_item_among_many_costs_few_statements() {
+async fn isolating_one_bad_item_among_many_takes_few_statements() {
     let ids: Vec<i64> = (0..100).collect();
 
     let (succeeded, attempts) = count_without_77(&ids).await;
@@ -104,7 +104,7 @@ async fn a_bad_item_among_many_costs_few_statements() {
 }
 
 #[tokio::test]
-async fn equal_items_share_a_refusal() {
+async fn equal_bad_items_are_rejected_together_in_few_statements() {
     let ids: Vec<i64> = (0..100).map(|n| if n % 2 == 0 { 77 } else { n + 100 }).collect();
 
     let (succeeded, attempts) = count_without_77(&ids).await;
@@ -114,7 +114,7 @@ async fn equal_items_share_a_refusal() {
 }
 
 #[tokio::test]
-async fn equal_items_that_a_statement_cannot_take_together_are_sent_one_by_one() {
+async fn equal_items_that_cannot_share_a_statement_are_sent_one_by_one() {
     let numbers = Numbers::new().await;
     numbers.database.execute("create unique index on numbers (n)").await;
     let held = numbers.hold().await;
@@ -140,7 +140,7 @@ async fn a_statement_that_may_have_been_committed_is_not_retried() {
     assert_eq!(numbers.database.number(ATTEMPTS).await, 1);
 }
 
-/// Panics at zero.
+/// Panics if an item is zero.
 struct Reciprocal;
 
 impl Statement for Reciprocal {
@@ -153,7 +153,7 @@ impl Statement for Reciprocal {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_statement_only_fails_its_callers() {
+async fn a_panic_in_a_statement_fails_only_its_callers() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Reciprocal);
 
@@ -176,7 +176,7 @@ impl Statement for Outputs {
 }
 
 #[tokio::test]
-async fn a_statement_that_returns_the_wrong_number_of_outputs_is_an_error() {
+async fn a_statement_that_returns_the_wrong_number_of_outputs_fails() {
     let database = TestDatabase::new().await;
     let batcher = Batcher::new(&database.options, Outputs);
 

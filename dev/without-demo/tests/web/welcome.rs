@@ -1,4 +1,4 @@
-//! `/`.
+//! Tests the welcome page, `/`.
 
 use reqwest::Method;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[actix_web::test]
-async fn the_page_starts_no_session() {
+async fn the_welcome_page_starts_no_session() {
     let app = TestApp::spawn().await;
 
     let page = Page::of(app.request(Method::GET, "/")).await;
@@ -20,7 +20,7 @@ async fn the_page_starts_no_session() {
 }
 
 #[actix_web::test]
-async fn the_page_knows_a_session_and_leaves_it_as_it_is() {
+async fn the_welcome_page_recognizes_a_session_and_leaves_it_unchanged() {
     let app = TestApp::spawn().await;
     let (id, cookie) = app.start().await;
 

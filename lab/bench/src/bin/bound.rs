@@ -1,5 +1,5 @@
-//! The bound: the app's session store and its visit counter behind plain Actix. The session's key is the cookie. There
-//! is no session middleware, no encryption and no other layer, and the page is as short as the peers'.
+//! The bound: the app's session store and visit counter behind plain Actix. The cookie is the session's key.
+//! There is no session middleware, encryption or other layer, and the page is as short as the peers' pages.
 
 use std::{collections::HashMap, env};
 
@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     );
     let app =
         move || App::new().app_data(store.clone()).app_data(counter.clone()).route("/", web::get().to(visit));
-    // As many workers as the app has.
+    // The app has the same number of workers.
     let workers = std::thread::available_parallelism()?.get().div_ceil(2);
     HttpServer::new(app).workers(workers).bind(env::var("BIND_ADDRESS")?)?.run().await?;
     Ok(())

@@ -1,5 +1,5 @@
-//! The app's welcome page behind all of its layers, with the sessions in a different store: `STORE` is `redis`, `memory` or
-//! `cookie`. The count stays in PostgreSQL.
+//! The app's welcome page behind all of its layers, with the sessions in a different store: `STORE` is
+//! `redis`, `memory` or `cookie`. The count is still in PostgreSQL.
 
 use std::{env, future::pending, sync::atomic::Ordering};
 

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a connection that stays open. Each request waits for the response to the previous one.
+//! HTTP/1.1 on a persistent connection. Each request waits for the response to the previous one.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,7 +19,6 @@ pub struct Connection {
     received: Vec<u8>,
 }
 
-/// A response.
 #[derive(Debug)]
 pub struct Response<'a> {
     pub status: u16,
@@ -29,7 +28,6 @@ pub struct Response<'a> {
 }
 
 impl Connection {
-    /// Connects.
     pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -64,8 +62,8 @@ impl Connection {
     }
 }
 
-/// Returns as soon as the head of the response is complete, with the part of the body received so far and the length of
-/// the whole body.
+/// Parses a response whose head is complete. Returns it with the part of the body received so far, and the
+/// length of the whole body.
 fn response(received: &[u8]) -> Result<Option<(Response<'_>, usize)>, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);

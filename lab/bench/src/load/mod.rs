@@ -1,8 +1,8 @@
-//! The load: visitors who return again and again, on connections that stay open. Each response is checked.
+//! The load: visitors that return again and again on persistent connections. Each response is checked.
 //!
-//! The client is written by hand because it shares the processors with the app and the database. With 64 connections and
-//! checked responses, a request took 6.8 µs of CPU time here, 10.5 µs with `rlt` over hyper and 16 µs with reqwest.
-//! `wrk` took 7.7 µs, but it can't know which count a visitor must see.
+//! The client is written by hand because it shares the processors with the app and the database. With 64
+//! connections and checked responses, a request took 6.8 µs of CPU time here, 10.5 µs with `rlt` over hyper
+//! and 16 µs with reqwest. `wrk` took 7.7 µs, but it can't check each visitor's count.
 
 mod connection;
 mod visitor;
@@ -21,29 +21,29 @@ use crate::measure::Cell;
 use connection::Connection;
 pub use visitor::Visitor;
 
-/// Which visitors send the requests.
+/// The kind of visitors that send the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Scenario {
-    /// Visitors with a cookie, who must see their own count plus one
+    /// Visitors with a cookie, whose counts must increase by one
     Returning,
-    /// Visitors without a cookie, who must receive one and see a count of one
+    /// Visitors without a cookie, which must receive one and see a count of one
     New,
 }
 
-/// Time after the end of the window in which a response is still accepted.
+/// How long after the end of the window a response is still accepted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Number of connections that create sessions before a measurement.
 const PREPARING: usize = 32;
 
-/// The outcome of a load.
+/// The results of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Number of correct responses, including those outside the window.
     pub visits: u64,
-    /// Times of the correct responses in the window, in microseconds. Sorted at the end.
+    /// The times of the correct responses in the window, in microseconds. They are sorted at the end.
     pub times: Vec<u32>,
-    /// What went wrong, and how often.
+    /// The errors, and how often each occurred.
     pub errors: BTreeMap<String, u64>,
 }
 
@@ -63,7 +63,8 @@ impl Tally {
     }
 }
 
-/// Sends the load until the window is over. Each visitor stays on one connection, so the next count is always known.
+/// Sends the load until the window is over. Each visitor uses a single connection, so its next count is
+/// always known.
 ///
 /// # Errors
 /// Returns an error if nothing listens at `address`. Wrong responses are counted in the tally.
@@ -73,7 +74,8 @@ pub async fn drive(
     window: Range<Instant>,
     visitors: &mut Vec<Visitor>,
 ) -> Result<Tally> {
-    // All visitors connect before the first request is sent. Otherwise, a busy server would keep the last ones waiting.
+    // All visitors connect before the first request is sent. Otherwise, a busy server would keep the last
+    // ones waiting.
     let mut crowds = Vec::new();
     for share in share_out(take(visitors), cell.connections.into()) {
         crowds.push((Connection::open(address).await.context("can't connect to the server")?, share));

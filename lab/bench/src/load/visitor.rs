@@ -1,4 +1,4 @@
-//! A visitor, and what the page must show them.
+//! A visitor, and the checks of the pages that it receives.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::{Connection, Scenario, Tally, connection::Response};
 
-/// A client with a cookie, or without one before its first visit.
+/// A client. It has no cookie before its first visit.
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
-    /// As `name=value`.
+    /// The cookie as `name=value`.
     cookie: String,
     /// The user ID that the page shows, if it shows one.
     user: String,
@@ -18,7 +18,8 @@ pub struct Visitor {
     visits: Option<u64>,
 }
 
-/// Sends visits one after the other until the window ends, with each visitor in turn. Returns the visitors.
+/// Sends one visit after another until the window ends, from each visitor in turn. Returns the results and
+/// the visitors.
 pub(super) async fn keep_coming(
     mut connection: Connection,
     mut visitors: Vec<Visitor>,
@@ -51,7 +52,7 @@ pub(super) async fn keep_coming(
 }
 
 impl Visitor {
-    /// Visits the page once, and returns what is wrong with the response.
+    /// Visits the page once. Returns an error that says what is wrong with the response.
     pub(super) async fn visit(&mut self, connection: &mut Connection) -> Result<(), &'static str> {
         let known = self.visits.take();
         let response = connection.get("/", &self.cookie).await?;
@@ -76,7 +77,7 @@ impl Visitor {
         if is_new {
             user.clone_into(&mut self.user);
         } else if user != self.user {
-            return Err("the page of another user");
+            return Err("another user's page");
         }
         self.visits = Some(visits);
         match known {
@@ -106,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_must_show_the_visitors_own_count_plus_one() {
+    fn a_page_must_show_the_same_visitor_and_the_next_count() {
         assert_eq!(check(&mut Visitor::default(), "a", "2"), Err("a wrong count"));
 
         let mut visitor = Visitor::default();
         assert_eq!(check(&mut visitor, "a", "1"), Ok(()));
         assert_eq!(check(&mut visitor, "a", "2"), Ok(()));
         assert_eq!(check(&mut visitor, "a", "2"), Err("a wrong count"));
-        assert_eq!(check(&mut visitor, "b", "3"), Err("the page of another user"));
+        assert_eq!(check(&mut visitor, "b", "3"), Err("another user's page"));
         assert_eq!(check(&mut visitor, "a", ""), Err("no count in the page"));
     }
 }

@@ -1,11 +1,11 @@
-//! The results as a picture with a bar for each contender.
+//! The results as a bar chart.
 
 use std::fmt::Write;
 
 use super::Row;
 use crate::measure::Figure;
 
-/// The colors of texts, numbers, the app's bars and the other bars.
+/// The colors of text, numbers, the app's bars and the other bars.
 type Colors = [&'static str; 4];
 
 pub(super) const LIGHT: Colors = ["#1f2328", "#59636e", "#b5561d", "#b9c0c8"];
@@ -16,8 +16,8 @@ const WIDTH: f64 = 760.0;
 const LONGEST: f64 = 450.0;
 const LEFT: f64 = 190.0;
 
-/// Draws the visits per second of all contenders that store sessions, with 64 connections, or with the most
-/// connections if 64 were not measured.
+/// Draws the visits per second of all contenders except the bound, with 64 connections, or with the most
+/// connections if 64 wasn't measured.
 pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colors) -> String {
     let (mut body, mut y) = (String::new(), 8.0);
     for rows in rows.chunk_by(|one, next| one.cell.scenario == next.cell.scenario) {
@@ -32,7 +32,7 @@ pub(super) fn draw(rows: &[Row], [text, number, app, other]: Colors) -> String {
         y += 38.0;
         for row in bars {
             let width = (rate(row) / rate(fastest).max(1.0) * LONGEST).max(1.0);
-            // The app on another store is a contender like the others.
+            // The app with a different store counts as a peer.
             let is_app = row.contender.starts_with("app") && !row.contender.starts_with("app on ");
             let color = if is_app { app } else { other };
             let baseline = y + 15.0;

@@ -1,11 +1,11 @@
-//! The results as a page.
+//! The results as a Markdown page.
 
 use std::fmt::Write;
 
 use super::{Results, Row};
 use crate::measure::Figure;
 
-/// The columns, with their number of decimals.
+/// The columns, with their number of decimal places.
 const COLUMNS: [(&str, Figure, usize); 14] = [
     ("visits/s", Figure::Rate, 0),
     ("p50 ms", Figure::P50, 2),
@@ -55,7 +55,7 @@ pub(super) fn problems(results: &Results) -> Vec<String> {
     let wrong = results.measurements.iter().filter(|one| !one.errors.is_empty());
     let missing = results.missing.iter().map(|(name, why)| format!("MISSING: {name}: {why}"));
     wrong
-        .map(|one| format!("WRONG RESPONSES, so these figures are worth nothing: {one}"))
+        .map(|one| format!("WRONG RESPONSES, so these figures are meaningless: {one}"))
         .chain(missing)
         .collect()
 }
@@ -69,7 +69,8 @@ pub(super) fn tables(results: &Results) -> String {
     text
 }
 
-/// Returns a Markdown table that also reads well in a terminal. All columns but the first are right-aligned.
+/// Returns a Markdown table that also reads well in a terminal. All columns except the first are
+/// right-aligned.
 fn table(results: &Results, rows: &[Row]) -> String {
     let first = results.contenders.first().map_or("", |(name, _)| name);
     let mut lines = vec![vec![String::new(), format!("{first} is")]];

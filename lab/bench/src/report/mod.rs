@@ -1,4 +1,4 @@
-//! The results: medians over the rounds, ratios within them, and their tables, files and charts.
+//! The results: medians over all rounds, ratios within each round, and the tables and charts that show them.
 
 mod chart;
 mod markdown;
@@ -17,22 +17,23 @@ pub use summary::{Row, rows};
 pub struct Results {
     pub date: String,
     pub commit: String,
-    /// The machine and the versions.
+    /// The machine, and the versions of the programs.
     pub about: Vec<(String, String)>,
-    /// Names, and what they are. The first one is compared with the others.
+    /// The names and descriptions of the contenders. The first one is compared with the others.
     pub contenders: Vec<(String, String)>,
     /// The contenders that could not take part, and why.
     pub missing: Vec<(String, String)>,
     /// Number of sessions in each table.
     pub sessions: usize,
     pub rounds: u16,
-    /// The settings of `--env`.
+    /// The variables that `--env` set.
     pub environment: Vec<String>,
     pub summary: Vec<Row>,
     pub measurements: Vec<Measurement>,
 }
 
-/// Prints the tables and writes all files. Returns whether all responses were correct and `--at-least` holds.
+/// Prints the tables and writes all files. Returns whether all responses were correct and the app was at
+/// least as fast as `--at-least` requires.
 ///
 /// Only a complete measurement replaces the committed results.
 pub fn publish(results: &Results, plan: &Plan, bench: &Bench) -> Result<bool> {

@@ -9,9 +9,10 @@ use crate::measure::{Cell, Figure, Figures, Measurement};
 pub struct Row {
     pub contender: String,
     pub cell: Cell,
-    /// The rate of the first contender divided by this one's: the median of the ratios within each round.
+    /// The rate of the first contender divided by the rate of this one. It is the median of each round's
+    /// ratio.
     pub ratio: Option<f64>,
-    /// The medians. The slowest response and the memory are the highest of all rounds.
+    /// The medians over all rounds, except that the slowest response and the memory are the maximums.
     pub figures: Figures,
     /// Number of wrong responses in all rounds.
     pub errors: u64,
@@ -64,7 +65,6 @@ fn ratios(first: &[&Measurement], other: &[&Measurement]) -> Vec<f64> {
     first.iter().filter_map(ratio).collect()
 }
 
-/// Returns the median.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
@@ -77,7 +77,7 @@ mod tests {
     use crate::load::Scenario;
 
     #[test]
-    fn ratios_are_taken_within_a_round() {
+    fn ratios_are_computed_within_each_round() {
         let one = |round, rate| Measurement {
             contender: String::new(),
             cell: Cell { scenario: Scenario::New, connections: 1 },
@@ -85,7 +85,7 @@ mod tests {
             errors: BTreeMap::new(),
             figures: [(Figure::Rate, rate)].into(),
         };
-        // As on a machine that keeps getting slower.
+        // The machine gets slower from round to round.
         let (app, peer) = ([one(1, 900.0), one(2, 400.0), one(3, 110.0)], [one(1, 300.0), one(3, 100.0)]);
 
         let ratios = ratios(&app.iter().collect::<Vec<_>>(), &peer.iter().collect::<Vec<_>>());

@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// A database on the shared test server. It is dropped together with this struct, even if the test panics.
+/// A database on the shared test server. Dropping this struct drops the database, even if the test panics.
 pub struct TestDatabase {
     pub pool: PgPool,
     pub options: PgConnectOptions,
@@ -44,14 +44,15 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let drop = format!("drop database if exists {} with (force)", self.name);
         let server = self.server;
-        // On a thread with a separate runtime, because the test's runtime may be stopping.
+        // Uses a thread with a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(admin(server, drop));
         });
-        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
+        // Dropping a database takes 0.1 s. There is no need to wait if the server is temporary, because it
+        // stops with this process.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
-        assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
+        assert!(is_dropped || thread::panicking(), "can't drop the test's database");
     }
 }
 

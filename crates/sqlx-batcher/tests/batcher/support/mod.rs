@@ -20,7 +20,7 @@ pub use database::TestDatabase;
 /// The longest time that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Inserts numbers, and returns twice each number. The table refuses negative numbers.
+/// Inserts numbers and returns their doubles. The table rejects negative numbers.
 pub struct Double;
 
 impl Statement for Double {
@@ -36,7 +36,7 @@ impl Statement for Double {
     }
 }
 
-/// The same, with a delay in milliseconds.
+/// Like [`Double`], but with a delay in milliseconds.
 pub struct Delayed<const DELAY: u64>;
 
 impl<const DELAY: u64> Statement for Delayed<DELAY> {
@@ -49,7 +49,7 @@ impl<const DELAY: u64> Statement for Delayed<DELAY> {
     }
 }
 
-/// Adds one to counters. Waits 20 ms for a locked row, and remembers the items of each attempt.
+/// Adds one to counters. Waits 20 ms for a locked row, and records the items of each attempt.
 #[derive(Clone, Default)]
 pub struct Count(Arc<Mutex<Vec<Vec<i64>>>>);
 
@@ -80,10 +80,10 @@ impl Statement for Count {
     }
 }
 
-/// The table of [`Count`].
+/// The table that [`Count`] uses.
 pub const COUNTERS: &str = "create table counters (id bigint primary key, value bigint not null)";
 
-/// The table of [`Double`]. Each row also has the transaction that inserted it.
+/// The table that [`Double`] uses. Each row also records the transaction that inserted it.
 pub const TABLE: &str =
     "create table numbers (n bigint check (n >= 0), transaction xid8 default pg_current_xact_id())";
 
@@ -117,7 +117,7 @@ impl Numbers {
     }
 }
 
-/// A statement of the batcher that is blocked.
+/// A blocked statement of a batcher.
 pub struct Held {
     lock: Transaction<'static, Postgres>,
     calls: Vec<JoinHandle<Result<i64, Error>>>,
@@ -156,11 +156,11 @@ pub async fn start_calls<S: Statement>(
 
 /// Waits for the calls, and returns their results in the same order.
 pub async fn results<T>(calls: Vec<JoinHandle<Result<T, Error>>>) -> Vec<Result<T, Error>> {
-    let results = timeout(PATIENCE, join_all(calls)).await.expect("every call ends");
+    let results = timeout(PATIENCE, join_all(calls)).await.expect("every call finishes in time");
     results.into_iter().map(|result| result.expect("no call panics")).collect()
 }
 
-/// Waits until `condition` is true. Fails after ten seconds.
+/// Waits until `condition` is true. Fails after [`PATIENCE`].
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !condition().await {
@@ -169,7 +169,7 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Lets time pass without waiting.
+/// Advances Tokio's clock without waiting.
 pub async fn advance(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

@@ -1,7 +1,7 @@
-//! Runs the acceptance suite on actix-session-sqlx-postgres, and prints its column of `docs/stores.md`.
+//! Runs the acceptance suite on actix-session-sqlx-postgres, and prints its column for `docs/stores.md`.
 //!
-//! The store is made for actix-session 0.10, and the suite for 0.11. Both versions have the same methods, so
-//! the adapter only converts the types.
+//! The store needs actix-session 0.10, and the suite needs 0.11. Both versions have the same methods, so the
+//! adapter only converts the types.
 
 #[path = "../../../../stores/column.rs"]
 mod column;
@@ -128,7 +128,7 @@ impl Subject for InPostgres {
         self.server.borrow_mut().restart().expect("started");
     }
 
-    /// On a connection whose `now()` is a day ahead.
+    /// Returns a store whose connections have a `now()` that is a day ahead.
     async fn with_clock_a_day_ahead(&self) -> Adapter {
         self.with_options("?options=-c%20search_path%3Dclock%2Cpg_catalog%2Cpublic").await
     }

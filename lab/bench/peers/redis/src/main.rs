@@ -1,4 +1,5 @@
-//! The visit counter of actix-session's examples, with its sessions in Redis. Everything is at its defaults.
+//! The visit counter from actix-session's examples, with its sessions in Redis. It has the default settings,
+//! except that its cookie isn't `Secure`.
 
 use std::env;
 
