@@ -30,8 +30,8 @@ use crate::{session_limit::SessionLimit, visitors::VisitCounter}; // demo
 
 /// Adds every route. A route that supports GET also supports HEAD. Other methods fail with 405.
 ///
-/// A page has a session, a deadline and protection against cross-site requests. Other routes, such as the health checks
-/// or a webhook, have none of the three, and never see a cookie.
+/// Only pages have a session, a deadline and protection against cross-site requests. Other routes, such as health checks
+/// or a webhook, never see a cookie.
 pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
     config
         .service(pages.page(get("/", pages::welcome::get)))
@@ -100,19 +100,17 @@ pub struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Makes a route a page: it has the visitor's session, a deadline, and protection against cross-site requests.
+    /// Makes a route a page.
     pub fn page(&self, route: Resource) -> impl HttpServiceFactory + use<> {
         self.slow_page(route, PAGE_DEADLINE)
     }
 
     /// Like [`Pages::page`], but with a different deadline.
     pub fn slow_page(&self, route: Resource, limit: Duration) -> impl HttpServiceFactory + use<> {
-        // A request passes through these from the last to the first.
         route
             // Loads the session, and saves it when the handler is done.
             .wrap(guard(self.dependencies.cookie.middleware(self.store.clone())))
-            // Outside the session layer, which waits for the database and takes the first cookie with its
-            // name.
+            // Outside the session layer, which waits for the database and takes the first cookie.
             .wrap(from_fn(move |request, next| page(limit, request, next)))
     }
 }

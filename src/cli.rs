@@ -20,17 +20,17 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What the program does.
+/// The commands of the program.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Serves the app, which is what the program does without a command
+    /// Serves the app (the default)
     Serve,
     /// Checks whether the app that listens on BIND_ADDRESS is ready
     Healthcheck,
     /// Lists or ends sessions
     #[command(subcommand)]
     Sessions(Sessions),
-    /// Deletes expired rows now; a running app does so by itself
+    /// Deletes expired rows now (a running app does this automatically)
     Sweep,
     /// Lists, blocks and deletes accounts, and sets passwords
     Accounts(accounts::operator::Arguments), // accounts
@@ -131,7 +131,7 @@ async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {
         }
         Which { id: Some(id), .. } => {
             let is_id = id.len() >= 12 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
-            anyhow::ensure!(is_id, "a session's id has at least 12 hexadecimal digits");
+            anyhow::ensure!(is_id, "a session's ID has at least 12 hexadecimal digits");
             let end =
                 sqlx::query!("delete from sessions where starts_with(encode(id, 'hex'), lower($1))", id);
             end.execute(pool).await?.rows_affected()

@@ -7,52 +7,58 @@ use std::{
 pub use crate::database_url::DatabaseUrl;
 use crate::{database_url, proxies::TrustedProxies, secret::SecretKeys};
 
-/// The settings that differ between deployments. Each field documents its variable, its default and its effect.
+/// The settings that differ between deployments. Each field documents its variable, default and effect.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`.
-    /// Missing parts are taken from PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as
+    /// `postgres://user:password@localhost:5432/name`. For missing parts, the app uses PostgreSQL's own
+    /// variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: DatabaseUrl,
-    /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` leads to a pooler.
+    /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` points to a
+    /// pooler.
     pub migration_database_url: Option<DatabaseUrl>,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. In addition, each worker opens up to
-    /// four connections, and `/health/ready` opens one.
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. Each worker also opens up
+    /// to four connections, and `/health/ready` uses one.
     pub database_max_connections: u32,
     /// `WORKERS` (half the processors, 1 to 4): number of threads that serve requests, 1 to 64.
     pub workers: usize,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
     pub bind_address: SocketAddr,
-    /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters, separated by commas. The first one encrypts
-    /// cookies, and the others still decrypt old ones.
+    /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters each, separated by commas. The
+    /// app encrypts cookies with the first one, and can decrypt old cookies with any of them.
     ///
-    /// `SESSION_SECRET_FILE` (`.session-secret`): a file that contains the secrets, if `SESSION_SECRET` is not set. If
-    /// the file is missing, the app creates it with a random secret. A file that others can read or write is refused.
+    /// `SESSION_SECRET_FILE` (`.session-secret`): a file with the secrets, used if `SESSION_SECRET` isn't
+    /// set. If the file is missing, the app creates one with a random secret. If other users can read or
+    /// write the file, the app doesn't start.
     pub session_secret: SecretKeys,
-    /// `SESSION_IDLE_TIMEOUT` (`30m`): a session expires after this time without requests. At least `1m`, at most
+    /// `SESSION_IDLE_TIMEOUT` (`30m`): how long a session lasts without requests. At least `1m`, at most
     /// `SESSION_MAX_AGE`.
     pub session_idle_timeout: Duration,
-    /// `SESSION_MAX_AGE` (`8h`): maximum lifetime of a session, regardless of activity. At most `400d`.
+    /// `SESSION_MAX_AGE` (`8h`): how long a session lasts in total, regardless of activity. At most `400d`.
     pub session_max_age: Duration,
-    /// `REMEMBER_IDLE_TIMEOUT` (`30d`): like `SESSION_IDLE_TIMEOUT`, for a login with "Keep me logged in".
+    /// `REMEMBER_IDLE_TIMEOUT` (`30d`): like `SESSION_IDLE_TIMEOUT`, but for logins with "Keep me logged in".
     pub remember_idle_timeout: Duration, // accounts
-    /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, for a login with "Keep me logged in".
+    /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, but for logins with "Keep me logged in".
     pub remember_max_age: Duration, // accounts
-    /// `COOKIE_SECURE` (`true`): the cookie is `__Host-id`, and browsers send it over HTTPS only. With `false`, it is `id`
-    /// and also works over plain HTTP. Use `false` for localhost only.
+    /// `COOKIE_SECURE` (`true`): with `true`, the cookie's name is `__Host-id`, and browsers send it only
+    /// over HTTPS. With `false`, the name is `id`, and the cookie also works over plain HTTP. Use `false`
+    /// only on localhost.
     pub cookie_secure: bool,
-    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that one client address (an IPv6 /64) may start per minute.
-    /// `0` sets no limit. Visitors with a session are never refused.
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that a client address (for IPv6, a /64) can
+    /// start per minute, up to 1000000. `0` means no limit. The limit doesn't affect visitors who already
+    /// have a session.
     pub new_sessions_per_minute: Option<NonZero<u32>>, // demo
-    /// `TRUSTED_PROXIES` (none): addresses and networks of the proxies whose `X-Forwarded-For`, `-Host` and `-Proto`
-    /// headers are trusted, separated by commas, such as `10.0.0.7,172.16.0.0/12`.
+    /// `TRUSTED_PROXIES` (none): proxies to trust, as addresses and networks separated by commas, such as
+    /// `10.0.0.7,172.16.0.0/12`. The app uses their `X-Forwarded-For`, `-Host` and `-Proto` headers.
     pub trusted_proxies: TrustedProxies,
-    /// `METRICS_ADDRESS` (none): private address and port that serves metrics, such as `127.0.0.1:9090`.
+    /// `METRICS_ADDRESS` (none): address and port for Prometheus metrics, such as `127.0.0.1:9090`. Keep the
+    /// address private.
     pub metrics_address: Option<SocketAddr>,
-    /// `EXPERIMENTS` (`false`): with `true`, visitors can experiment with sessions at `/experiments`.
+    /// `EXPERIMENTS` (`false`): set it to `true` to let visitors experiment with sessions at `/experiments`.
     pub experiments: bool, // demo
-    /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one object per line.
+    /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one JSON object per line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what is logged, as an
+    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what to log, as an
     /// [`EnvFilter`](tracing_subscriber::EnvFilter).
     pub log_filter: String,
 }
@@ -72,8 +78,8 @@ pub enum LogFormat {
 pub struct ConfigError(Vec<String>);
 
 impl Config {
-    /// Reads the environment, and a `.env` file in the current directory or one above. Variables that are already set take
-    /// precedence over the file.
+    /// Reads the environment variables, and a `.env` file in the current directory or one of its parents.
+    /// Environment variables take precedence over the file.
     ///
     /// # Errors
     /// Returns one error that names every invalid variable.
@@ -82,7 +88,7 @@ impl Config {
         Self::from_lookup(variable)
     }
 
-    /// Reads the variables through `lookup`. An empty value counts as not set.
+    /// Reads the variables through `lookup`. Empty variables count as unset.
     ///
     /// # Errors
     /// Returns one error that names every invalid variable.
@@ -122,7 +128,7 @@ impl Config {
     }
 }
 
-/// Reads `BIND_ADDRESS` alone, so that a health check needs no other setting.
+/// Reads only `BIND_ADDRESS`, so that a health check doesn't need the other settings.
 ///
 /// # Errors
 /// Returns an error if the variable is invalid.
@@ -134,7 +140,7 @@ pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
 }
 
 fn read_dotenv() -> Result<(), ConfigError> {
-    // dotenvy would panic.
+    // dotenvy panics if a line contains a NUL byte.
     let has_nul = |(name, value): (String, String)| name.contains('\0') || value.contains('\0');
     if dotenvy::dotenv_iter().is_ok_and(|mut lines| lines.any(|line| line.is_ok_and(has_nul))) {
         return Err(ConfigError(vec![".env: a line contains a NUL byte".into()]));
@@ -165,8 +171,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Parses the variable `name`, or `default`. The error from `parse` says what the variable accepts. The message
-    /// doesn't show an invalid value, because it may be a secret in the wrong place.
+    /// Parses the variable `name`, or `default`. The error from `parse` says what the variable accepts. The
+    /// message doesn't show the invalid value, because it may be a misplaced secret.
     fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         match self.get(name).map(|value| parse(&value)) {
             Some(Ok(value)) => return value,
@@ -184,14 +190,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         self.parse(name, example, parse)
     }
 
-    /// Checks that an idle timeout isn't longer than the maximum age that it belongs to.
+    /// Checks that an idle timeout isn't longer than the corresponding maximum age.
     fn check_order(&mut self, name: &str, idle: Duration, max_age: Duration) {
         if idle > max_age {
             self.problems.push(format!("{name}_IDLE_TIMEOUT: must not be longer than {name}_MAX_AGE"));
         }
     }
 
-    /// Checks the variables that sqlx reads itself, because it would ignore invalid ones.
+    /// Checks the variables that sqlx reads itself, because sqlx ignores invalid values.
     fn check_postgres_variables(&mut self, url: &DatabaseUrl) {
         for (name, check) in database_url::VARIABLES {
             self.parse(name, "", optional(check));
@@ -241,7 +247,7 @@ fn number<T: FromStr + PartialOrd + fmt::Display>(
     }
 }
 
-/// Leaves half of the processors to PostgreSQL, which often runs on the same machine.
+/// Leaves half the processors to PostgreSQL, which often runs on the same machine.
 fn default_workers() -> String {
     (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4).to_string()
 }
@@ -249,7 +255,7 @@ fn default_workers() -> String {
 fn duration(value: &str) -> Result<Duration, String> {
     let range = Duration::from_secs(60)..=Duration::from_secs(400 * 24 * 60 * 60);
     let duration = humantime::parse_duration(value).ok().filter(|duration| range.contains(duration));
-    // Whole seconds, because PostgreSQL would reject nanoseconds.
+    // Allows only whole seconds, because PostgreSQL would reject nanoseconds.
     let duration = duration.filter(|duration| duration.subsec_nanos() == 0);
     duration.ok_or_else(|| "a duration in whole seconds, such as 30m or 8h, from 1m to 400d".into())
 }

@@ -22,14 +22,15 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
-    // Ends statements that abandoned requests have left behind. A pooler ignores it, so `/health/ready` checks it.
+    // Cancels statements that abandoned requests have left behind. Poolers ignore this setting, so
+    // `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
-    // With a stricter isolation level, a visit would fail if a concurrent one changes the same row.
+    // With a stricter isolation level, a visit would fail if a concurrent visit changed the same row.
     let isolation = ("default_transaction_isolation", "read committed".to_owned());
     let options = options(&config.database_url).options([("statement_timeout", timeout), isolation]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        // Longer than a request waits, because connecting to a distant server continues without the request.
+        // Longer than a request waits, because the pool keeps connecting to a distant server after that.
         .acquire_timeout(CONNECT_TIMEOUT)
         // The host name may now resolve to a different server.
         .max_lifetime(Duration::from_secs(5 * 60))
@@ -49,13 +50,13 @@ pub fn pool(config: &Config) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// Brings the schema up to date. It uses a separate connection without the statement timeout, because an instance that
-/// starts at the same time waits for the first one.
+/// Brings the schema up to date. It uses a separate connection without a statement timeout, because instances
+/// that start at the same time wait for the first one.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
-    // A migration that waits for a table blocks all visits behind it, so it gives up soon, and the app tries again.
+    // A migration that waits for a lock on a table blocks all visits. So it gives up quickly and is retried.
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
     let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
     let connect = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
@@ -63,17 +64,38 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
         Ok(connected) => connected?,
         Err(_) => return Err(silent(&options).await.into()),
     };
-    // A server that goes silent would never answer.
+    // A server that has stopped responding would block this forever.
     let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
     migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     connection.close().await?;
     Ok(())
 }
 
+/// Calls [`migrate`] until the database can be reached.
+///
+/// # Errors
+/// Returns an error if the schema doesn't match this build's migrations.
+pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError> {
+    let mut attempts = 0_u64;
+    while let Err(error) = migrate(config).await {
+        if !is_temporary(&error) {
+            return Err(error);
+        }
+        attempts += 1;
+        // Not on every attempt, because that would flood the log during a long outage.
+        if attempts.is_power_of_two() {
+            tracing::warn!(%error, attempts, "could not migrate the database; trying again");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    tracing::info!("the database schema is up to date");
+    Ok(())
+}
+
 /// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if
-/// PostgreSQL rejects the SQL itself (SQLSTATE class 42). For example, a table is missing, or permission is
-/// denied.
-pub fn is_temporary(error: &MigrateError) -> bool {
+/// PostgreSQL rejects the SQL itself (SQLSTATE class 42), for example because a table is missing or
+/// permission is denied.
+fn is_temporary(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
@@ -81,8 +103,8 @@ pub fn is_temporary(error: &MigrateError) -> bool {
     code.is_none_or(|code| !code.starts_with("42"))
 }
 
-/// Returns the error for a server that doesn't respond. If its name resolves to several addresses, only the
-/// first one was tried, because it neither accepted nor refused the connection.
+/// Returns the error for a server that doesn't respond. If the host name resolves to several addresses, sqlx
+/// has tried only the first one, which neither accepted nor refused the connection.
 pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
     let lookup = tokio::net::lookup_host((options.get_host(), options.get_port()));
     let addresses = tokio::time::timeout(Duration::from_secs(1), lookup).await;

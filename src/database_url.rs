@@ -1,4 +1,4 @@
-//! The database URL. sqlx ignores parameters and values that it doesn't know, so this module refuses them.
+//! The database URL. sqlx ignores parameters and values that it doesn't know, so this module rejects them.
 
 use std::{fmt, fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
@@ -12,8 +12,7 @@ const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-fu
 /// The parameters that sqlx knows, except for `options[name]`.
 const PARAMETERS: &str = " sslmode sslrootcert sslcert sslkey statement-cache-capacity host hostaddr port dbname user password application_name options ";
 
-/// Variables of PostgreSQL's own programs that sqlx ignores. They change where and how securely a program
-/// connects.
+/// PostgreSQL's variables that sqlx ignores. They affect where and how securely a program connects.
 pub(crate) const UNSUPPORTED: [&str; 13] = [
     "PGSERVICE",
     "PGREQUIRESSL",
@@ -30,10 +29,10 @@ pub(crate) const UNSUPPORTED: [&str; 13] = [
     "PGLOADBALANCEHOSTS",
 ];
 
-/// Returns what a value must be.
+/// Checks a value. The error says what the value must be.
 type Check = fn(&str) -> Result<(), String>;
 
-/// Variables that are taken into account, and what each one accepts.
+/// The supported variables, and the check for each one.
 pub(crate) const VARIABLES: [(&str, Check); 6] = [
     ("PGHOST", one_host),
     ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),
@@ -102,7 +101,7 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
     let has = |name: &str| parameters.iter().any(|parameter| parameter.starts_with(&format!("{name}=")));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     one_host(host).map_err(|accepts| format!("a URL with {accepts}"))?;
-    // A URL can't have a user without a host. So it gets a host, which the parameter overrides.
+    // A URL can't have a user without a host, so this adds a host, which the parameter overrides.
     let placeholder = match (authority.ends_with('@'), has("host") || has("hostaddr")) {
         (true, true) => "localhost",
         (true, false) => return Err("a URL with a host, or with ?host=/var/run/postgresql at its end".into()),
@@ -131,7 +130,7 @@ fn ssl_mode(value: &str) -> Result<(), String> {
     if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
 }
 
-/// Every connection requires a server that accepts writes, so these values add nothing.
+/// Every connection requires a server that accepts writes, so these values make no difference.
 fn target(value: &str) -> Result<(), String> {
     let is_met = ["any", "primary", "read-write"].contains(&value);
     if is_met { Ok(()) } else { Err("read-write, because the app needs a server that accepts writes".into()) }

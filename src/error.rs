@@ -17,7 +17,7 @@ pub enum Error {
     /// There is nothing at this address: 404.
     #[error("not found")]
     NotFound,
-    /// The request contradicts what is stored, such as a name that is taken: 409. The text is for the log.
+    /// The request conflicts with stored data, such as a name that is taken: 409. The text is for the log.
     #[error("conflict: {0}")]
     Conflict(&'static str),
     /// The client has sent too many requests of this kind: 429.

@@ -1,7 +1,8 @@
-//! What a browser says about its request: which site's page made it, and what for.
+//! What a browser says about its request: which site's page it comes from, and what it is for.
 //!
-//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms need no CSRF token. See "Fetch
-//! Metadata" in [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms don't need CSRF tokens. See "Fetch
+//! Metadata" in [OWASP's cheat
+//! sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
 use actix_web::{
     HttpRequest,
@@ -11,14 +12,14 @@ use actix_web::{
     },
 };
 
-/// Returns the `Sec-Fetch-Site` header. It says which site's page made the browser send this request. See
-/// [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
+/// Returns the `Sec-Fetch-Site` header. It says which site's page the request comes from. See [Fetch
+/// Metadata](https://www.w3.org/TR/fetch-metadata/).
 pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
     request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
 }
 
-/// Returns whether the request comes from a page of this site. It doesn't if the client sends neither header. A script
-/// can add `Sec-Fetch-Site: same-origin`, but a page can't.
+/// Returns whether the request comes from a page of this site. Returns `false` if the client sends neither
+/// header. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
 pub fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";

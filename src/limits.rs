@@ -1,4 +1,4 @@
-//! Every limit of the app in seconds, bytes and connections. The compiler checks their order.
+//! The app's limits on times, sizes and connections. The compiler checks that they fit together.
 //!
 //! Raise [`MAX_BODY_BYTES`] for uploads. The other limits suit most apps.
 
@@ -25,7 +25,7 @@ pub const BODY_TIME: Duration = Duration::from_secs(5);
 /// Time limit for an ordinary page, including its session.
 pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 
-/// Time limit for each statement. PostgreSQL itself cancels a slow statement before the page gives up.
+/// Time limit for each statement. PostgreSQL cancels a slow statement before the page gives up.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Time limit for the readiness check. Many load balancers wait for only one second.
@@ -45,21 +45,21 @@ pub const GRACE: Duration = Duration::from_secs(11);
 /// Maximum number of open connections. Further clients wait.
 pub const MAX_CONNECTIONS: usize = 2_048;
 
-/// How much the kernel receives on a connection before the app reads it, in bytes. The kernel doubles it. Raise it for
-/// large uploads over slow connections without a proxy.
+/// How much data the kernel receives on a connection before the app reads it, in bytes. The kernel doubles
+/// this value. Raise it for large uploads over slow connections without a proxy.
 pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// Maximum memory for one connection whose client stays within the limits. It includes actix-http's buffers
 /// for the head (128 KiB) and the body (32 KiB), the body itself, and a page of 24 KiB.
 pub const CONNECTION_BYTES: usize = (128 + 32 + 24) * 1024 + MAX_BODY_BYTES;
 
-/// Memory reserved for the app without connections, which takes about 30 MiB.
+/// Memory reserved for the app itself. Without connections, it uses about 30 MiB.
 pub const BASE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The memory limit in `docker-compose.yml`, `deploy/app.service` and `deploy/kubernetes.yaml`.
 pub const MEMORY_BYTES: usize = 640 * 1024 * 1024;
 
-/// The most memory that the app and all its connections take.
+/// Maximum memory that the app and all its connections use.
 pub const PEAK_BYTES: usize = BASE_BYTES + MAX_CONNECTIONS * CONNECTION_BYTES;
 
 const _: () = {

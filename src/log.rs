@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
 
-/// Maximum number of lines that wait to be written. They take about 5 MiB of memory. Further lines are lost.
+/// Maximum number of lines waiting to be written. They take about 5 MiB of memory. Further lines are lost.
 const MAX_WAITING_LINES: usize = 16_384;
 
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! What the app reports to Prometheus.
+//! The metrics that the app reports to Prometheus.
 
 use std::{
     net::SocketAddr,
@@ -32,7 +32,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("sessions_refused_total", "Sessions that were not started because the client had started too many"), // demo
     ("sessions_swept_total", "Expired sessions that were deleted"),
     ("visitors_swept_total", "Visitors that were deleted because their sessions had expired"), // demo
-    ("session_cookies_invalid_total", "Session cookies that no secret decrypted"),
+    ("session_cookies_invalid_total", "Session cookies that no secret could decrypt"),
     ("session_store_errors_total", "Sessions that could not be loaded, saved or deleted"),
     ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];
@@ -40,7 +40,8 @@ const COUNTERS: &[(&str, &str)] = &[
 /// Time between two samples of the gauges.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records metrics, and serves them on `address`, to at most 64 connections. The exporter's own listener has no limit.
+/// Records metrics, and serves them on `address`, to at most 64 connections. The exporter's own listener
+/// doesn't limit connections.
 ///
 /// # Errors
 /// Returns an error if the address can't be used, or if the process already has a recorder.
@@ -65,7 +66,7 @@ pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>
 
 async fn sample(handle: PrometheusHandle, pool: Data<PgPool>, readiness: Data<Readiness>) {
     loop {
-        // Merges recorded durations. Otherwise, they would take up more and more memory.
+        // Merges recorded durations. Otherwise, they would use more and more memory.
         handle.run_upkeep();
         let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
         gauge!("database_pool_connections", "state" => "idle").set(idle);
@@ -76,8 +77,8 @@ async fn sample(handle: PrometheusHandle, pool: Data<PgPool>, readiness: Data<Re
     }
 }
 
-/// Counts requests and measures how long they take. One histogram does both, because a second metric would double the
-/// cost. The route is the pattern of the route or `none`, so made-up paths add no time series.
+/// Counts requests and measures how long they take. One histogram does both, because a second metric would
+/// double the cost. The route is a pattern or `none`, so made-up paths don't add time series.
 pub async fn measure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,4 +1,4 @@
-//! Proxies whose headers are trusted: which client sent a request, and which trace it belongs to.
+//! Proxies whose headers are trusted. These say which client sent a request, and which trace it belongs to.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -92,7 +92,6 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
     }
 }
 
-/// Returns the trace ID of a valid `traceparent` header.
 fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all("traceparent");
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;

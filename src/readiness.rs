@@ -22,10 +22,10 @@ use crate::{
     limits::READY_TIMEOUT,
 };
 
-/// How long a result is cached, so that many checks cost the database no more than a few.
+/// How long a result is cached, so that frequent checks don't add load on the database.
 const KEPT: Duration = Duration::from_millis(200);
 
-/// How long the connection is used, as long as those of the pool.
+/// How long the connection is used. The limit is the same as for the pool's connections.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 type Answer = Option<(Instant, Result<(), String>)>;
@@ -73,7 +73,7 @@ impl Readiness {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the app can serve a visit. Logs why not, each time the reason changes.
+    /// Returns whether the app can serve a visit. If it can't, logs the reason each time it changes.
     pub async fn check(&self) -> bool {
         if !self.is_migrated() || self.is_stopping() {
             return false;
@@ -86,7 +86,7 @@ impl Readiness {
         }
         let problem = match timeout(READY_TIMEOUT, answer.wait_for(is_fresh)).await {
             Ok(Ok(answer)) => answer.as_ref().and_then(|(_, result)| result.clone().err()),
-            // A known problem is more exact.
+            // A known problem is more specific.
             Ok(Err(_)) | Err(_) => self
                 .known_problem()
                 .or_else(|| Some(format!("the database did not respond within {READY_TIMEOUT:?}"))),
@@ -120,7 +120,7 @@ async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sende
             () = sender.closed() => return,
         }
         if since.elapsed() > LIFETIME {
-            // The name may lead to another server now.
+            // The host name may now resolve to a different server.
             (connection, since) = (None, Instant::now());
         }
         let result = check_database(&options, &mut connection).await;
@@ -128,8 +128,8 @@ async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sende
     }
 }
 
-/// Fails if a table or a column is missing, if a table is locked, if this role may not write to it, or if the server is
-/// a standby. Also fails if a pooler drops the app's settings.
+/// Fails if a table or a column is missing, if a table is locked, if this role isn't allowed to write to it,
+/// or if the server is a standby. Also fails if a pooler drops the app's settings.
 async fn check_database(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,

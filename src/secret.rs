@@ -11,12 +11,13 @@ use std::{
 use actix_web::cookie::Key;
 use sha2::{Digest, Sha512};
 
-/// Minimum length of a secret, in characters. 32 characters of `openssl rand -hex 16` are 128 bits.
+/// Minimum length of a secret, in characters. The 32 characters from `openssl rand -hex 16` contain 128 bits.
 const MIN_SECRET_LENGTH: usize = 32;
 
-/// The keys for the cookie. The first one encrypts, and all of them decrypt. `Debug` only prints their number.
+/// The keys for the cookie. The app encrypts with the first one, and decrypts with any of them. `Debug`
+/// prints only the number of keys.
 ///
-/// The default has no key. Only an invalid configuration contains it.
+/// The default contains no keys. Only an invalid configuration uses it.
 #[derive(Clone, Default)]
 pub struct SecretKeys {
     keys: Vec<Key>,
@@ -61,7 +62,7 @@ impl FromStr for SecretKeys {
 
     fn from_str(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
-        // With a line break, two secrets could be mistaken for one.
+        // If line breaks were allowed, two secrets could be mistaken for one.
         let bad = |secret: &&str| {
             let is_quoted = secret.starts_with(['\'', '"']) || secret.ends_with(['\'', '"']);
             is_quoted || secret.chars().count() < MIN_SECRET_LENGTH || secret.contains(char::is_control)
@@ -87,8 +88,9 @@ fn derive(secret: &str) -> Key {
     Key::from(&hash.finalize())
 }
 
-/// Creates the file. Two processes that start at the same time agree on one secret. Each writes its own file
-/// and tries to link it into place, but only the first one succeeds. Returns whether this was the first one.
+/// Creates the file. If two processes start at the same time, they use the same secret. Each one writes its
+/// own file and tries to link it into place, but only the first one succeeds. Returns whether this was the
+/// first.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

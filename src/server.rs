@@ -15,6 +15,7 @@ use actix_web::{
 };
 use anyhow::Context;
 use socket2::{Domain, Socket, Type};
+use sqlx::migrate::MigrateError;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -125,22 +126,12 @@ fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
     }
 }
 
-/// Migrates the database once it can be reached, and then deletes expired rows in the background. Until the schema is
-/// up to date, pages fail with 503. Returns only if the schema doesn't match.
-async fn migrate_then_sweep(dependencies: &Dependencies) -> anyhow::Error {
-    let mut attempts = 0_u64;
-    while let Err(error) = database::migrate(&dependencies.config).await {
-        if !database::is_temporary(&error) {
-            return error.into();
-        }
-        attempts += 1;
-        // Not on every attempt, because that would flood the log during a long outage.
-        if attempts.is_power_of_two() {
-            tracing::warn!(%error, attempts, "could not migrate the database; trying again");
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+/// Migrates the database, and then deletes expired rows in the background. Until the schema is up to date, pages fail
+/// with 503. Returns only if the schema doesn't match.
+async fn migrate_then_sweep(dependencies: &Dependencies) -> MigrateError {
+    if let Err(error) = database::migrate_when_reachable(&dependencies.config).await {
+        return error;
     }
-    tracing::info!("the database schema is up to date");
     dependencies.readiness.migrated.store(true, Ordering::Relaxed);
     sweep_forever(&dependencies.config, &dependencies.pool).await
 }

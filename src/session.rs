@@ -1,8 +1,7 @@
 //! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
 //!
-//! actix-session takes the first cookie with its name, and knows only one secret. But a browser may send
-//! several cookies with that name, bytes that aren't text, or a cookie that was encrypted with an old secret.
-//! So [`choose_cookie`] runs first.
+//! actix-session takes the first cookie with its name, and knows only one secret. But browsers may send several such
+//! cookies, or one that was encrypted with an old secret. So [`choose_cookie`] runs first.
 
 use std::time::Instant; // demo
 
@@ -26,7 +25,7 @@ use uuid::Uuid; // demo
 
 use crate::{Config, Error, log::OncePerMinute, secret::SecretKeys};
 
-/// Maximum number of valid cookies of which one is chosen, because each costs a row.
+/// Maximum number of valid cookies that are looked up in the table. Browsers have two at most: with and without a domain.
 const MAX_CANDIDATES: usize = 4;
 
 /// The name of the only value that a login keeps in its session. Only `accounts/member.rs` writes it.
@@ -81,8 +80,8 @@ impl SessionCookie {
 
     /// Returns the layer that loads the session from any store, and saves it when the handler is done.
     ///
-    /// The cookie has no `Max-Age`, except for a remembered login. The database decides when a session ends, and the
-    /// browser deletes the cookie when it is closed.
+    /// The browser deletes the cookie when it is closed, except after a remembered login. The database decides when the
+    /// session ends.
     pub fn middleware<S: SessionStore>(&self, store: S) -> SessionMiddleware<S> {
         SessionMiddleware::builder(store, self.keys.current().clone())
             .cookie_name(self.name.to_owned())
@@ -105,9 +104,6 @@ impl SessionCookie {
     }
 
     /// Returns the valid session cookies among these headers, and all cookies with other names, separated by `; `.
-    ///
-    /// A cookie that was encrypted with an old secret is encrypted again with the current one. The browser's copy doesn't
-    /// change.
     pub fn valid_in(&self, headers: &HeaderMap) -> (Vec<ValidCookie>, String) {
         let (mut valid, mut others) = (Vec::<ValidCookie>::new(), Vec::new());
         let pairs =
@@ -126,7 +122,6 @@ impl SessionCookie {
                 self.note_invalid();
                 continue;
             };
-            // A browser has two at most: with and without a domain.
             if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) {
                 let pair = if is_current { pair.to_owned() } else { self.encrypt(&key) };
                 valid.push(ValidCookie { value: value.to_owned(), key, pair });
@@ -177,7 +172,7 @@ pub struct ValidCookie {
     pub value: String,
     /// The session's key.
     pub key: String,
-    /// `name=value`, encrypted with the current secret.
+    /// `name=value`, encrypted with the current secret. The browser's copy doesn't change.
     pair: String,
 }
 
@@ -210,8 +205,7 @@ impl PresentedCookie {
         request.extensions().get().cloned()
     }
 
-    /// Returns the ID of the cookie's row, which may have been deleted, or `None` if the store can't have created such a key.
-    /// Computed only on demand, because the hash takes as long as decrypting the cookie.
+    /// Returns the ID of the cookie's row, or `None` if the store can't have created such a key.
     pub fn session_id(&self) -> Option<SessionId> {
         SessionId::of(&self.cookie.key)
     }

@@ -28,10 +28,11 @@ pub async fn sweep_forever(config: &Config, pool: &PgPool) -> ! {
     }
 }
 
-/// Deletes all expired sessions, and shortens those that outlast the current settings. Returns how many were deleted.
+/// Deletes expired sessions, and shortens those that exceed the current settings. Returns how many it
+/// deleted.
 ///
 /// # Errors
-/// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
+/// Returns an error if the database can't be reached. Rows that were already deleted remain deleted.
 pub async fn sweep_sessions(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
     let store = session::store(config, pool);
     while store.shorten(2_000).await? > 0 {}
@@ -45,11 +46,11 @@ pub async fn sweep_sessions(config: &Config, pool: &PgPool) -> sqlx::Result<u64>
 }
 
 // demo: begin
-/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is kept, so a
-/// changed setting deletes nothing.
+/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is
+/// kept, so a changed setting doesn't delete rows.
 ///
 /// # Errors
-/// Returns an error if the database can't be reached. Rows that have been deleted by then stay deleted.
+/// Returns an error if the database can't be reached. Rows that were already deleted remain deleted.
 pub async fn sweep_visitors(pool: &PgPool) -> sqlx::Result<u64> {
     let mut total = 0;
     loop {

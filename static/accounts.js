@@ -1,4 +1,4 @@
-// Adds a box that shows what is typed into the password fields of a form. Without this script, there is no such box.
+// Adds a checkbox to each form that shows the text in its password fields.
 for (const form of document.querySelectorAll('form:has([type=password])')) {
   const fields = form.querySelectorAll('[type=password]');
   const last = fields[fields.length - 1];
@@ -9,7 +9,7 @@ for (const form of document.querySelectorAll('form:has([type=password])')) {
   fields.forEach((field) => (field.spellcheck = false));
   const show = () => fields.forEach((field) => (field.type = box.checked ? 'text' : 'password'));
   box.addEventListener('change', show);
-  // Otherwise, the browser may remember the text as that of an ordinary field.
+  // Otherwise, the browser may remember the password like the text of an ordinary field.
   form.addEventListener('submit', () => ((box.checked = false), show()));
   line.append(box, ' ', label);
   last.closest('.field').after(line);

@@ -1,4 +1,5 @@
-// Counts down until the session expires, shows local times, and adds buttons that copy. The pages work without this script.
+// Counts down until the session expires, shows local times, and adds copy buttons. The pages also work
+// without this script.
 function countDown(life) {
   const bar = document.getElementById("left");
   const words = document.getElementById("in");
@@ -27,13 +28,13 @@ for (const time of document.querySelectorAll(".clocks time")) {
   time.after(local);
 }
 
-// Not on the cookie, which is shortened.
+// The cookie has no button, because it is shortened.
 for (const code of document.querySelectorAll("main pre:not(.sent) > code")) {
   const button = document.createElement("button");
   button.className = "copy";
   button.textContent = "Copy";
   button.addEventListener("click", async () => {
-    // Browsers only allow this over HTTPS and on localhost.
+    // Browsers allow this only over HTTPS and on localhost.
     await navigator.clipboard?.writeText(code.textContent);
     button.textContent = navigator.clipboard ? "Copied" : "Select the text to copy it";
   });

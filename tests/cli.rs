@@ -1,29 +1,15 @@
 //! The program's commands, except those of a part that can be removed.
 
-#[path = "support/process.rs"]
-#[allow(dead_code)]
-mod process;
 mod support;
 
 use std::process::Command;
 
-use process::Process;
-use support::{TestApp, eventually};
-
-const SECRET: &str = "a secret of the tests and of nothing else";
+use support::{
+    SECRET, TestApp, eventually,
+    process::{self, Process},
+};
 
 const OWNER: &str = "00000000-0000-0000-0000-000000000007";
-
-/// Runs the program. Returns whether it succeeded, what it printed, and its log.
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String, String) {
-    let (code, printed, log) = process::run(&std::env::temp_dir(), arguments, variables, "");
-    (code == Some(0), printed, log)
-}
-
-/// Runs the program on the app's database.
-fn run_on(app: &TestApp, arguments: &[&str]) -> (bool, String, String) {
-    run(arguments, &[("DATABASE_URL", &app.database.url), ("SESSION_SECRET", SECRET)])
-}
 
 #[actix_web::test]
 async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
@@ -31,15 +17,16 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
     let (_, anonymous) = app.start().await;
     let owned = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
 
-    let (_, all, _) = run_on(&app, &["sessions", "list"]);
-    let (_, of_owner, _) = run_on(&app, &["sessions", "list", "--owner", OWNER]);
+    let run = |arguments: &[&str]| app.run(arguments, "");
+    let (_, all, _) = run(&["sessions", "list"]);
+    let (_, of_owner, _) = run(&["sessions", "list", "--owner", OWNER]);
     let line = all.lines().find(|line| line.contains("anonymous")).expect("a line");
-    let (_, _, log) = run_on(&app, &["sessions", "end", &line[..12]]);
+    let (_, _, log) = run(&["sessions", "end", &line[..12]]);
     let after_id = app.get_with("/probe", &anonymous).await;
-    let (by_owner, ..) = run_on(&app, &["sessions", "end", "--owner", OWNER]);
+    let (by_owner, ..) = run(&["sessions", "end", "--owner", OWNER]);
     let left = app.sessions().await;
     app.start().await;
-    let (together, ..) = run_on(&app, &["sessions", "end", "--all"]);
+    let (together, ..) = run(&["sessions", "end", "--all"]);
 
     assert_eq!((all.lines().count(), of_owner.lines().count()), (2, 1), "{all}");
     assert_eq!((log.contains("sessions=1"), after_id.visitor()), (true, ""), "{log}");
@@ -63,31 +50,6 @@ async fn a_list_may_be_cut_short_by_its_reader() {
 }
 
 #[actix_web::test]
-async fn ending_sessions_needs_to_know_which() {
-    let app = TestApp::spawn().await;
-    app.start().await;
-
-    for arguments in
-        [&["end"][..], &["end", "abc"], &["end", "--all", "--owner", OWNER], &["end", "%%%%%%%%%%%%"]]
-    {
-        assert!(!run_on(&app, &[&["sessions"], arguments].concat()).0, "{arguments:?}");
-    }
-    assert_eq!(app.sessions().await, 1);
-}
-
-#[actix_web::test]
-async fn expired_rows_can_be_swept_at_any_time() {
-    let app = TestApp::spawn().await;
-    app.start().await;
-    app.database.execute("update sessions set expires_at = now() - interval '2 hours'").await;
-
-    let (is_swept, _, log) = run_on(&app, &["sweep"]);
-
-    assert!(is_swept && log.contains("sessions=1"), "{log}");
-    assert_eq!(app.sessions().await, 0);
-}
-
-#[actix_web::test]
 async fn a_session_that_outlasts_lowered_settings_is_shortened_after_a_restart() {
     let app = TestApp::spawn_with(&[("SESSION_IDLE_TIMEOUT", "7d"), ("SESSION_MAX_AGE", "30d")]).await;
     app.start().await;
@@ -100,18 +62,45 @@ async fn a_session_that_outlasts_lowered_settings_is_shortened_after_a_restart()
     eventually("a shorter session", async || app.database.number(long).await == 0).await;
 }
 
-#[test]
-fn a_health_check_needs_no_setting_but_the_address() {
-    let (is_ready, _, log) = run(&["healthcheck"], &[("BIND_ADDRESS", "127.0.0.1:9")]);
-    let (_, _, invalid) = run(&["healthcheck"], &[("BIND_ADDRESS", "here")]);
+#[actix_web::test]
+async fn ending_sessions_requires_exactly_one_valid_selection() {
+    let app = TestApp::spawn().await;
+    app.start().await;
 
-    assert!(!is_ready && log.contains("not ready"), "{log}");
-    assert!(invalid.contains("BIND_ADDRESS: must be an address"), "{invalid}");
+    for arguments in
+        [&["end"][..], &["end", "abc"], &["end", "--all", "--owner", OWNER], &["end", "%%%%%%%%%%%%"]]
+    {
+        assert!(!app.run(&[&["sessions"], arguments].concat(), "").0, "{arguments:?}");
+    }
+    assert_eq!(app.sessions().await, 1);
+}
+
+#[actix_web::test]
+async fn the_sweep_command_deletes_expired_rows() {
+    let app = TestApp::spawn().await;
+    app.start().await;
+    app.database.execute("update sessions set expires_at = now() - interval '2 hours'").await;
+
+    let (is_swept, _, log) = app.run(&["sweep"], "");
+
+    assert!(is_swept && log.contains("sessions=1"), "{log}");
+    assert_eq!(app.sessions().await, 0);
 }
 
 #[test]
-fn an_unknown_command_starts_nothing() {
-    let (is_known, _, log) = run(&["serv"], &[]);
+fn a_command_that_fails_logs_the_reason_and_needs_no_unrelated_settings() {
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let (code, _, log) = process::run(&std::env::temp_dir(), arguments, variables, "");
+        assert_ne!(code, Some(0), "{log}");
+        log
+    };
 
-    assert!(!is_known && log.contains("Usage"), "{log}");
+    for (arguments, variables, message) in [
+        (["healthcheck"], &[("BIND_ADDRESS", "127.0.0.1:9")][..], "not ready"),
+        (["healthcheck"], &[("BIND_ADDRESS", "here")], "BIND_ADDRESS: must be an address"),
+        (["serv"], &[], "Usage"),
+    ] {
+        let log = run(&arguments, variables);
+        assert!(log.contains(message), "{log}");
+    }
 }

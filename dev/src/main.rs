@@ -46,7 +46,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["prepare", "--check"] => cli::prepare::check()?,
         ["browser", ref arguments @ ..] => cli::browser::test(arguments)?,
         ["screenshots"] => cli::browser::screenshots()?, // demo
-        ["lab", ref arguments @ ..] => cli::lab::run(arguments)?, // demo
+        ["lab", ref arguments @ ..] => cli::lab(arguments)?, // demo
         ["rename", name] => cli::rename::rename(name, None)?,
         ["rename", name, description] => cli::rename::rename(name, Some(description))?,
         ["without", part] => cli::without::take_out(part)?, // accounts, demo

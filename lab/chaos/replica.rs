@@ -26,9 +26,7 @@ pub fn serve() -> ExitCode {
         let (server, _) =
             server::start(&dependencies, routes, std::future::pending()).expect("the port is free");
         actix_web::rt::spawn(async move {
-            while database::migrate(&config).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            database::migrate_when_reachable(&config).await.expect("the schema matches");
             readiness.migrated.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         server.await.expect("it serves");

@@ -24,17 +24,17 @@ use crate::{
     view::{Layout, flash::Flash, redirect},
 };
 
-/// Messages about what a member has just done, by the name in the address `/account?done=…`.
+/// Messages about what a member has just done, by their name in the address `/account?done=…`.
 static MESSAGES: [Flash; 2] = [
     Flash {
         name: "sessions",
-        message: "Logged out there.",
+        message: "You have been logged out there.",
         explanation: "The cookie of each session that you ended is now invalid.",
     },
     Flash {
         name: "password",
-        message: "Your password is changed.",
-        explanation: "All other sessions of your account were ended.",
+        message: "Your password has been changed.",
+        explanation: "You have been logged out everywhere else.",
     },
 ];
 
@@ -98,7 +98,7 @@ async fn show(
     form(request, &page, &page.refusal)
 }
 
-/// Returns when a session was last used, to the minute. Shortly before `ends_at`, this is too early.
+/// Returns when a session was last used, to the minute. Shortly before `ends_at`, the result is too early.
 fn last_used(session: &OwnedSession) -> OffsetDateTime {
     (session.expires_at - session.idle).max(session.created_at)
 }
@@ -110,13 +110,13 @@ fn when(at: OffsetDateTime, now: OffsetDateTime) -> String {
     format!("{day} {} UTC", &text[11..16])
 }
 
-/// The form that ends a session or, without a name, all others.
+/// The form that ends the session with this name. Without a name, it ends all other sessions.
 #[derive(Deserialize)]
 pub struct EndSessions {
     session: Option<String>,
 }
 
-/// Ends one of the account's sessions, or all except this one. They are invalid from the next request on.
+/// Ends one of the account's sessions, or all except this one. They are invalid immediately.
 pub async fn end_sessions(
     request: HttpRequest,
     RecentMember(member): RecentMember,
@@ -125,7 +125,7 @@ pub async fn end_sessions(
 ) -> Result<HttpResponse, Error> {
     let mut account = member.account.clone();
     if let Some(name) = session {
-        // Looks only among the member's own sessions, so a made-up name can't end somebody else's.
+        // Searches only the member's own sessions, so a made-up name can't end someone else's.
         let sessions = store.sessions_of(&account.id).await?;
         if let Some(found) = sessions.iter().find(|session| session.id.start() == name)
             && store.end(found.id).await?
@@ -134,8 +134,8 @@ pub async fn end_sessions(
         }
     } else {
         let raised = table::raise_epoch(&pool, account.id, Some(account.epoch)).await?;
-        let epoch = raised.ok_or(Error::Conflict("another change was faster"))?;
-        // The epoch also ends a login that is being saved at this moment.
+        let epoch = raised.ok_or(Error::Conflict("another change came first"))?;
+        // Raising the epoch also ends a login that is still being saved.
         let ended = store.end_all_of(&account.id, this_session(&request)).await?;
         audit::log(&request, Some(account.id), &format!("ended all {ended} other sessions"));
         account.epoch = epoch;
@@ -144,7 +144,7 @@ pub async fn end_sessions(
     Ok(redirect("/account?done=sessions").finish())
 }
 
-/// The form that changes the password. It has no `Debug`, so that a password can't get into a log.
+/// The form that changes the password. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct NewPassword {
     current: String,
@@ -169,14 +169,14 @@ pub async fn change_password(
     }
     let hash = accounts.passwords.hash(0, &new).await?;
     let changed = table::change_password(&pool, &account, &hash).await?;
-    account.epoch = changed.ok_or(Error::Conflict("another change was faster"))?;
+    account.epoch = changed.ok_or(Error::Conflict("another change came first"))?;
     audit::log(&request, Some(account.id), "changed the password");
     store.end_all_of(&account.id, this_session(&request)).await?;
     member.renew(&account);
     Ok(redirect("/account?done=password").finish())
 }
 
-/// Returns what is stored about the member, as JSON.
+/// Returns all data that is stored about the member, as JSON.
 pub async fn data(
     RecentMember(Member { account, .. }): RecentMember,
     store: Data<PgSessionStore>,
@@ -209,7 +209,7 @@ pub async fn data(
         })))
 }
 
-/// The form that deletes the account. It has no `Debug`, so that a password can't get into a log.
+/// The form that deletes the account. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct Deletion {
     password: String,

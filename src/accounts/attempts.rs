@@ -1,13 +1,13 @@
-//! Limits how often a client may try a password, without ever locking the owner out of a known browser.
+//! Limits how often a client can try a password, but never locks out the owner's known browsers.
 //!
-//! | who | limit |
+//! | client | limit |
 //! | --- | --- |
 //! | a browser that has logged in to the account before, and a member | 10 attempts, then one per minute |
-//! | any other client, on one account | the same, for an IPv4 address or an IPv6 /56 |
-//! | any other client, on all accounts | 30 per minute for an address or an IPv6 /64, 60 for a /56, 120 for a /48 |
-//! | any other client, on an account with [`FREE_FAILURES`] wrong passwords in a row | 3 and then one per 20 minutes for an address or an IPv6 /48, and 30 per hour for all of them together |
+//! | any other client, on one account | the same, per IPv4 address or IPv6 /56 |
+//! | any other client, on all accounts | 30 per minute per address or IPv6 /64, 60 per /56, 120 per /48 |
+//! | any other client, on an account with [`FREE_FAILURES`] wrong passwords in a row | 3 attempts, then one per 20 minutes, per address or IPv6 /48, and 30 per hour for all clients together |
 //!
-//! So a single attacker uses up at most a tenth of the last limit, and never the limit of a known browser.
+//! So a single attacker can use up at most a tenth of the last limit, and never a known browser's limit.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -28,13 +28,14 @@ use uuid::Uuid;
 use super::{passwords::RANKS, table::Account};
 use crate::http::client::ClientAddress;
 
-/// Wrong passwords in a row, from anywhere, after which an account is guarded.
+/// Number of wrong passwords in a row, from any clients, after which an account is guarded.
 pub const FREE_FAILURES: i32 = 20;
 
 /// Where an attempt comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Trier {
-    /// A browser that has logged in to this account before (the number in its cookie), or a member's session.
+    /// A browser that has logged in to this account before (by the number in its cookie), or a member's
+    /// session.
     Known(Uuid),
     /// Any other client.
     Client(IpAddr),
@@ -53,12 +54,12 @@ pub struct Attempts {
     clients: [Limit; 3],
     pairs: Limit,
     guarded: [Limit; 2],
-    /// Refuses nobody. Networks that try more often just wait longer for a hash.
+    /// Never refuses an attempt, but networks that try more often wait longer for a hash.
     lately: RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>,
     seed: RandomState,
 }
 
-/// The key is a 16-bit hash, as in [`crate::session_limit`], so that invented addresses can't fill the memory.
+/// The key is a 16-bit hash, as in [`crate::session_limit`], so that made-up addresses can't fill the memory.
 type Limit = DefaultKeyedRateLimiter<u16>;
 
 impl Default for Attempts {
@@ -85,10 +86,10 @@ fn per_minute(n: u32) -> Quota {
 }
 
 impl Attempts {
-    /// Counts an attempt that needs a hash, such as a registration. Returns the rank of the hash, below [`RANKS`].
+    /// Counts an attempt that needs a hash, such as a registration. Returns the hash's rank, below [`RANKS`].
     ///
     /// # Errors
-    /// Returns the seconds to wait if there were too many.
+    /// If there were too many attempts, returns the number of seconds to wait.
     pub fn check_client(&self, client: IpAddr) -> Result<usize, u64> {
         let networks = networks(client);
         self.clients.iter().zip(networks).try_for_each(|(limit, network)| self.count(limit, network))?;
@@ -96,16 +97,16 @@ impl Attempts {
         Ok(lately.map_or(RANKS - 1, |state| RANKS - 2 - state.remaining_burst_capacity() as usize))
     }
 
-    /// Counts an attempt on the account with this address, which needn't exist. Returns the rank of the hash.
+    /// Counts an attempt on the account with this address, which may not exist. Returns the hash's rank.
     ///
     /// # Errors
-    /// Returns the seconds to wait if there were too many.
+    /// If there were too many attempts, returns the number of seconds to wait.
     pub fn check(&self, trier: Trier, email: &str, account: Option<&Account>) -> Result<usize, u64> {
         let address = match trier {
             Trier::Known(browser) => return self.count(&self.known, browser).map(|()| 0),
             Trier::Client(address) => address,
         };
-        // The client first, so that a refused client can't use up the attempts of others.
+        // Counts the client first, so that a refused client can't use up the attempts of others.
         let rank = self.check_client(address)?;
         let [_, network, widest] = networks(address);
         self.count(&self.pairs, (network, email))?;
@@ -127,8 +128,8 @@ impl Attempts {
     }
 }
 
-/// Returns the networks of a client as numbers, the smallest first. An IPv6 client can use any address in its /64, and
-/// often has a /56 or a /48. For IPv4, all three are the address.
+/// Returns a client's networks as numbers, smallest first. An IPv6 client can use any address in its /64, and
+/// often has a /56 or a /48. For IPv4, all three are the address itself.
 fn networks(address: IpAddr) -> [u128; 3] {
     match address {
         IpAddr::V6(v6) => [64, 56, 48].map(|bits| v6.to_bits() >> (128 - bits)),

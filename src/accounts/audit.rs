@@ -1,5 +1,5 @@
-//! The log of logins, logouts, wrong passwords and changes. Each line names the account, the client and the first
-//! digits of the session's ID, and never contains what somebody typed.
+//! The log of logins, logouts, wrong passwords and changes. Each line has the account, the client and the
+//! first digits of the session's ID. It never contains anything that a visitor typed.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::{
     session::{PresentedCookie, SessionCookie},
 };
 
-/// Logs something that has happened, with the session that the browser sent.
+/// Logs an event that has happened, with the session that the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
     write(ClientAddress::of(request).0, account, sent(request), what);
 }

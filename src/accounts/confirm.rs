@@ -25,7 +25,7 @@ struct Confirm {
     refusal: Option<Refusal>,
 }
 
-/// The form. It has no `Debug`, so that a password can't get into a log.
+/// The form. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct Password {
     password: String,
@@ -43,7 +43,7 @@ pub async fn get(
     form(&request, &page, &page.refusal)
 }
 
-/// Checks the password, gives the session a new key, and goes on to `next`.
+/// Checks the password, gives the session a new key, and redirects to `next`.
 pub async fn post(
     request: HttpRequest,
     member: Member,

@@ -1,7 +1,7 @@
-//! The browser: a short label for people, and a cookie by which an account recognizes it.
+//! The browser: a short label for people, and a cookie that lets an account recognize it.
 //!
-//! A browser that has logged in to an account keeps a [device cookie][owasp]. With it, the owner can still log in
-//! during an attack on the account. The cookie alone gives no access.
+//! A browser that has logged in to an account keeps a [device cookie][owasp]. With this cookie, the owner can
+//! still log in during an attack on the account. The cookie alone doesn't grant access.
 //!
 //! [owasp]: https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::attempts::Trier;
 use crate::session::SessionCookie;
 
-/// Gives the browser the cookie of a device that has logged in to `account`.
+/// Gives the browser a device cookie for `account`.
 pub fn remember(request: &HttpRequest, account: Uuid, mut response: HttpResponseBuilder) -> HttpResponse {
     if let Some(cookie) = cookie(request, account) {
         response.cookie(cookie);
@@ -24,10 +24,10 @@ pub fn remember(request: &HttpRequest, account: Uuid, mut response: HttpResponse
     response.finish()
 }
 
-/// The cookie is encrypted under its name, so no other cookie can replace it.
+/// The encryption includes the cookie's name, so no other cookie can replace it.
 fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
     let session = request.app_data::<Data<SessionCookie>>()?;
-    // A known browser keeps its number, so that logging in again gives it no new attempts.
+    // A known browser keeps its number, so logging in again doesn't give it new attempts.
     let browser = known(request, account).unwrap_or_else(Uuid::new_v4);
     let cookie = Cookie::build(name(session), format!("{account} {browser}"))
         .path("/")
@@ -40,7 +40,7 @@ fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
     jar.get(name(session)).cloned()
 }
 
-/// Returns where an attempt on `account` comes from: a browser that it knows, or any other client.
+/// Returns where an attempt on `account` comes from: a browser that the account knows, or any other client.
 pub fn trier(request: &HttpRequest, account: Option<Uuid>) -> Trier {
     account.and_then(|account| known(request, account)).map_or_else(|| Trier::client(request), Trier::Known)
 }
@@ -58,9 +58,9 @@ fn name(session: &SessionCookie) -> &'static str {
     if session.secure { "__Host-device" } else { "device" }
 }
 
-/// Names the browser and the system, such as "Firefox on Linux". It never contains text from the header.
+/// Returns the browser and the system, such as "Firefox on Linux". Never contains text from the header.
 pub fn label(request: &HttpRequest) -> String {
-    // More specific names first, because browsers also send the names of others.
+    // More specific names first, because browsers also send the names of other browsers.
     const BROWSERS: [(&str, &str); 7] = [
         ("Edg", "Edge"),
         ("OPR/", "Opera"),

@@ -1,4 +1,4 @@
-//! `/login`: the form, and the check of the password.
+//! `/login`: shows the form and checks the password.
 
 use actix_session_postgres::PgSessionStore;
 use actix_web::{
@@ -41,7 +41,7 @@ pub struct Next {
     pub next: String,
 }
 
-/// The form. It has no `Debug`, so that a password can't get into a log.
+/// The form. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct Credentials {
     email: String,
@@ -51,7 +51,7 @@ pub struct Credentials {
     next: String,
 }
 
-/// Shows the form, or goes on to `next` if the visitor is already logged in.
+/// Shows the form, or redirects to `next` if the visitor is already logged in.
 pub async fn get(
     request: HttpRequest,
     member: MaybeMember,
@@ -74,7 +74,8 @@ fn show(
     form(request, &page, &page.refusal)
 }
 
-/// Logs in and goes on to `next`. An unknown address and a wrong password get the same response, after the same hashing.
+/// Logs in and redirects to `next`. The response for an unknown address is the same as for a wrong password,
+/// and takes the same amount of hashing.
 pub async fn post(
     request: HttpRequest,
     (pool, store, accounts): Tools,
@@ -100,7 +101,8 @@ pub async fn post(
     show(&request, email, next, remember.is_some(), Some(refusal))
 }
 
-/// Checks the password of an account, or does the same work without one. If it refuses the attempt, returns the reason.
+/// Checks the password of an account. If there is no account, does the same work. If the attempt is refused,
+/// returns the reason.
 pub async fn check(
     request: &HttpRequest,
     pool: &PgPool,
@@ -121,7 +123,7 @@ pub async fn check(
     if !accounts.passwords.verify(rank, password, hash).await? {
         audit::log(request, id, "a wrong password");
         table::count_failure(pool, email).await?;
-        return Ok(Some(Refusal::new("password", "This is not your password.")));
+        return Ok(Some(Refusal::new("password", "That is not your password.")));
     }
     if let Some(account) = account {
         let is_outdated = passwords::is_outdated(&account.password_hash);
@@ -133,7 +135,7 @@ pub async fn check(
     Ok(None)
 }
 
-/// Ends the oldest sessions, so that there is room for another one.
+/// Ends the oldest sessions to make room for another one.
 async fn make_room(request: &HttpRequest, store: &PgSessionStore, account: Uuid) -> Result<(), Error> {
     for oldest in store.sessions_of(&account).await?.iter().skip(MAX_SESSIONS - 1) {
         store.end(oldest.id).await?;
@@ -144,8 +146,9 @@ async fn make_room(request: &HttpRequest, store: &PgSessionStore, account: Uuid)
 
 /// Returns `next` if it is a page on this site, and the account page otherwise.
 ///
-/// Without this check, a link to our login could lead to a fake login page that asks for the password again (an open
-/// redirect). Browsers treat `//host` and `/\host` as another site, and ignore tabs and line breaks in between.
+/// Otherwise, a link to our login page could lead to a fake one that asks for the password again (an open
+/// redirect). Browsers treat `//host` and `/\host` as a different site, even with tabs or line breaks in
+/// between.
 pub fn path_after<'a>(request: &HttpRequest, next: &'a str) -> &'a str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_clean =

@@ -1,4 +1,4 @@
-//! The logged-in member. A handler with the argument [`Member`] or [`RecentMember`] only runs for members.
+//! The logged-in member. A handler with the argument [`Member`] or [`RecentMember`] runs only for members.
 
 use std::{collections::HashMap, net::IpAddr, pin::Pin};
 
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{Config, error, http::client::ClientAddress, session::LOGIN, view::redirect};
 
-/// How long after a login or `/confirm` a session may perform sensitive actions, in seconds.
+/// How long a session can perform sensitive actions after a login or `/confirm`, in seconds.
 const RECENT: i64 = 10 * 60;
 
-/// A login, in its session.
+/// A login, as its session stores it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Login {
     pub account_id: Uuid,
@@ -31,7 +31,7 @@ pub(super) struct Login {
     /// Browser, system and address, for the list of sessions.
     pub label: String,
     pub client: IpAddr,
-    /// Whose limit this login's attempts count towards. It stays the same when the session gets a new key.
+    /// The limit that this login's attempts count toward. It doesn't change when the session gets a new key.
     attempts: Uuid,
 }
 
@@ -46,8 +46,8 @@ impl Login {
     }
 }
 
-/// Logs in: ends the current session, if any, and starts one with a new key. With `remember`, it survives closing the
-/// browser.
+/// Ends the current session, if any, and starts a new one that is logged in. With `remember`, the new session
+/// lasts after the browser is closed.
 pub fn log_in(request: &HttpRequest, account: &Account, remember: bool) {
     let session = request.get_session();
     let login = session.log_in(account.id);
@@ -61,13 +61,13 @@ pub fn log_in(request: &HttpRequest, account: &Account, remember: bool) {
 fn confirm(session: &Session, account: &Account, (label, client, attempts): (String, IpAddr, Uuid)) {
     let confirmed_at = account.now.unix_timestamp();
     let login = Login { account_id: account.id, epoch: account.epoch, confirmed_at, label, client, attempts };
-    session.insert(LOGIN, login).expect("this struct can be written as JSON");
+    session.insert(LOGIN, login).expect("this struct can be serialized as JSON");
 }
 
-/// The account that is logged in. Each request reads it from the database. So a session is invalid as soon as its
-/// account is deleted or blocked, or its password changes.
+/// The account that is logged in. Each request reads the account from the database, so a session becomes
+/// invalid when its account is deleted or blocked, or when the password changes.
 ///
-/// Without a login, the browser is sent to `/login`.
+/// If the visitor isn't logged in, the browser is redirected to `/login`.
 pub struct Member {
     /// The account.
     pub account: Account,
@@ -76,19 +76,18 @@ pub struct Member {
 }
 
 impl Member {
-    /// Records that the member has just entered the password, and gives the session a new key. `account` is the current
-    /// one, whose epoch may be higher than the session's.
+    /// Records that the member has just entered the password, and gives the session a new key. The epoch in
+    /// `account` is current, and may be higher than the session's.
     pub(super) fn renew(self, account: &Account) {
         confirm(&self.session, account, (self.login.label, self.login.client, self.login.attempts));
         self.session.rotate();
     }
 
-    /// Returns whose limit the attempts in this session count towards. Nobody else can use it up.
+    /// Returns the limit that this session's attempts count toward. Nobody else can use it up.
     pub(super) fn trier(&self) -> Trier {
         Trier::Known(self.login.attempts)
     }
 
-    /// Ends the session.
     pub(super) fn end(&self) {
         self.session.end();
     }
@@ -118,7 +117,7 @@ impl FromRequest for Member {
     }
 }
 
-/// A member whose password was checked within the last ten minutes. Others are sent to `/confirm`.
+/// A member whose password was checked within the last ten minutes. Others are redirected to `/confirm`.
 pub struct RecentMember(pub Member);
 
 impl FromRequest for RecentMember {
@@ -135,9 +134,9 @@ impl FromRequest for RecentMember {
     }
 }
 
-/// Redirects to another page, which leads back afterwards.
+/// Redirects to a page that returns here afterwards.
 fn elsewhere(request: &HttpRequest, page: &str) -> Error {
-    // The browser can only go back to a page. It can't send a form again.
+    // The browser can return to a page, but it can't send a form again.
     let next = if request.method() == Method::GET { request.uri().to_string() } else { "/account".into() };
     let mut url = format!("{page}?next=");
     for byte in next.bytes() {
@@ -146,6 +145,6 @@ fn elsewhere(request: &HttpRequest, page: &str) -> Error {
             byte => url.push_str(&format!("%{byte:02X}")),
         }
     }
-    InternalError::from_response("the visitor has to go to another page first", redirect(&url).finish())
+    InternalError::from_response("the visitor must open a different page first", redirect(&url).finish())
         .into()
 }

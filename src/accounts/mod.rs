@@ -1,4 +1,5 @@
-//! Accounts: registering, logging in, and a page where members manage their account. `docs/accounts.md` explains the decisions.
+//! Accounts: registration, login, and a page to manage the account. `docs/accounts.md` explains the
+//! decisions.
 //!
 //! Everything about accounts is in this folder. `cargo dev without accounts` deletes it and the few lines that refer to it.
 
@@ -34,7 +35,7 @@ use crate::{
 
 pub use member::{Member, RecentMember, log_in};
 
-/// What the pages of this folder share, in all workers.
+/// The state of the pages in this folder. All workers share it.
 #[derive(Default)]
 pub struct Accounts {
     attempts: Attempts,
@@ -43,7 +44,7 @@ pub struct Accounts {
 
 type Tools = (Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
 
-/// `Option<Member>` would also be `None` when the database fails.
+/// `Option<Member>` would also be `None` if the database failed.
 type MaybeMember = Result<Member, actix_web::Error>;
 
 fn is_logged_in(member: MaybeMember) -> actix_web::Result<bool> {
@@ -53,7 +54,7 @@ fn is_logged_in(member: MaybeMember) -> actix_web::Result<bool> {
     }
 }
 
-/// Adds the routes. `page` makes a route a page with [`passwords::DEADLINE`].
+/// Adds the routes. `page` turns a route into a page with [`passwords::DEADLINE`].
 pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page: impl Fn(Resource) -> P) {
     let post = web::post;
     config
@@ -69,7 +70,7 @@ pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page:
 
 /// Why a form is shown again.
 struct Refusal {
-    /// The field next to which the message is shown.
+    /// The message is shown next to this field.
     field: &'static str,
     message: String,
     /// Seconds to wait, if there were too many attempts.
@@ -97,7 +98,7 @@ fn error<'a>(refusal: &'a Option<Refusal>, field: &str) -> Option<&'a str> {
     refusal.as_ref().filter(|refusal| refusal.field == field).map(|refusal| &*refusal.message)
 }
 
-/// Shows a form, the first time or again: then the status is 422, or 429 with the seconds to wait.
+/// Shows a form. With a refusal, the status is 422, or 429 with `Retry-After` if the visitor has to wait.
 fn form(
     request: &HttpRequest,
     form: &impl Template,

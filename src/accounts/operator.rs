@@ -89,14 +89,14 @@ async fn find(pool: &PgPool, email: &str) -> anyhow::Result<Account> {
     table::find_by_email(pool, &email).await?.context("there is no account with this address")
 }
 
-/// Logs a change that also ended the sessions. They are invalid anyway, because each request reads the account.
+/// Logs a change and deletes the sessions, which are already invalid, because each request reads the account.
 async fn changed(pool: &PgPool, account: &Account, what: &str) -> anyhow::Result<()> {
     tracing::info!(target: "accounts", account = %account.id, "{what}");
     PgSessionStore::new(pool.clone()).end_all_of(&account.id, None).await?;
     Ok(())
 }
 
-/// Reads a password, but never from the arguments, because other users of the machine can see those.
+/// Reads a password. It isn't an argument, because other users of the machine could see it there.
 fn read_password() -> io::Result<String> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password("New password: ");

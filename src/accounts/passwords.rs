@@ -1,4 +1,5 @@
-//! Passwords: which ones are accepted, and their hashes. Argon2id with the parameters that [OWASP][owasp] recommends.
+//! Which passwords are accepted, and how they are hashed. The app uses Argon2id with the parameters that
+//! [OWASP][owasp] recommends.
 //!
 //! [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
 
@@ -18,13 +19,13 @@ use crate::{
     limits::{BODY_TIME, GRACE, MEMORY_BYTES, PEAK_BYTES},
 };
 
-/// Minimum and maximum length of a password, in characters. There are no rules about the characters.
+/// Minimum and maximum length of a password, in characters. There are no rules about its characters.
 pub const LENGTH: (usize, usize) = (8, 1_000);
 
-/// Time limit for pages that hash a password, which includes the wait for other hashes.
+/// Time limit for pages that hash a password, including the wait for other hashes.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Maximum time that a request waits for other hashes. Then it fails with 503, and the visitor can try again.
+/// Maximum time that a request waits for other hashes. After that, it fails with 503.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Maximum number of waiting requests per rank. More couldn't be served in time anyway.
@@ -32,10 +33,10 @@ const WAITING: usize = 64;
 
 /// Number of ranks. The request with the lowest rank gets the next hash. Rank 0 is for members and for
 /// browsers that have logged in to the account before. The others depend on how often the client's network
-/// has tried a password lately.
+/// has recently tried a password.
 pub const RANKS: usize = 5;
 
-/// Maximum number of concurrent hashes, and the memory that each one takes.
+/// Maximum number of concurrent hashes, and the memory that each one uses.
 const MAX_HASHES: usize = 8;
 const HASH_BYTES: usize = 19 * 1024 * 1024;
 
@@ -50,11 +51,12 @@ const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// The most common passwords of eight characters or more, sorted. `common_passwords.md` names the source.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Returns why this can't be the password of the account with this address, or `None` if it can. The address isn't trusted.
+/// Returns why the account with this address can't have this password, or `None` if it can. The address isn't
+/// trusted.
 pub fn problem(password: &str, email: &str) -> Option<String> {
     let length = password.nfc().count();
     let lower = password.nfc().collect::<String>().to_lowercase();
-    // Ignores punctuation and digits at the end, so that `Ada.Example.org1` counts as the address, too.
+    // Ignores punctuation, and digits at the end, so that `Ada.Example.org1` also counts as the address.
     let bare = |text: &str| {
         let text: String = text.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
         text.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned()
@@ -66,11 +68,11 @@ pub fn problem(password: &str, email: &str) -> Option<String> {
     } else if length > LENGTH.1 {
         format!("Use at most {} characters.", LENGTH.1)
     } else if password.trim().is_empty() {
-        "Use something other than spaces.".into()
+        "Don't use only spaces.".into()
     } else if COMMON.lines().any(|common| common == lower) {
-        "This is one of the most common passwords, which are guessed first.".into()
+        "This is one of the most common passwords, so it is easy to guess.".into()
     } else if known.iter().any(|known| !known.is_empty() && *known == bare(password)) {
-        "Use something other than your address or this site's name.".into()
+        "Don't use your email address or the name of this site.".into()
     } else {
         return None;
     })
@@ -81,7 +83,7 @@ pub(super) fn is_outdated(hash: &str) -> bool {
     !hash.starts_with(PARAMETERS)
 }
 
-/// Returns how many hashes may run at a time. Each takes a core and 19 MiB, and other pages need cores, too.
+/// Returns how many hashes can run at a time. Each one needs a core and 19 MiB, and pages also need cores.
 pub fn slots(cores: usize) -> usize {
     (cores / 2).clamp(1, MAX_HASHES)
 }
@@ -89,9 +91,9 @@ pub fn slots(cores: usize) -> usize {
 /// Hashes passwords, a few at a time. All workers share it.
 pub struct Passwords {
     slots: Arc<Semaphore>,
-    /// The places in the queue of each rank.
+    /// The places in each rank's queue.
     places: [Semaphore; RANKS],
-    /// For each rank except the last: how many requests of higher ranks may wait for a slot alongside it.
+    /// For each rank except the last: how many requests of higher ranks can wait for a slot alongside it.
     turns: [Semaphore; RANKS - 1],
     waiting: usize,
     patience: Duration,
@@ -105,8 +107,8 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes up to `slots` passwords at a time. In addition, up to `waiting` requests of each rank wait,
-    /// each for up to `patience`.
+    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank can wait, each
+    /// for up to `patience`.
     pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(slots)),
@@ -129,8 +131,8 @@ impl Passwords {
 
     /// Returns whether the password matches the hash.
     ///
-    /// Without a hash, it does the same work and returns `false`, so the time doesn't reveal which addresses have an
-    /// account.
+    /// If there is no hash, it does the same work and returns `false`, so that the time doesn't reveal which
+    /// addresses have an account.
     ///
     /// # Errors
     /// Returns [`Error::Timeout`] if too many others are waiting.
@@ -172,7 +174,7 @@ impl Passwords {
     }
 
     /// Waits for a slot. A request must first get a turn at each lower rank. There are only as many turns as
-    /// slots, so few requests of a higher rank can be ahead of one of a lower rank.
+    /// slots, so only a few requests of a higher rank can be ahead of one of a lower rank.
     async fn slot(&self, rank: usize) -> OwnedSemaphorePermit {
         let mut turn = None;
         for next in self.turns[..rank].iter().rev() {

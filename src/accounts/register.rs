@@ -24,7 +24,7 @@ struct Register {
     refusal: Option<Refusal>,
 }
 
-/// The form. It has no `Debug`, so that a password can't get into a log.
+/// The form. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct NewAccount {
     email: String,
@@ -40,10 +40,10 @@ pub async fn get(request: HttpRequest, member: MaybeMember) -> actix_web::Result
     Ok(form(&request, &page, &page.refusal)?)
 }
 
-/// Creates the account, logs in, and goes on to `/account`.
+/// Creates the account, logs in, and redirects to `/account`.
 ///
-/// The response reveals whether an address is taken, so anyone can test whether an address has an account. To prevent
-/// that, show the same page in both cases, and send an email with a link that finishes the registration.
+/// The response reveals whether an address already has an account. To prevent that, show the same page in
+/// both cases, and send an email with a link that completes the registration.
 pub async fn post(
     request: HttpRequest,
     (pool, _, accounts): Tools,

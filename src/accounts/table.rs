@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use crate::{Error, error::OnConstraint};
 
-/// An account. It has no `Debug`, so that its hash can't get into a log.
+/// An account. It doesn't implement `Debug`, so that its hash can't end up in a log.
 #[derive(Clone)]
 pub struct Account {
     /// The account's ID.
     pub id: Uuid,
     /// The email address, as [`email`] returns it.
     pub email: String,
-    /// Argon2id as a PHC string.
+    /// The Argon2id hash as a PHC string.
     pub password_hash: String,
-    /// Sessions that started with a different number are logged out.
+    /// Sessions that started with a different epoch are logged out.
     pub epoch: i32,
     /// Wrong passwords since the last correct one.
     pub failures: i32,
@@ -29,11 +29,11 @@ pub struct Account {
     pub now: OffsetDateTime,
 }
 
-/// Returns an email address as the table stores it, or `None` if it can't be one.
+/// Returns an email address as the table stores it, or `None` if it is invalid.
 ///
-/// Only a delivered message proves an address, so this checks little: one `@`, and no invisible or ambiguous
-/// characters. Otherwise, two accounts could look the same. For example, U+212A (the kelvin sign) becomes `k` in
-/// lowercase.
+/// Only sending an email can prove that an address exists, so this doesn't check much. The address must
+/// contain one `@`. It can't contain invisible or ambiguous characters, because two accounts could look the
+/// same. For example, U+212A (the kelvin sign) becomes `k` in lowercase.
 pub fn email(input: &str) -> Option<String> {
     let input = input.trim();
     let is_plain = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
@@ -59,7 +59,7 @@ pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<A
         email,
         password_hash,
     );
-    // The constraint decides, because two concurrent registrations could both pass a query before the insert.
+    // A query before the insert isn't enough, because two concurrent registrations could both pass it.
     let created = create.fetch_one(&mut *acquire(pool).await?).await;
     created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
 }
@@ -105,8 +105,8 @@ pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<Account>> {
     list.fetch_all(&mut *acquire(pool).await?).await
 }
 
-/// Counts a wrong password for this address, which needn't have an account. Doesn't wait for the disk,
-/// because the delay would reveal whether an account exists.
+/// Counts a wrong password for this address, if it has an account. Doesn't wait for the disk, because the
+/// delay would reveal whether an account exists.
 pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()> {
     let count = sqlx::query!(
         "
@@ -137,8 +137,8 @@ pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&
     succeed.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 
-/// Replaces the hash and raises the epoch, which logs out all sessions. Returns the new epoch, or `None` if the account
-/// is gone or its epoch has changed in the meantime. So of two concurrent changes, only one takes effect.
+/// Replaces the hash and raises the epoch, which logs out all sessions. Returns the new epoch, or `None` if
+/// the account is gone or its epoch has changed. So only one of two concurrent changes takes effect.
 pub(super) async fn change_password(
     pool: &PgPool,
     account: &Account,
@@ -159,8 +159,8 @@ pub(super) async fn change_password(
     change.fetch_optional(&mut *acquire(pool).await?).await
 }
 
-/// Raises the epoch, which logs out all sessions of the account. Returns the new epoch, or `None` if the account is gone,
-/// or no longer has the epoch `from`. A stolen session can't keep itself alive through a change of password.
+/// Raises the epoch, which logs out all sessions of the account. Returns the new epoch, or `None` if the
+/// account is gone, or no longer has the epoch `from`. So a stolen session can't survive a password change.
 pub(super) async fn raise_epoch(pool: &PgPool, id: Uuid, from: Option<i32>) -> sqlx::Result<Option<i32>> {
     let raise = sqlx::query_scalar!(
         "
@@ -191,7 +191,6 @@ pub(super) async fn set_disabled(pool: &PgPool, id: Uuid, is_disabled: bool) -> 
     set.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 
-/// Deletes an account.
 pub(super) async fn delete(pool: &PgPool, id: Uuid) -> sqlx::Result<()> {
     let delete = sqlx::query!("delete from accounts where id = $1", id);
     delete.execute(&mut *acquire(pool).await?).await.map(drop)

@@ -1,7 +1,7 @@
 //! Finds the client behind trusted proxies.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::Once,
 };
 
@@ -23,8 +23,7 @@ pub struct ClientAddress(pub IpAddr);
 impl ClientAddress {
     /// Returns the address of the client that sent `request`.
     pub fn of(request: &HttpRequest) -> Self {
-        let found = request.extensions().get().copied();
-        found.unwrap_or_else(|| Self(address(request.peer_addr())))
+        *request.extensions().get().expect("the layer has run")
     }
 }
 
@@ -33,7 +32,8 @@ pub async fn client(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let peer = address(request.peer_addr());
+    // A connection without an address, such as a Unix socket, counts as one client.
+    let peer = request.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
     let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();
     if request.headers().contains_key(header::X_FORWARDED_FOR) && !config.trusted_proxies.contains(peer) {
         static WARNING: Once = Once::new();
@@ -44,9 +44,4 @@ pub async fn client(
     let client = config.trusted_proxies.find_client(request.headers_mut(), peer);
     request.extensions_mut().insert(ClientAddress(client));
     next.call(request).await
-}
-
-/// A connection without an address, such as a Unix socket, counts as one client.
-fn address(peer: Option<SocketAddr>) -> IpAddr {
-    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical())
 }

@@ -5,23 +5,21 @@
 use std::cmp::Reverse;
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{Payload, RequestHead, ServiceRequest, ServiceResponse},
-    error::PayloadError,
     http::{
         ConnectionType, Method, StatusCode,
-        header::{self, HeaderValue},
+        header::{self, HeaderMap, HeaderValue},
         uri::Authority,
     },
     middleware::Next,
-    web::{Bytes, BytesMut, Data},
+    web::{Bytes, Data},
 };
-use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use crate::{
-    limits::{BODY_TIME, MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
+    limits::{BODY_TIME, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
     session::SessionCookie,
 };
 
@@ -34,16 +32,15 @@ pub async fn request_limits(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Some(status) = problem(&request) {
-        let mut response = refuse(request, status);
-        if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
-            delete_large_cookies(&mut response);
-        }
-        return Ok(response);
+    match problem(&request) {
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => return Ok(refuse_headers(request)),
+        Some(status) => return Ok(refuse(request, status)),
+        None => {}
     }
-    let is_upgrade = request.head().upgrade();
-    if !matches!(request.parts().1, Payload::None) {
-        match timeout(BODY_TIME, read_body(&mut request)).await {
+    let headers = request.headers();
+    let is_upgrade = headers.contains_key(header::UPGRADE);
+    if headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING) {
+        match timeout(BODY_TIME, request.extract::<Bytes>()).await {
             Ok(Ok(body)) => {
                 // The body is decompressed now.
                 request.headers_mut().remove(header::CONTENT_ENCODING);
@@ -52,10 +49,12 @@ pub async fn request_limits(
             Ok(Err(error)) => return Ok(refuse(request, error.as_response_error().status_code())),
             Err(_) => return Ok(refuse(request, StatusCode::REQUEST_TIMEOUT)),
         }
+    } else {
+        // With `Upgrade: websocket`, actix-http would take the rest of the connection for the body.
+        request.set_payload(Payload::None);
     }
     let mut response = next.call(request).await?.map_into_boxed_body();
     if is_upgrade {
-        // actix-http took the rest of the connection for the body.
         close(response.response_mut());
     }
     Ok(response)
@@ -68,7 +67,7 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
         Some(StatusCode::URI_TOO_LONG)
     } else if headers.len() > MAX_HEADERS || head > MAX_HEAD_BYTES {
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-    } else if !has_valid_host(request.head()) {
+    } else if !has_valid_host(request.head()) || is_websocket_with_body(headers) {
         Some(StatusCode::BAD_REQUEST)
     } else if request.method() == Method::CONNECT {
         // A tunnel has no body, and no route accepts one.
@@ -78,49 +77,35 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     }
 }
 
-/// Makes the browser delete the largest cookies, if they are the problem. Otherwise, no page on this site
-/// would load again. The session cookie stays.
-fn delete_large_cookies(response: &mut ServiceResponse<BoxBody>) {
-    let request = response.request();
-    let session = request.app_data::<Data<SessionCookie>>().map_or("", |cookie| cookie.name);
-    let lines =
-        request.headers().get_all(header::COOKIE).map(|line| String::from_utf8_lossy(line.as_bytes()));
-    let cookies = lines.collect::<Vec<_>>().join(";");
-    if cookies.len() < MAX_HEAD_BYTES / 2 {
-        return;
+/// Browsers never send this, and actix-http would ignore the length.
+fn is_websocket_with_body(headers: &HeaderMap) -> bool {
+    let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    headers.contains_key(header::CONTENT_LENGTH) && headers.get_all(header::UPGRADE).any(is_websocket)
+}
+
+/// If the cookies are too large, makes the browser delete the largest ones, except for the session's. Otherwise, no
+/// page on this site would load again.
+fn refuse_headers(request: ServiceRequest) -> ServiceResponse<BoxBody> {
+    let session = request.app_data::<Data<SessionCookie>>().expect("all apps have it").name;
+    let lines = request.headers().get_all(header::COOKIE);
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned()).collect();
+    let mut response = refuse(request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    if lines.iter().map(String::len).sum::<usize>() < MAX_HEAD_BYTES / 2 {
+        return response;
     }
-    let mut cookies: Vec<&str> = cookies.split(';').map(str::trim).collect();
-    cookies.sort_unstable_by_key(|cookie| Reverse(cookie.len()));
-    let names = cookies.into_iter().filter_map(|cookie| cookie.split_once('=')).map(|(name, _)| name);
-    // Few, because proxies also limit the headers of a response.
-    for name in names.filter(|name| *name != session && name.len() < 100).take(16) {
+    let cookies = lines.iter().flat_map(|line| line.split(';')).filter_map(|cookie| cookie.split_once('='));
+    let mut cookies: Vec<_> = cookies.map(|(name, value)| (Reverse(value.len()), name.trim())).collect();
+    cookies.sort_unstable();
+    let names = cookies.into_iter().map(|(_, name)| name).filter(|name| *name != session && name.len() < 100);
+    // Not all of them, because proxies also limit the headers of a response.
+    for name in names.take(16) {
         // Browsers accept `__Host-` and `__Secure-` only for secure cookies.
         let secure = if name.starts_with("__") { "; Secure" } else { "" };
-        if let Ok(removal) = HeaderValue::from_str(&format!("{name}=; Max-Age=0; Path=/{secure}")) {
+        if let Ok(removal) = format!("{name}=; Max-Age=0; Path=/{secure}").parse() {
             response.headers_mut().append(header::SET_COOKIE, removal);
         }
     }
-}
-
-/// Reads a body. With `Upgrade: websocket`, actix-http passes on everything that follows as the body, but the body is as
-/// long as `Content-Length` says ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)).
-async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Error> {
-    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    if !request.head().upgrade() || is_chunked {
-        return request.extract::<Bytes>().await;
-    }
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
-    if length > MAX_BODY_BYTES {
-        return Err(PayloadError::Overflow.into());
-    }
-    let mut payload = request.take_payload();
-    let mut body = BytesMut::new();
-    while body.len() < length {
-        body.extend_from_slice(&payload.next().await.ok_or(PayloadError::Incomplete(None))??);
-    }
-    body.truncate(length);
-    Ok(body.freeze())
+    response
 }
 
 /// Closes the connection, because the rest of the body may still arrive and would be mistaken for the next request.
@@ -135,10 +120,8 @@ fn close(response: &mut HttpResponse) {
     response.head_mut().set_connection_type(ConnectionType::Close);
 }
 
-/// Returns whether the `Host` header is valid. If it isn't, RFC 9112, section 3.2, requires a 400. actix-http refuses
-/// requests that lack this header or contain more than one.
-///
-/// A target such as `http://example.com/` also names a host. Proxies may use either one, so both must be the same.
+/// Returns whether the `Host` header is valid (RFC 9112, section 3.2). actix-http refuses requests without it or with
+/// several. If the target also names a host, as in `http://example.com/`, both must be the same.
 fn has_valid_host(request: &RequestHead) -> bool {
     let Some(host) = request.headers.get(header::HOST) else { return true };
     let target = request.uri.authority();
@@ -147,13 +130,11 @@ fn has_valid_host(request: &RequestHead) -> bool {
     })
 }
 
-/// Returns whether this is a name or an address, perhaps with a port.
+/// Returns whether this is a name or an address, perhaps with a port, and without a user name.
 fn is_host(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    // Without a match, the text begins with a user name.
-    let port = text.strip_prefix(authority.host()).filter(|_| !authority.host().is_empty());
-    port.is_some_and(|port| match port.strip_prefix(':') {
-        Some(number) => number.is_empty() || number.parse::<u16>().is_ok(),
-        None => port.is_empty(),
+    text.parse::<Authority>().is_ok_and(|authority| {
+        let host = authority.host();
+        let has_port = authority.port_u16().is_some() || text.strip_suffix(':') == Some(host);
+        !host.is_empty() && !text.contains('@') && (has_port || text == host)
     })
 }

@@ -46,14 +46,13 @@ impl RootSpanBuilder for RequestLog {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
-        let request = outcome.as_ref().ok().map(ServiceResponse::request);
         if let Ok(response) = outcome
             && (status.is_success() || status.is_redirection())
             && let Some(AfterSuccess(line)) = response.request().extensions_mut().remove()
         {
             line(response.headers());
         }
-        if request.is_some_and(|request| is_routine(request.path(), status)) {
+        if outcome.as_ref().is_ok_and(|response| is_routine(response.request().path(), status)) {
             tracing::debug!(status = status.as_u16(), "answered");
         } else {
             tracing::info!(status = status.as_u16(), "answered");

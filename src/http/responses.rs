@@ -61,18 +61,12 @@ pub async fn responses(
     let mut error = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let (request, response) = response.map_into_boxed_body().into_parts();
-            if let Some(error) = response.error() {
-                log(response.status(), error);
-            }
+            response.error().inspect(|error| log(response.status(), error));
             let response = if needs_page(&response) { with_page(response, request_id) } else { response };
-            let response = with_headers(response, secure, readiness.is_stopping());
-            return Ok(ServiceResponse::new(request, response));
+            return Ok(ServiceResponse::new(request, with_headers(response, secure, &readiness)));
         }
         Ok(Err(error)) => {
-            // The store has already logged its failure.
-            if error.as_error::<StoreFailure>().is_none() {
-                log(error.as_response_error().status_code(), &error);
-            }
+            log(error.as_response_error().status_code(), &error);
             error
         }
         // The panic hook has already logged it.
@@ -80,7 +74,7 @@ pub async fn responses(
     };
     // An error only becomes a response after it has passed through all layers.
     error.add_response_mapper(move |response| {
-        with_headers(with_page(response, request_id), secure, readiness.is_stopping())
+        with_headers(with_page(response, request_id), secure, &readiness)
     });
     Err(error)
 }
@@ -101,7 +95,7 @@ fn with_page(mut response: HttpResponse, request_id: Option<RequestId>) -> HttpR
 
 /// Adds the headers. A response without a `Cache-Control` header must not be cached. While the app is stopping, the
 /// response also closes its connection.
-fn with_headers(mut response: HttpResponse, secure: bool, is_stopping: bool) -> HttpResponse {
+fn with_headers(mut response: HttpResponse, secure: bool, readiness: &Readiness) -> HttpResponse {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
@@ -112,7 +106,7 @@ fn with_headers(mut response: HttpResponse, secure: bool, is_stopping: bool) -> 
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if is_stopping {
+    if readiness.is_stopping() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
@@ -120,6 +114,9 @@ fn with_headers(mut response: HttpResponse, secure: bool, is_stopping: bool) -> 
 
 /// Logs a failure once, with its cause. The span adds the request's ID.
 fn log(status: StatusCode, error: &Error) {
+    if error.as_error::<StoreFailure>().is_some() {
+        return; // The store has already logged it.
+    }
     // Not `Debug`, because PostgreSQL's details quote the row.
     if status.is_server_error() {
         tracing::error!(status = status.as_u16(), %error, "the request failed");

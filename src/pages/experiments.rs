@@ -1,4 +1,5 @@
-//! `/experiments`: what happens to a session under load, after a rotation, and after its end. Only with `EXPERIMENTS`.
+//! `/experiments`: shows what happens to a session under load, after a rotation and after its end. This page
+//! requires `EXPERIMENTS`.
 
 use std::collections::HashMap;
 
@@ -43,7 +44,6 @@ enum Outcome {
     Expired,
 }
 
-/// What an experiment needs.
 type Tools =
     (Data<SessionCookie>, Data<PgSessionStore>, Data<VisitCounter>, Data<PgPool>, Data<SessionLimit>);
 
@@ -68,7 +68,7 @@ pub async fn post(
     let _alone = limit.experiment(&request).await?;
     let outcome = match name.as_str() {
         "count" => {
-            // A made-up visitor. The first call also counts a first visit, which had no row.
+            // A made-up visitor. The first call also counts a first visit, which has no row.
             let nobody = Uuid::now_v7();
             let counts = try_join_all((0..VISITS).map(|_| counter.count(nobody))).await?;
             let sql = counts.into_iter().max().unwrap_or_default() - 1;
@@ -85,7 +85,7 @@ pub async fn post(
         "replay" => {
             let key = fields.get("cookie").and_then(|value| cookie.key_in(value));
             // An empty key is invalid, too.
-            let key = SessionKey::try_from(key.unwrap_or_default()).expect("it is short");
+            let key = SessionKey::try_from(key.unwrap_or_default()).expect("the key is short");
             let session = store.load(&key).await.context(STORE_FAILED)?;
             Outcome::Replayed { is_valid: session.is_some() }
         }
@@ -101,8 +101,8 @@ pub async fn post(
     page(&request, &Experiments { layout: Layout::new(&request, true), outcome: Some(outcome) })
 }
 
-/// Counts visits in a separate session, as many tutorials do: reads it, adds 1, and writes it back. Returns the count,
-/// or `None` if the store fails. The store logs the cause.
+/// Counts visits in a separate session, as many tutorials do. Each visit reads the session, adds 1, and
+/// writes it back. Returns the count, or `None` if the store fails. The store logs the cause.
 async fn count_in_session(store: &PgSessionStore) -> Option<i64> {
     let ttl = Duration::minutes(1);
     let state = |count: i64| HashMap::from([("count".to_owned(), count.to_string())]);

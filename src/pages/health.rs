@@ -15,7 +15,7 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::plaintext()).body("live\n")
 }
 
-/// Returns 200 if the app can serve a visit, and 503 otherwise. The log says why, each time the reason changes.
+/// Returns 200 if the app can serve a visit, and 503 otherwise. The reason is logged each time it changes.
 pub async fn ready(readiness: Data<Readiness>) -> HttpResponse {
     let is_ready = readiness.check().await;
     let mut response = if is_ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
@@ -25,7 +25,7 @@ pub async fn ready(readiness: Data<Readiness>) -> HttpResponse {
 /// Asks the app that listens on `address` whether it is ready. This is for containers without curl.
 ///
 /// # Errors
-/// Returns an error if the app is not ready or doesn't answer.
+/// Returns an error if the app isn't ready or doesn't respond.
 pub fn check(mut address: SocketAddr) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());

@@ -1,4 +1,4 @@
-//! `/logout`: ends the session. POST always does. GET does if the visitor asked for it, and otherwise shows a button.
+//! `/logout`: POST ends the session. GET ends it if the visitor asked for that, and otherwise shows a button.
 
 use actix_session_postgres::SessionId;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -20,9 +20,9 @@ struct Logout {
     row: Option<SessionId>,
 }
 
-/// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say, such as an old
-/// browser or a script, is logged out, too. A link on another site, an image or a prefetch only shows the page, and so
-/// does `?confirm`.
+/// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say, such
+/// as an old browser or a script, is logged out, too. For a link on another site, an image, a prefetch or
+/// `?confirm`, only shows the page.
 pub async fn get(
     request: HttpRequest,
     session: Session,
@@ -41,8 +41,8 @@ pub async fn get(
 /// Deletes the session's row, removes the cookie, and redirects to `/`.
 pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCookie>) -> HttpResponse {
     let mut response = redirect("/");
-    // Not "cookies", because that would also delete the message's cookie and those of other apps on localhost. Not
-    // "cache", because that takes Chromium seconds, and no page is cached.
+    // Not "cookies", because that would also delete the message's cookie and those of other apps on
+    // localhost. Not "cache", because that takes several seconds in Chromium, and no page is cached.
     response.insert_header(("clear-site-data", r#""storage""#));
     if PresentedCookie::of(&request).is_some() {
         if session.is_empty() {

@@ -1,4 +1,4 @@
-//! `GET /visits`: the visit count and the visitor's own session. It counts no visit and starts no session.
+//! `GET /visits`: the visit count and the visitor's own session. It doesn't count a visit or start a session.
 
 use std::{sync::Arc, time::Duration};
 
@@ -58,7 +58,7 @@ pub async fn get(
     {
         let found_in = presented.since.elapsed();
         if let Some(row) = find(&pool, id).await? {
-            // Until the second visit, there is only the session's row.
+            // Before the second visit, there is only the session's row.
             let visitor = find_visitor(&pool, visitor_id).await?;
             let (visits, last_visit_at) = visitor.unwrap_or((1, row.created_at));
             let (cookie, config) = (cookie.into_inner(), config.into_inner());
@@ -146,8 +146,8 @@ fn text(at: &OffsetDateTime) -> String {
     iso(at).replace('T', ", ").replace('Z', " UTC")
 }
 
-/// Returns the last 8 digits of an ID, which are random. A UUIDv7 starts with the time, so IDs that are close in time
-/// start with the same digits.
+/// Returns the last 8 digits of an ID, which are random. A UUIDv7 starts with the time, so IDs from around
+/// the same time start with the same digits.
 pub(super) fn short(id: Uuid) -> String {
     id.as_simple().to_string().split_off(24)
 }

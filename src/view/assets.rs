@@ -1,7 +1,7 @@
 //! `GET /static/…`: the files in `static/`, compiled into the program.
 //!
-//! Pages add a hash to each address (`/static/app.css?v=…`). So browsers can keep a file for a year, and
-//! still fetch a new version immediately. Without the hash, browsers revalidate a file with its ETag.
+//! Pages add a hash to each address (`/static/app.css?v=…`), so browsers can keep a file for a year and still
+//! fetch a new version immediately. If an address has no hash, browsers revalidate the file with its ETag.
 
 use std::{env, sync::LazyLock};
 
@@ -30,8 +30,8 @@ struct File {
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Reloads the page once a different process serves it. The address of this script contains the hash for the process
-/// that rendered the page.
+/// Reloads the page once a new process serves it. The address of this script contains the hash for the
+/// process that rendered the page.
 const RELOAD: &str = r#"const { src } = document.currentScript;
 const timer = setInterval(async () => {
   const { headers } = await fetch(src, { method: "HEAD", cache: "no-store" });
@@ -62,7 +62,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ];
     if is_watched() {
-        // With the process ID, its hash changes at each start.
+        // The process ID makes the script's hash change at each start.
         let script = format!("{RELOAD}// {}\n", std::process::id());
         files.push(File::new("/static/reload.js", SCRIPT, script.leak().as_bytes()));
     }
@@ -77,7 +77,7 @@ impl File {
 
     /// Returns the file, or 304 if the browser already has it.
     fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        // A weak tag, because the compressed file has the same one.
+        // The tag is weak, because the compressed file has the same tag.
         let etag = EntityTag::new_weak(self.hash.clone());
         let is_current = match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => true,

@@ -48,7 +48,7 @@ async fn a_member_ends_one_or_all_other_sessions_but_not_somebody_elses() {
 
     let ended = one.post("/account/sessions", &[("session", &name)]).await;
     assert_eq!(goes_to(&ended), (303, "/account?done=sessions"));
-    assert_eq!(one.get("/account?done=sessions").await.element("flash"), "Logged out there.");
+    assert_eq!(one.get("/account?done=sessions").await.element("flash"), "You have been logged out there.");
     assert_eq!(u32::from(two.is_member().await) + u32::from(three.is_member().await), 1);
 
     one.post("/account/sessions", &[]).await;
@@ -86,7 +86,7 @@ async fn a_change_of_password_needs_the_current_one_and_a_good_new_one() {
     let common = one.post("/account/password", &[("current", PASSWORD), ("new", "password")]).await;
 
     assert_eq!((wrong.status.as_u16(), common.status.as_u16()), (422, 422));
-    assert_eq!(wrong.element("current-error"), "This is not your password.");
+    assert_eq!(wrong.element("current-error"), "That is not your password.");
     assert!(wrong.try_element("new-error").is_none(), "{wrong:#?}");
     assert_eq!(wrong.body.matches(" autofocus").count(), 1, "{wrong:#?}");
     assert!(common.element("new-error").contains("most common"), "{common:#?}");
@@ -122,7 +122,7 @@ async fn confirming_the_password_gives_a_new_key_and_ten_more_minutes() {
     let form = one.get(still.header("location")).await;
     let right = one.post("/confirm", &[("password", PASSWORD), ("next", "/account/data")]).await;
 
-    assert_eq!((wrong.status.as_u16(), wrong.element("error")), (422, "This is not your password."));
+    assert_eq!((wrong.status.as_u16(), wrong.element("error")), (422, "That is not your password."));
     assert_eq!(still.status, 303);
     assert!(form.body.contains(r#"name="next" value="/account/data""#), "{form:#?}");
     assert_eq!(goes_to(&right), (303, "/account/data"), "{right:#?}");
@@ -159,7 +159,7 @@ async fn deleting_the_account_needs_the_password_and_leaves_nothing() {
     let page = one.post("/account/delete", &[("password", PASSWORD)]).await;
 
     assert_eq!((wrong.status.as_u16(), kept), (422, 1));
-    assert_eq!(wrong.element("delete-error"), "This is not your password.");
+    assert_eq!(wrong.element("delete-error"), "That is not your password.");
     assert_eq!(goes_to(&page), (303, "/"), "{page:#?}");
     assert_eq!(page.cookie("id").as_deref(), Some("id="), "{page:#?}");
     let rows = "select (select count(*) from accounts) + (select count(*) from sessions)";

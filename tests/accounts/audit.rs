@@ -1,12 +1,11 @@
 //! The log: one line for each event, and never what was typed.
 
-use actix_web::cookie::{Cookie, CookieJar};
-use app::{accounts::table::Account, session::SessionCookie};
+use app::accounts::table::Account;
 use serde_json::Value;
 
 use crate::{
     ADA, NEW_PASSWORD, PASSWORD, account, ada, other, spawn,
-    support::{TestApp, log},
+    support::{SECRET, TestApp, decrypt, log},
 };
 
 /// The events of this account: client, session and message.
@@ -103,17 +102,9 @@ async fn no_password_session_key_or_cookie_is_in_the_log_even_at_trace() {
     assert!(!log::lines_of(failed.request_id()).is_empty(), "the failure is in the log");
     let cookie = login.cookie("id").expect("a cookie");
     let (_, value) = cookie.split_once('=').expect("a value");
-    let key = key(&app, &cookie);
+    let key = decrypt(SECRET, &cookie).expect("this app's cookie");
     for hidden in [encoded, "$argon2id$", value, &*key] {
         assert_eq!(log::lines_with(hidden), [""; 0], "{hidden}");
     }
     assert!(!log::lines_with("\"level\":\"TRACE\"").is_empty(), "the log is at trace");
-}
-
-fn key(app: &TestApp, cookie: &str) -> String {
-    let cookie = Cookie::parse_encoded(cookie.to_owned()).expect("a cookie");
-    let mut jar = CookieJar::new();
-    jar.add_original(cookie);
-    let session = SessionCookie::new(&app.config);
-    jar.private(session.keys.current()).get("id").expect("this app's cookie").value().to_owned()
 }

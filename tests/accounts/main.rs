@@ -9,7 +9,6 @@ mod attempts;
 mod audit;
 mod login;
 mod members;
-mod operator;
 
 use std::sync::LazyLock;
 

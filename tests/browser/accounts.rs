@@ -83,7 +83,7 @@ async fn a_member_can_register_log_in_and_out_change_the_password_and_delete_the
     submit(&browser, &[("current", "a guess"), ("new", "an even better one")]).await;
     check(&browser, "account, wrong password", Some("current")).await;
     submit(&browser, &[("current", PASSWORD), ("new", "an even better one")]).await;
-    assert_eq!(browser.text("#flash").await, "Your password is changed.");
+    assert_eq!(browser.text("#flash").await, "Your password has been changed.");
 
     let earlier = "update sessions set state = jsonb_set(state::jsonb, '{login,confirmed_at}', '0')::json";
     app.database.execute(earlier).await;

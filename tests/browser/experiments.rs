@@ -35,7 +35,7 @@ async fn a_button_replays_the_old_cookie_which_finds_no_session() {
     browser.follow("form[action='/experiments/rotate'] button").await;
     browser.follow("form[action='/experiments/replay'] button").await;
 
-    assert_eq!(browser.text("#result").await, "The old cookie found no session.");
+    assert_eq!(browser.text("#result").await, "The old cookie doesn't have a session anymore.");
 }
 
 #[actix_web::test]

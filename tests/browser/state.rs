@@ -29,7 +29,7 @@ impl State {
     pub fn all() -> Vec<Self> {
         [
             &Self::CORE[..],
-            &crate::story::STATES,       // demo
+            &crate::welcome::STATES,     // demo
             &crate::visits::STATES,      // demo
             &crate::experiments::STATES, // demo
         ]

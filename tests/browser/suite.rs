@@ -8,19 +8,14 @@ mod support;
 
 mod accessibility;
 mod accounts; // accounts
-mod console;
-mod cookies;
 mod experiments; // demo
-mod html;
-mod keyboard;
-mod logout;
+mod pages;
 mod pictures; // demo
 mod preferences;
-mod prefetch; // demo
+mod session;
 mod state;
-mod story; // demo
 mod visits; // demo
-mod weight;
+mod welcome; // demo
 
 use browser::Browser;
 use support::TestApp;

@@ -1,17 +1,20 @@
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, ThreadId},
 };
 
 use actix_web::{
+    cookie::{Cookie, CookieJar},
     dev::ServerHandle,
-    http::StatusCode,
     rt,
     web::{Data, ServiceConfig},
 };
-use app::{Config, Dependencies, Pages, config::DatabaseUrl, database, readiness::Readiness, server};
-use reqwest::{Client, Method, RequestBuilder, header::HeaderMap, redirect::Policy};
+use app::{
+    Config, Dependencies, Pages, config::DatabaseUrl, database, readiness::Readiness, secret::SecretKeys,
+    server,
+};
+use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -19,9 +22,13 @@ use tokio::{
 };
 
 use super::{
-    TestDatabase, log,
+    Browser, Page, TestDatabase, log,
     probe::{self, Gate, Gates, PATIENCE},
+    process,
 };
+
+/// The secret of every [`TestApp`] that sets no other.
+pub const SECRET: &str = "a secret of the tests and of nothing else";
 
 /// The app with its own database and port, without TLS, and with the pages of [`probe`].
 pub struct TestApp {
@@ -39,10 +46,16 @@ impl TestApp {
         Self::spawn_with(&[]).await
     }
 
-    /// Starts the app, and returns it with a browser that has a session.
-    pub async fn spawn_with_session() -> (Self, Browser) {
+    /// Starts the app, and returns it with a browser that has no session.
+    pub async fn spawn_with_browser() -> (Self, Browser) {
         let app = Self::spawn().await;
         let browser = app.browser();
+        (app, browser)
+    }
+
+    /// Starts the app, and returns it with a browser that has a session.
+    pub async fn spawn_with_session() -> (Self, Browser) {
+        let (app, browser) = Self::spawn_with_browser().await;
         browser.get("/probe/start").await;
         (app, browser)
     }
@@ -89,7 +102,7 @@ impl TestApp {
         let config = Config::from_lookup(|name| {
             let usual = match name {
                 "DATABASE_URL" => Some("postgres://replaced.later/"),
-                "SESSION_SECRET" => Some("a secret of the tests and of nothing else"),
+                "SESSION_SECRET" => Some(SECRET),
                 "COOKIE_SECURE" => Some("false"),
                 "BIND_ADDRESS" => Some("127.0.0.1:0"),
                 "WORKERS" => Some("2"),
@@ -138,9 +151,14 @@ impl TestApp {
         self.request(Method::POST, path).header("sec-fetch-site", "same-origin")
     }
 
+    /// Sends a request with these headers, and without cookies.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Page {
+        Page::with(self.request(method, path), headers).await
+    }
+
     /// Sends a GET request without cookies.
     pub async fn get(&self, path: &str) -> Page {
-        Page::of(self.request(Method::GET, path)).await
+        self.send(Method::GET, path, &[]).await
     }
 
     pub async fn connect(&self) -> TcpStream {
@@ -170,11 +188,14 @@ impl TestApp {
 
     /// Sends a GET request with this `Cookie` header.
     pub async fn get_with(&self, path: &str, cookie: &str) -> Page {
-        Page::of(self.request(Method::GET, path).header("cookie", cookie)).await
+        self.send(Method::GET, path, &[("cookie", cookie)]).await
     }
 
-    pub async fn stop(&self) {
-        self.server.stop(true).await;
+    /// Runs the program on the app's database. Returns whether it succeeded, what it printed, and its log.
+    pub fn run(&self, arguments: &[&str], input: &str) -> (bool, String, String) {
+        let variables = [("DATABASE_URL", &*self.database.url), ("SESSION_SECRET", SECRET)];
+        let (code, printed, log) = process::run(&std::env::temp_dir(), arguments, &variables, input);
+        (code == Some(0), printed, log)
     }
 }
 
@@ -188,98 +209,20 @@ impl Drop for TestApp {
     }
 }
 
-/// A client that keeps cookies, like a browser.
-pub struct Browser {
-    client: Client,
-    url: String,
+/// Returns a session cookie as the app makes it with `secret` for this key: `name=value`.
+pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
+    let keys: SecretKeys = secret.parse().expect("a secret");
+    let mut jar = CookieJar::new();
+    jar.private_mut(keys.current()).add(Cookie::new(name.to_owned(), key.to_owned()));
+    jar.get(name).expect("it was just added").encoded().to_string()
 }
 
-impl Browser {
-    pub async fn get(&self, path: &str) -> Page {
-        Page::of(self.request(Method::GET, path)).await
-    }
-
-    /// Posts a form, as a browser does from a page on this site.
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let request = self.request(Method::POST, path).header("sec-fetch-site", "same-origin");
-        Page::of(request.form(fields)).await
-    }
-
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url))
-    }
-}
-
-/// What precedes the request ID on an error page.
-const REQUEST_ID: &str = r#"<code class="all">"#;
-
-/// A complete response.
-pub struct Page {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl fmt::Debug for Page {
-    /// Also shows the last lines that the app logged for the request, if this is an error page.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:#?}\n{}", self.status, self.headers, self.body)?;
-        let id = self.body.split_once(REQUEST_ID).and_then(|(_, rest)| rest.get(..36));
-        let lines = id.map(log::lines_with).unwrap_or_default();
-        lines.iter().rev().take(5).rev().try_for_each(|line| write!(f, "\n{line}"))
-    }
-}
-
-impl Page {
-    pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("a response");
-        let status = StatusCode::from_u16(response.status().as_u16()).expect("a status");
-        let headers = response.headers().clone();
-        let body = response.bytes().await.expect("the whole body");
-        Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
-    }
-
-    /// Returns the text of the element with this ID. Panics if there is none.
-    pub fn element(&self, id: &str) -> &str {
-        self.try_element(id).unwrap_or_else(|| panic!("no #{id} in {self:#?}"))
-    }
-
-    pub fn try_element(&self, id: &str) -> Option<&str> {
-        let (_, rest) = self.body.split_once(&format!(r#"id="{id}""#))?;
-        let (_, text) = rest.split_once('>')?;
-        text.split_once('<').map(|(text, _)| text)
-    }
-
-    /// The owner of the session, on a page that shows it.
-    pub fn visitor(&self) -> &str {
-        self.element("visitor")
-    }
-
-    /// The request ID on an error page.
-    pub fn request_id(&self) -> &str {
-        let (_, id) = self.body.split_once(REQUEST_ID).expect("a request id");
-        &id[..36]
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
-    /// All `Set-Cookie` headers.
-    pub fn set_cookies(&self) -> Vec<&str> {
-        self.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text")).collect()
-    }
-
-    /// The methods in the `Allow` header, sorted.
-    pub fn allow(&self) -> Vec<&str> {
-        let mut allow: Vec<&str> = self.header("allow").split(", ").collect();
-        allow.sort_unstable();
-        allow
-    }
-
-    /// The `name=value` of a cookie that the response sets.
-    pub fn cookie(&self, name: &str) -> Option<String> {
-        let set = self.set_cookies().into_iter().find(|set| set.starts_with(&format!("{name}=")))?;
-        set.split(';').next().map(str::to_owned)
-    }
+/// Returns the key in a session cookie, if the cookie was encrypted with `secret`.
+pub fn decrypt(secret: &str, cookie: &str) -> Option<String> {
+    let keys: SecretKeys = secret.parse().expect("a secret");
+    let cookie = Cookie::parse_encoded(cookie.to_owned()).expect("a cookie");
+    let name = cookie.name().to_owned();
+    let mut jar = CookieJar::new();
+    jar.add_original(cookie);
+    jar.private(keys.current()).get(&name).map(|cookie| cookie.value().to_owned())
 }

@@ -55,6 +55,13 @@ pub fn lines_of_request_with(text: &str) -> Vec<Value> {
     lines_of(line["span"]["id"].as_str().expect("a request id"))
 }
 
+// demo: begin
+/// Returns all log lines of this visitor's first visit.
+pub fn lines_of_visit(user: &str) -> Vec<Value> {
+    lines_of_request_with(&format!("User {user} has visited the page 1 times"))
+}
+// demo: end
+
 /// Returns all lines of the request with this ID.
 pub fn lines_of(request_id: &str) -> Vec<Value> {
     lines_with(request_id).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()

@@ -7,13 +7,15 @@
 mod app;
 mod database;
 pub mod log;
+mod page;
 pub mod probe;
-pub mod visits; // demo
+pub mod process;
 
 use std::time::{Duration, Instant};
 
-pub use app::{Browser, Page, TestApp};
+pub use app::{SECRET, TestApp, decrypt, encrypt};
 pub use database::TestDatabase;
+pub use page::{Browser, Page};
 
 /// Waits until `condition` is true. Fails after [`probe::PATIENCE`].
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {

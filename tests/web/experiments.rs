@@ -1,7 +1,9 @@
 //! `/experiments`. Every request test of them is in this file.
 
-use actix_web::test::TestRequest;
-use app::session_limit::SessionLimit;
+use std::net::Ipv4Addr;
+
+use actix_web::{HttpMessage, test::TestRequest};
+use app::{http::client::ClientAddress, session_limit::SessionLimit};
 use futures_util::FutureExt;
 use reqwest::Method;
 
@@ -62,7 +64,7 @@ async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does()
     let valid = browser.post("/experiments/replay", &[("cookie", new.trim_start_matches("id="))]).await;
 
     assert!(page.body.contains("curl -H 'Cookie: id="), "{page:#?}");
-    assert!(replayed.body.contains("The old cookie found no session."), "{replayed:#?}");
+    assert!(replayed.body.contains("The old cookie doesn't have a session anymore."), "{replayed:#?}");
     assert!(valid.body.contains("The cookie is still valid."), "{valid:#?}");
     let by_hand = app.get_with("/visits", &format!("id={old}")).await;
     assert!(by_hand.try_element("visitor").is_none(), "{by_hand:#?}");
@@ -127,6 +129,7 @@ async fn experiments_need_a_form_on_this_site_and_a_client_may_run_ten_per_minut
 #[test]
 fn an_experiment_waits_until_the_previous_one_has_ended() {
     let (limit, request) = (SessionLimit::new(None), TestRequest::default().to_http_request());
+    request.extensions_mut().insert(ClientAddress(Ipv4Addr::LOCALHOST.into()));
 
     let first = limit.experiment(&request).now_or_never().expect("nobody to wait for");
     let waits = limit.experiment(&request).now_or_never().is_none();

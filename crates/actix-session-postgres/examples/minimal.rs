@@ -16,7 +16,7 @@ async fn welcome(session: Session) -> actix_web::Result<String> {
 
 #[get("/log-in/{account}")]
 async fn log_in(session: Session, account: Path<i64>) -> actix_web::Result<&'static str> {
-    // Check a password first.
+    // A real app checks a password first.
     session.log_in(*account);
     session.insert("account", *account)?;
     Ok("Logged in\n")
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = PgSessionStore::new(pool).owner::<i64>();
     store.migrate().await?;
     let _sweep = store.sweep_every(Duration::from_secs(60));
-    let key = Key::generate(); // Load it from your settings, or a restart logs everybody out.
+    let key = Key::generate(); // Load it from your settings. Otherwise, a restart logs everyone out.
     let app = move || {
         let sessions = guard(SessionMiddleware::new(store.clone(), key.clone()));
         App::new().wrap(sessions).service(welcome).service(log_in).service(rotate).service(log_out)

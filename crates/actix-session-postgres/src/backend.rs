@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use crate::{
     MAX_STATE_BYTES, PgSessionStore, SessionId, StoreFailure, TARGET,
     change::{Change, Login},
-    count::count,
+    count,
     guard::{Outcome, note},
     owner::Owner,
     sql::replanned,
@@ -36,9 +36,9 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
             self.touch(id);
         }
         let state = state::decode(&state).inspect_err(|error| {
-            // The error itself would quote the state.
+            // The error's own message would quote the state.
             let (kind, at) = (error.classify(), error.column());
-            tracing::warn!(target: TARGET, ?kind, at, "the state of a session is unreadable; the session is ignored");
+            tracing::warn!(target: TARGET, ?kind, at, "ignoring a session because its state is unreadable");
         });
         Ok(state.ok())
     }
@@ -46,7 +46,7 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
     async fn save(&self, mut state: State, ttl: &Duration) -> Result<SessionKey, SaveError> {
         let change = Change::take(&mut state);
         if matches!(change, Some(Change::Rotate)) && state.is_empty() {
-            // There was no session to rotate. A key without a row is as good as none.
+            // There is no session to rotate, so this key has no row.
             note(Outcome::SameKey);
             return Ok(generate_session_key());
         }
@@ -97,7 +97,7 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    /// Writes the state of a session, if it is live.
+    /// Writes the state of a session if it is live.
     async fn write(&self, id: SessionId, state: &State) -> Result<(), UpdateError> {
         let state = encode(state).map_err(logged(UpdateError::Serialization))?;
         let update = sqlx::query(replanned(&self.sql.update)).bind(id).bind(state);
@@ -110,7 +110,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(())
     }
 
-    /// Gives a session a new key and writes its state, if it is live. Returns the new key if it was.
+    /// Gives a live session a new key, and writes its state. Returns `None` if the session has ended.
     async fn rotate(&self, id: SessionId, state: &State) -> Result<Option<SessionKey>, UpdateError> {
         let state = encode(state).map_err(logged(UpdateError::Serialization))?;
         let key = generate_session_key();
@@ -130,7 +130,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(Some(key))
     }
 
-    /// Ends the session, if it still exists, and starts one with an owner.
+    /// Ends the session, if it still exists, and starts a new one with an owner.
     async fn log_in(
         &self,
         id: SessionId,
@@ -149,7 +149,6 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(key)
     }
 
-    /// Returns a new session, and its key.
     fn new_session(
         &self,
         state: &State,
@@ -170,9 +169,9 @@ impl<O: Owner> PgSessionStore<O> {
     }
 }
 
-/// Another request logged out or replaced the key. Saving the state again would undo that.
+/// Logs that another request has logged out or replaced the key. Saving the state would undo that.
 fn log_ended() {
-    tracing::debug!(target: TARGET, "the session ended while a request was using it; its changes are dropped");
+    tracing::debug!(target: TARGET, "the session ended during a request, so the request's changes are dropped");
 }
 
 fn idle_seconds(ttl: Duration) -> i32 {
@@ -183,12 +182,12 @@ fn encode(state: &State) -> anyhow::Result<String> {
     let column = state::encode(state).context("write a session's state as JSON")?;
     if column.len() > MAX_STATE_BYTES {
         let length = column.len();
-        return Err(anyhow!("a session's state of {length} bytes exceeds the limit of {MAX_STATE_BYTES}"));
+        return Err(anyhow!("the session's state has {length} bytes, but the limit is {MAX_STATE_BYTES}"));
     }
     Ok(column)
 }
 
-/// Logs a failure here, because actix-session drops the cause.
+/// Logs a failure, because actix-session discards its cause.
 fn logged<E>(wrap: impl FnOnce(anyhow::Error) -> E) -> impl FnOnce(anyhow::Error) -> E {
     |error| {
         count("session_store_errors_total", 1);

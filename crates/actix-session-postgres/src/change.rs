@@ -1,5 +1,5 @@
-//! Passes a rotation or a login from a handler to the store. actix-session passes only a key and a state to its store, so
-//! the request travels in the state, under a reserved name.
+//! Passes a handler's request for a rotation or a login to the store. actix-session passes only a key and a
+//! state to its store, so the state contains the request, under a reserved name.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::owner::Owner;
 
-/// The reserved name. Each process chooses a random one, so that no value in a session can be mistaken for it.
+/// The reserved name. Each process chooses it at random, so no value in a session has the same name.
 static NAME: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
 
-/// A change that replaces the key of a session.
+/// A change that replaces a session's key.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// A new key. The session keeps its age.
@@ -31,15 +31,15 @@ pub(crate) struct Login {
 
 impl Login {
     pub fn new(owner: &impl Owner) -> Self {
-        let owner = serde_json::to_string(owner).expect("an owner can be written as JSON");
+        let owner = serde_json::to_string(owner).expect("an owner can be serialized as JSON");
         Self { owner, remember: None }
     }
 
     pub fn owner<O: Owner>(&self) -> anyhow::Result<O> {
-        // The error itself would quote the owner.
+        // The error's own message would quote the owner.
         serde_json::from_str(&self.owner)
             .map_err(|_| anyhow::anyhow!("it is not a {}", std::any::type_name::<O>()))
-            .context("the owner given to log_in has a different type from the store's owner")
+            .context("the owner passed to log_in doesn't have the store's owner type")
     }
 }
 
@@ -48,11 +48,11 @@ impl Change {
     pub fn request(&self, session: &Session) {
         // A login includes a new key.
         if matches!(self, Self::LogIn(_)) || !session.contains_key(&NAME) {
-            session.insert(NAME.as_str(), self).expect("this enum can be written as JSON");
+            session.insert(NAME.as_str(), self).expect("this enum can be serialized as JSON");
         }
     }
 
-    /// Takes a requested change out of the state.
+    /// Removes a requested change from the state and returns it.
     pub fn take(state: &mut HashMap<String, String>) -> Option<Self> {
         serde_json::from_str(&state.remove(NAME.as_str())?).ok()
     }

@@ -7,10 +7,10 @@ use actix_web::{
     http::{StatusCode, header::RETRY_AFTER},
 };
 
-/// The session can't be loaded or saved. The store has logged the cause.
+/// The error if a session can't be loaded or saved. The store has logged the cause.
 ///
-/// Within a [`guard`](crate::guard()), this is the error of the request. Its response has no body. Its status is 503 with
-/// `Retry-After` while the database is unavailable, and otherwise 500.
+/// With a [`guard`](crate::guard()), the request fails with this error. The response has no body. Its status
+/// is 503 with `Retry-After` if the database is unavailable, and 500 otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreFailure {
     is_unavailable: bool,

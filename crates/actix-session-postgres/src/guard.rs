@@ -1,9 +1,9 @@
-//! Holds back session cookies that a browser must not get, and gives the others the right `Max-Age`.
+//! Removes outdated session cookies from responses, and corrects the `Max-Age` of the others.
 //!
-//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If another
-//! request has rotated the key in the meantime, and its response arrived first, this would overwrite the browser's
-//! valid key with an invalid one. A store can't prevent that, because it has to return a key. So the store records what
-//! it did in a task-local value, and [`Guard`] reads it.
+//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If
+//! another request has rotated the key in the meantime and its response arrived first, this would replace the
+//! browser's valid key with an invalid one. A store can't prevent that, because it must return a key. So the
+//! store records what it did in a task-local value, and [`Guard`] reads it.
 
 use std::cell::Cell;
 
@@ -34,7 +34,7 @@ struct Request {
 /// What the store did with a session.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
-    /// The browser has the key already, or the key has no session.
+    /// The browser already has the key, or the key has no session.
     SameKey,
     NewKey {
         remembered: bool,
@@ -49,19 +49,19 @@ impl Outcome {
     }
 }
 
-/// Records what the store did in this request, for its [`Guard`], if it has one.
+/// Records what the store did in this request, if the request has a [`Guard`].
 pub(crate) fn note(outcome: Outcome) {
     let _ = REQUEST.try_with(|request| request.outcome.set(Some(outcome)));
 }
 
-/// Wraps actix-session's middleware, so that no response carries a key that is invalid or older than the browser's.
+/// Wraps actix-session's middleware, so that responses never replace the browser's key with an outdated one.
 ///
-/// - A response only sets the session cookie if the session's key is new.
-/// - The cookie of a [remembered](crate::LogIn::remember) session, and of a `PersistentSession`, has a `Max-Age` that
-///   ends with the maximum lifetime of the session. So the cookie never has to be sent again.
+/// - A response sets the session cookie only if the session's key is new.
+/// - If a session is [remembered](crate::LogIn::remember) or a `PersistentSession`, the `Max-Age` of its
+///   cookie lasts until the session's maximum lifetime. So the cookie never has to be sent again.
 /// - If the store fails, the request fails with a [`StoreFailure`].
 ///
-/// It decrypts nothing, and adds no statement.
+/// The guard doesn't decrypt cookies or run additional statements.
 pub fn guard<O: Owner>(middleware: SessionMiddleware<PgSessionStore<O>>) -> Guard<O> {
     Guard(middleware)
 }
@@ -90,7 +90,7 @@ where
     }
 }
 
-/// Between actix-session's middleware and the app.
+/// The service between actix-session's middleware and the app.
 #[doc(hidden)]
 pub struct Inside<S> {
     service: S,
@@ -111,7 +111,7 @@ where
         let response = self.service.call(request);
         Box::pin(async {
             let response = response.await;
-            // What the handler did with the store by itself has nothing to do with this session's cookie.
+            // Forgets the handler's own calls of the store, which don't affect this session's cookie.
             let _ = REQUEST.try_with(|request| request.outcome.set(None));
             let response = response?;
             let cookies = response.headers().get_all(SET_COOKIE).count();
@@ -121,7 +121,7 @@ where
     }
 }
 
-/// Around actix-session's middleware.
+/// The service around actix-session's middleware.
 #[doc(hidden)]
 pub struct Outside<S> {
     service: S,
@@ -144,7 +144,7 @@ where
             let response = response.await;
             let (before, outcome) = REQUEST.with(|request| (request.cookies.get(), request.outcome.get()));
             let mut response = response.map_err(|error| match outcome {
-                // actix-session's own error has neither the cause nor a status for an unavailable database.
+                // actix-session's error has no cause, and no status for an unavailable database.
                 Some(Outcome::Failed(failure)) => failure.into(),
                 _ => error,
             })?;
@@ -156,7 +156,7 @@ where
     }
 }
 
-/// Corrects the cookie that was added after the first `before` ones, if there is one.
+/// Removes or corrects the cookie that was added after the first `before` ones, if there is one.
 fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
     let Some(added) = headers.get_all(SET_COOKIE).nth(before) else { return };
     let mended = match outcome {
@@ -173,7 +173,7 @@ fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
 
 /// Returns the cookie with this `Max-Age`, if it should have one.
 fn with_max_age(cookie: &HeaderValue, remembered: bool, seconds: i64) -> Option<HeaderValue> {
-    // The middleware encodes the value, so it contains no semicolon.
+    // The middleware encodes the value, so it doesn't contain a semicolon.
     let is_max_age = |attribute: &&str| attribute.starts_with("Max-Age=");
     let attributes: Vec<&str> = cookie.to_str().ok()?.split("; ").collect();
     let is_persistent = attributes.iter().any(is_max_age);

@@ -2,10 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a session key, which is the primary key of the table.
+/// The SHA-256 hash of a session key. It is the primary key of the table.
 ///
-/// A key is 64 random alphanumeric characters (381 bits). Such a key can't be guessed, so a plain hash is enough. A
-/// salt or a slow hash would add nothing.
+/// A key is 64 random alphanumeric characters (381 bits). Such a key can't be guessed, so a salt or a slow
+/// hash wouldn't make it any safer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct SessionId(pub [u8; 32]);

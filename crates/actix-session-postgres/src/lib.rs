@@ -4,7 +4,6 @@
 
 mod backend;
 mod change;
-mod count;
 mod failure;
 mod guard;
 mod id;
@@ -28,5 +27,15 @@ pub use sweep::Sweep;
 pub use table::{InvalidTable, MIGRATION};
 pub use typed::Typed;
 
-/// The target of this crate's log lines. Not the name of the crate, because a filter for `actix_session` would match it, too.
+/// The target of this crate's log lines. It isn't the crate's name, because a filter for `actix_session`
+/// would also match that.
 const TARGET: &str = "session_store";
+
+/// Counts an event, if the program has installed a recorder for metrics.
+#[cfg(feature = "metrics")]
+fn count(name: &'static str, by: u64) {
+    metrics::counter!(name).increment(by);
+}
+
+#[cfg(not(feature = "metrics"))]
+fn count(_: &'static str, _: u64) {}

@@ -7,8 +7,7 @@ use sqlx::{Encode, Postgres, Type, postgres::PgHasArrayType};
 use time::OffsetDateTime;
 
 use crate::{
-    PgSessionStore, SessionId,
-    count::count,
+    PgSessionStore, SessionId, count,
     sql::replanned,
     state,
     store::{connection, within_deadline},
@@ -16,7 +15,7 @@ use crate::{
 
 macro_rules! owner {
     ($($bounds:tt)+) => {
-        /// What identifies an account: any type that sqlx can bind and serde can write, such as `Uuid`, `i64` or `String`.
+        /// An account's ID: any type that sqlx can bind and serde can serialize, such as `Uuid` or `i64`.
         pub trait Owner: $($bounds)+ {}
 
         impl<T: $($bounds)+> Owner for T {}
@@ -40,8 +39,8 @@ pub struct OwnedSession {
     pub expires_at: OffsetDateTime,
     /// Time at which it expires regardless of activity.
     pub ends_at: OffsetDateTime,
-    /// How long it lasts without requests. Subtracted from `expires_at`, it gives the last use to the minute, except
-    /// shortly before `ends_at`.
+    /// How long it lasts without requests. `expires_at - idle` is the time of the last use, to the minute,
+    /// except shortly before `ends_at`.
     pub idle: Duration,
     /// Whether the login is remembered ([`LogIn::remember`](crate::LogIn::remember)).
     pub remembered: bool,
@@ -60,7 +59,7 @@ impl From<Row> for OwnedSession {
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    /// Returns the live sessions that are logged in as `owner`, newest first.
+    /// Returns the live sessions of `owner`, newest first.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.
@@ -71,7 +70,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(sessions.into_iter().map(OwnedSession::from).collect())
     }
 
-    /// Ends all sessions of `owner` except `but`, and returns how many. They are invalid immediately.
+    /// Ends all sessions of `owner` except `but`, and returns how many it ended. The effect is immediate.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.

@@ -1,4 +1,4 @@
-//! Logging in, rotating and ending, on actix-session's own [`Session`].
+//! Methods that log in, rotate the key and end the session, for actix-session's own [`Session`].
 
 use std::time::Duration;
 
@@ -10,14 +10,13 @@ use crate::{
     store::seconds,
 };
 
-/// What a session in PostgreSQL can do in addition to actix-session's own methods.
+/// Methods of a session in PostgreSQL, in addition to actix-session's own.
 ///
-/// The store makes these changes when the response is ready, with whatever else changed in the session. Until then, the
-/// session's `entries()` contain the request for the change, under a random name. It is never stored.
+/// The store makes these changes when the response is ready, together with all other changes to the session.
+/// Until then, `entries()` also contains the requested change, under a random name. It is never stored.
 pub trait PgSession {
-    /// Gives the session a new key. By the time the response is sent, the old key is invalid, and requests that still
-    /// use it continue without a session. If another request has ended the session, this
-    /// doesn't bring it back.
+    /// Gives the session a new key. The old key is invalid before the response is sent, so later requests
+    /// that use it have no session. If another request has ended the session, this doesn't bring it back.
     ///
     /// Call it after every privilege change, such as a new role, as [OWASP recommends][owasp]. For a login, use
     /// [`PgSession::log_in`] instead.
@@ -27,21 +26,21 @@ pub trait PgSession {
 
     /// Ends the session, if there is one, and starts a new one that belongs to `owner`.
     ///
-    /// Drops the contents of the anonymous session, because somebody else may have planted them (session fixation). To
-    /// keep a value, read it before this call and insert it again afterwards. Don't call actix-session's `clear` after
-    /// it, because that cancels the login, too.
+    /// Discards the contents of the anonymous session, because an attacker may have planted them (session
+    /// fixation). To keep a value, read it before this call and insert it again afterwards. Don't call
+    /// actix-session's `clear` afterwards, because that would also cancel the login.
     ///
     /// # Panics
-    /// Panics if `owner` can't be written as JSON.
+    /// Panics if `owner` can't be serialized as JSON.
     fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_>;
 
-    /// Ends the session. The row is deleted before the response is sent, and the response removes the cookie.
+    /// Ends the session. The row is deleted before the response is sent, which also removes the cookie.
     ///
-    /// The same as actix-session's `purge`. The session then ignores changes for the rest of the request.
+    /// This is the same as actix-session's `purge`. The session ignores further changes in the same request.
     fn end(&self);
 }
 
-/// A requested login, for settings that differ from the defaults.
+/// A requested login, whose settings you can still change.
 pub struct LogIn<'a> {
     session: &'a Session,
     login: Login,
@@ -51,7 +50,7 @@ impl LogIn<'_> {
     /// Keeps this session when the browser is closed ("keep me logged in"), and gives it a different lifetime. It
     /// expires after `idle` without requests, and after `max_age` at the latest.
     ///
-    /// With [`guard`](crate::guard()), the cookie gets a `Max-Age` that lasts as long as the session can.
+    /// With [`guard`](crate::guard()), the `Max-Age` of the cookie is `max_age`.
     pub fn remember(mut self, idle: Duration, max_age: Duration) {
         self.login.remember = Some((seconds(idle), seconds(max_age)));
         Change::LogIn(self.login).request(self.session);

@@ -1,10 +1,10 @@
-//! The text of every statement. Only PostgreSQL's clock counts. The session's row says how long it may idle
-//! and when it ends, so loading or extending a session doesn't depend on the app's settings.
+//! The text of every statement. All times are from PostgreSQL's clock. A session's row contains its limits,
+//! so loading or extending a session doesn't depend on the app's settings.
 //!
-//! The statements also run on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
-//! new key is a deletion and an insertion, and why updates calculate times with `to_timestamp`: `timestamptz +
-//! interval` and `extract` from a `timestamptz` depend on the time zone, and Citus refuses them on a column.
-//! `date_part` is faster than `extract`, which calculates with `numeric`.
+//! The statements also work on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That
+//! is why a rotation deletes the old row and inserts a new one. `timestamptz + interval` and `extract` from a
+//! `timestamptz` depend on the time zone, and Citus rejects them on a column, so updates calculate times with
+//! `to_timestamp`. `date_part` is faster than `extract`, which calculates with `numeric`.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
@@ -12,27 +12,27 @@ use sqlx::AssertSqlSafe;
 
 use crate::table::Table;
 
-/// The idle timer is at least a minute old, or half the idle time if that is less.
+/// Whether the idle timer was last reset at least a minute ago, or half the idle time if that is less.
 const IS_DUE: &str = "expires_at < ends_at
     and expires_at < to_timestamp(date_part('epoch', now()) + idle_seconds - least(60, idle_seconds / 2))";
 
-/// The expiry of a session that is used now.
+/// The new expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(date_part('epoch', now()) + idle_seconds), ends_at)";
 
-/// The end of a session that is shortened to a maximum age of `$3`. The database's clock may have been ahead when the
-/// session started.
+/// The new end of a session that exceeds the maximum age `$3`. The database's clock may have been ahead when
+/// the session started.
 const SHORTENED_END: &str =
     "to_timestamp(extract(epoch from least(created_at, now()) - to_timestamp(0)) + $3::int)";
 
-/// The session outlasts the idle time `$2` or the maximum age `$3`. One that started a moment ago may be newer than
-/// the transaction's `now()`.
+/// Whether a session exceeds the idle time `$2` or the maximum age `$3`. The minute is for sessions that
+/// started after this transaction.
 const OUTLASTS: &str = "(
     idle_seconds > $2::int
     or ends_at - created_at > make_interval(secs => $3::int)
     or created_at > now() + interval '1 minute'
 )";
 
-/// The columns of a new session, and their values.
+/// The columns of a new session and their values.
 const COLUMNS: &str = "(id, state, owner, expires_at, idle_seconds, ends_at, remembered)";
 const VALUES: &str =
     "$1, $2::text::json, $3::{owner}, now() + make_interval(secs => least($4::int, $5::int)), $4,
@@ -44,7 +44,7 @@ macro_rules! statements {
         pub(crate) struct Sql { $(pub $name: Arc<str>,)* }
 
         impl Sql {
-            /// Builds the statements for a table whose owner has this SQL type.
+            /// Builds the statements for a table whose column `owner` has this SQL type.
             pub fn new(table: &Table, owner: &str) -> Self {
                 let build = |sql: &str| -> Arc<str> {
                     sql.replace("{is_due}", IS_DUE)
@@ -81,8 +81,9 @@ from {table}
 where id = any($1)
 and expires_at > now()",
 
-    // A single row, so it can't deadlock. It gives up early if the row is locked, because a later request tries again.
-    // If a crash loses the new expiry, the session only expires up to a minute earlier, so the commit needn't be flushed.
+    // Updates a single row, so it can't deadlock. If the row is locked, it gives up quickly, because a later
+    // request tries again. The commit doesn't wait for the disk. If a crash loses it, the session expires at
+    // most a minute early.
     touch: "
 update {table}
 set expires_at = {if_used_now}
@@ -91,7 +92,8 @@ and expires_at > now()
 and {is_due}
 and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
 
-    // No `on conflict`: equal keys would mean a broken random number generator, and must not share a session.
+    // No `on conflict`, because two equal keys must not share a session. They would mean that the random
+    // number generator is broken.
     save: "
 insert into {table} {columns}
 values ({values})",
@@ -131,7 +133,7 @@ select
 from old
 returning remembered, extract(epoch from ends_at - now())::bigint",
 
-    // The count returns one row, whether or not there was a session to end.
+    // `count(*)` returns one row, even if there is no session to end.
     log_in: "
 with old as (
     delete from {table}
@@ -153,14 +155,14 @@ where owner = $1
 and expires_at > now()
 order by created_at desc, id",
 
-    // Live sessions only, because the sweep deletes the others, and two deletions in different orders could deadlock.
+    // Deletes only live sessions. Deleting the sweep's rows in a different order could deadlock.
     end_all_of: "
 delete from {table}
 where owner = $1
 and expires_at > now()
 and id is distinct from $2",
 
-    // Released at the end of the transaction.
+    // PostgreSQL releases the lock at the end of the transaction.
     sweep_lock: "
 select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))",
 
@@ -176,7 +178,7 @@ delete from {table}
 where id = any($1)
 and expires_at <= now()",
 
-    // No index leads to these rows. It would cost every new session more than this search costs.
+    // No index supports this search. Updating one for every new session would cost more than the search does.
     outlasting: "
 select id
 from {table}
@@ -198,8 +200,9 @@ and {outlasts}",
 
 /// Returns the SQL with a comment that changes every ten seconds.
 ///
-/// A prepared statement keeps the plan that was made when the table was small, until the next `analyze`. A new text is a
-/// new statement with a new plan, also in PgBouncer, which shares statements between its clients by their text.
+/// Otherwise, a statement that was prepared while the table was small would keep its plan until the next
+/// `analyze`. A new text is a new statement with a new plan. This also works with PgBouncer, whose clients
+/// share statements with the same text.
 pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
     let period = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 10);
     AssertSqlSafe([sql, " -- ", &period.to_string()].concat())

@@ -26,7 +26,7 @@ impl Statement for Load {
         connection: &mut PgConnection,
         ids: &[SessionId],
     ) -> sqlx::Result<Vec<Option<LiveSession>>> {
-        // Avoids the array statement, which PostgreSQL plans for each call. Planning takes 21 of its 25 µs.
+        // PostgreSQL plans the statement with an array again for each call, which takes 21 of its 25 µs.
         if let [id] = ids {
             let session = sqlx::query_as(replanned(&self.0.load)).bind(id);
             return Ok(vec![session.fetch_optional(connection).await?]);
@@ -43,13 +43,13 @@ pub(crate) struct Touch(pub Arc<Sql>);
 impl Statement for Touch {
     type Item = SessionId;
     type Output = ();
-    // No visitor waits for it, and requests that come together often belong to one session.
+    // No visitor waits for it, and concurrent requests often belong to the same session.
     const DELAY: Duration = Duration::from_millis(10);
 
-    /// Runs a statement for each session. Each commits by itself, so repeating them is harmless, and none can deadlock.
+    /// Runs one statement per session. Each commits separately, so it can't deadlock and can be repeated.
     ///
-    /// One connection runs more than 2,000 of them per second (PostgreSQL 15 on two busy cores, without waiting for the
-    /// disk). A session needs one per minute.
+    /// One connection can run more than 2,000 of them per second (PostgreSQL 15 on two busy cores, without
+    /// waiting for the disk). A session needs one per minute.
     async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {
         let sql = replanned(&self.0.touch).0;
         for id in ids.iter().collect::<HashSet<_>>() {
@@ -64,7 +64,7 @@ impl Statement for Touch {
     }
 }
 
-/// Whether another statement holds the row (`lock_not_available`).
+/// Returns whether another transaction has locked the row (`lock_not_available`).
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }

@@ -17,28 +17,28 @@ use crate::{
 /// Maximum length of a session's state as JSON, in bytes: 64 KiB. The table has the same limit.
 pub const MAX_STATE_BYTES: usize = 64 * 1024;
 
-/// Time after which a call fails. It leaves time to show an error page before a visitor gives up.
+/// Time limit for a call. It leaves enough time to show an error page before the visitor gives up.
 const DEADLINE: Duration = Duration::from_millis(1_600);
 
-/// A backend for [`actix_session::SessionMiddleware`] that keeps sessions in PostgreSQL.
+/// A backend for [`actix_session::SessionMiddleware`] that stores sessions in PostgreSQL.
 ///
-/// Create one store and clone it into the workers. Clones share their connections. `O` is the type that identifies an
-/// account.
+/// Create one store, and give each worker a clone. Clones share their connections. `O` is the type of account
+/// IDs.
 ///
-/// | call of the middleware | guarantee |
+/// | middleware call | guarantee |
 /// | --- | --- |
-/// | `save` | Inserts a new row under a new random key. Never overwrites. |
+/// | `save` | Inserts a row with a new random key. Never overwrites a row. |
 /// | `load` | Returns `None` for unknown, expired, ended, malformed and unreadable sessions. Resets the idle timer in the background, at most once a minute. |
-/// | `update` | Only writes a live row, so a logout is final. After `rotate` or `log_in`, the session also has a new key. |
-/// | `update_ttl` | Never shortens a session's lifetime, and never brings a session back. Moves the expiry at most once a minute. |
-/// | `delete` | Returns after the row is deleted. Deleting it again is not an error. |
+/// | `update` | Updates only live sessions, so a logout is final. After `rotate` or `log_in`, also gives the session a new key. |
+/// | `update_ttl` | Never shortens a session's lifetime or brings back an ended session. Changes the expiry at most once a minute. |
+/// | `delete` | Returns once the row is deleted. Deleting it again is not an error. |
 ///
 /// A database failure is always an error, never an empty session.
 pub struct PgSessionStore<O: Owner = Uuid> {
     pub(crate) pool: PgPool,
     pub(crate) table: Table,
     pub(crate) max_age: i32,
-    /// For sessions without and with [`remember`](crate::LogIn::remember).
+    /// For ordinary sessions, and for [remembered](crate::LogIn::remember) ones.
     pub(crate) limits: [Option<Lifetime>; 2],
     pub(crate) sql: Arc<Sql>,
     pub(crate) loads: Batcher<Load>,
@@ -47,12 +47,12 @@ pub struct PgSessionStore<O: Owner = Uuid> {
 }
 
 impl PgSessionStore {
-    /// Creates a store for the table `sessions`, with a maximum lifetime of eight hours. It opens no connection. Once
-    /// used, it has up to three connections in addition to the pool's, for the statements that concurrent requests
-    /// share.
+    /// Creates a store for the table `sessions`, with a maximum lifetime of eight hours. It doesn't connect
+    /// until it is used. It then opens up to three connections in addition to the pool's, for the statements
+    /// that concurrent requests share.
     ///
-    /// A session expires after an idle time, too. That is the time to live that [`SessionMiddleware`] is configured
-    /// with: a day, unless you set its `session_lifecycle`.
+    /// A session also expires if it is idle for too long. That limit is the time to live of
+    /// [`SessionMiddleware`], which is one day unless you set its `session_lifecycle`.
     ///
     /// [`SessionMiddleware`]: actix_session::SessionMiddleware
     pub fn new(pool: PgPool) -> Self {
@@ -88,26 +88,26 @@ impl<O: Owner> PgSessionStore<O> {
         Self { max_age: seconds(age), ..self }
     }
 
-    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that outlast these limits. Such sessions
-    /// started with longer limits, or while the database's clock was ahead. Pass the current settings.
+    /// Makes [`sweep_every`](Self::sweep_every) shorten sessions that exceed these limits. Such sessions
+    /// started with longer limits, or while the database's clock was ahead. Pass your current settings.
     ///
-    /// This doesn't affect sessions with [`remember`](crate::LogIn::remember). The search for such sessions reads the
-    /// whole table, because an index would slow down every new session. So each replica runs
-    /// it at most once per sweep, and less often if it takes more than 1 % of the replica's time.
+    /// This doesn't affect [remembered](crate::LogIn::remember) sessions. The search for sessions to shorten
+    /// reads the whole table, because an index would slow down every new session. So each replica searches at
+    /// most once per sweep, and less often if this takes more than 1% of the replica's time.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
         Self { limits: [Some(limits), self.limits[1]], ..self }
     }
 
-    /// Like [`limits`](Self::limits), for sessions with [`remember`](crate::LogIn::remember).
+    /// Like [`limits`](Self::limits), but for [remembered](crate::LogIn::remember) sessions.
     #[must_use]
     pub fn remembered_limits(self, idle: Duration, max_age: Duration) -> Self {
         let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
         Self { limits: [self.limits[0], Some(limits)], ..self }
     }
 
-    /// Sets the table, such as `sessions` or `schema.sessions`. The schema has to exist.
+    /// Sets the table, such as `sessions` or `schema.sessions`. The schema must exist.
     ///
     /// # Errors
     /// Returns an error unless both parts consist of lowercase letters, digits and underscores.
@@ -117,8 +117,8 @@ impl<O: Owner> PgSessionStore<O> {
 
     /// Creates the table and its indexes if they don't exist. Several replicas can call it at the same time.
     ///
-    /// It never changes an existing table. [`MIGRATION`](crate::MIGRATION) is the same SQL, for the table `sessions`
-    /// with an owner of type `uuid`.
+    /// It never changes an existing table. [`MIGRATION`](crate::MIGRATION) contains the same SQL, for the
+    /// table `sessions` with an owner of type `uuid`.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached or refuses to create the table.
@@ -166,7 +166,7 @@ impl<O: Owner> fmt::Debug for PgSessionStore<O> {
     }
 }
 
-/// Converts to seconds, at least one. The limit is 68 years, the largest value of the column.
+/// Converts a duration to seconds, at least one and at most 68 years, the column's largest value.
 pub(crate) fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs().max(1)).unwrap_or(i32::MAX)
 }
@@ -176,7 +176,7 @@ pub(crate) async fn connection(pool: &PgPool) -> sqlx::Result<PoolConnection<Pos
     sqlx_batcher::acquire(pool).await
 }
 
-/// Fails with an I/O error if `work` takes too long. A pool waits for 30 seconds by default.
+/// Fails with an I/O error if `work` takes too long. By default, a pool waits for 30 seconds.
 pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(timed_out()))
 }

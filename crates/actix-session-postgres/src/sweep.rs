@@ -1,5 +1,5 @@
-//! Removes expired sessions from the table. They are already invalid, so this only keeps the table from
-//! growing. Also shortens sessions that outlast the current settings.
+//! Deletes expired sessions. They are already invalid, so this only keeps the table from growing. Also
+//! shortens sessions that exceed the current settings.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -10,24 +10,23 @@ use tokio::{
 };
 
 use crate::{
-    PgSessionStore, SessionId, TARGET,
-    count::count,
+    PgSessionStore, SessionId, TARGET, count,
     owner::Owner,
     sql::replanned,
     statements::{Lifetime, is_locked},
     store::{connection, timed_out},
 };
 
-/// Maximum number of rows that one statement of [`PgSessionStore::sweep_every`] deletes.
+/// Maximum number of rows that [`PgSessionStore::sweep_every`] deletes per statement.
 const BATCH: u32 = 200;
 
-/// Maximum number that it shortens. Each of these statements reads the table from its start.
+/// Maximum number of rows that it shortens per statement. Each statement reads the table from the start.
 const SHORTEN_BATCH: u32 = 2_000;
 
-/// Time limit for one of these statements.
+/// Time limit for each of these statements.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Leaves most of the database's time for visits.
+/// Pause between two of these statements, so that the database has time for visits.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A sweep that runs in the background until this is dropped.
@@ -37,12 +36,12 @@ pub struct Sweep(JoinHandle<()>);
 
 impl Drop for Sweep {
     fn drop(&mut self) {
-        // PostgreSQL rolls back what is not committed.
+        // PostgreSQL rolls back uncommitted changes.
         self.0.abort();
     }
 }
 
-/// One transaction of the sweep: how it finds rows, and what it does to them.
+/// A transaction of the sweep: a statement that finds rows, and one that changes them.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     find: &'a str,
@@ -52,9 +51,9 @@ struct Work<'a> {
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    /// Deletes up to `limit` sessions that expired before the current hour, and returns how many.
+    /// Deletes up to `limit` sessions that expired before the current hour, and returns how many it deleted.
     ///
-    /// If another replica is sweeping, it deletes nothing and returns zero.
+    /// If another replica is sweeping, it returns zero without deleting anything.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.
@@ -65,8 +64,8 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(deleted)
     }
 
-    /// Shortens up to `limit` sessions that outlast [`limits`](Self::limits) or
-    /// [`remembered_limits`](Self::remembered_limits), and returns how many.
+    /// Shortens up to `limit` sessions that exceed [`limits`](Self::limits) or
+    /// [`remembered_limits`](Self::remembered_limits), and returns how many it shortened.
     ///
     /// It reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns zero.
     ///
@@ -104,11 +103,11 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(changed)
     }
 
-    /// Sweeps and shortens in the background, immediately and then about once per `interval`, until the returned value
-    /// is dropped.
+    /// Sweeps and shortens immediately, and then about once per `interval`, until the returned value is
+    /// dropped.
     ///
-    /// The pause between two sweeps is random, from half to one and a half times the interval. Any number of replicas
-    /// can do this.
+    /// The pause between two sweeps is random, from 0.5 to 1.5 times `interval`. Any number of replicas can
+    /// do this at the same time.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
@@ -122,7 +121,7 @@ impl<O: Owner> PgSessionStore<O> {
                 if next <= Instant::now()
                     && let Some(took) = repeat(SHORTEN_BATCH, "shortened sessions", search).await
                 {
-                    // It reads the whole table, so a search that finds little gets at most 1 % of the time.
+                    // The search reads the whole table. If it finds little, it gets at most 1% of the time.
                     next = Instant::now() + took * 100;
                 }
                 sleep(interval.mul_f64(0.5 + random())).await;
@@ -160,8 +159,8 @@ where
     took
 }
 
-/// Deletes or shortens these sessions. If another transaction has locked one of the rows, tries each half,
-/// and leaves that row for a later sweep. (`for update skip locked` would do the same, but Citus refuses it.)
+/// Deletes or shortens these sessions. If another transaction has locked one of the rows, tries each half
+/// separately, and leaves the locked row for a later sweep. (Citus rejects `for update skip locked`.)
 async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId]) -> sqlx::Result<u64> {
     let mut attempt = transaction.begin().await?;
     sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;
@@ -184,7 +183,7 @@ async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId
     }
 }
 
-/// Returns a number from 0 to 1, from the seed of a hash map.
+/// Returns a random number from 0 to 1, which comes from the seed of a hash map.
 fn random() -> f64 {
     f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The table: its name, and how it is created.
+//! The table's name, and how to create the table.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 /// migrations if you don't want to call [`migrate`](crate::PgSessionStore::migrate).
 pub const MIGRATION: &str = include_str!("../migrations/sessions.sql");
 
-/// Maximum length of a table's name, because the longest name of an index is 17 characters longer.
+/// Maximum length of the table's name. The longest name of an index is 17 characters longer.
 const MAX_NAME: usize = 63 - "_expires_hour_idx".len();
 
-/// The name given to [`PgSessionStore::table`](crate::PgSessionStore::table) isn't a plain name of a table.
+/// The error if the name passed to [`PgSessionStore::table`](crate::PgSessionStore::table) isn't valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the table's name has to be `table` or `schema.table`, each with lowercase letters, digits and underscores, \
-     and at most {MAX_NAME} characters for the table: {0:?}"
+    "the table's name must be `table` or `schema.table`. Both parts can contain lowercase letters, digits and \
+     underscores, and the table can have at most {MAX_NAME} characters: {0:?}"
 )]
 pub struct InvalidTable(String);
 
-/// The name of a table, with or without its schema. Both are plain identifiers, so they can be part of a statement.
+/// The name of a table, with or without its schema. Both are plain identifiers, so they are safe in SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     schema: Option<String>,
@@ -41,7 +41,7 @@ impl Table {
     /// Creates the table and its indexes if they don't exist.
     pub async fn create(&self, owner: &str, connection: &mut PgConnection) -> sqlx::Result<()> {
         let mut transaction = connection.begin().await?;
-        // Without the lock, one of two concurrent `create table if not exists` can fail.
+        // If two `create table if not exists` statements run concurrently, one of them can fail.
         sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(format!("actix-session-postgres migrate {self}"))
             .execute(&mut *transaction)
@@ -52,7 +52,7 @@ impl Table {
 
     /// Returns [`MIGRATION`] for this table.
     fn migration(&self, owner: &str) -> String {
-        // The names of constraints and indexes. PostgreSQL puts them into the table's schema.
+        // The names of constraints and indexes have no schema. PostgreSQL creates them in the table's schema.
         MIGRATION
             .replace("sessions_", &format!("{}_", self.name))
             .replace(" sessions ", &format!(" {self} "))
@@ -67,7 +67,7 @@ impl Default for Table {
     }
 }
 
-/// Prints the name for a statement. A keyword such as `user` would mean something else without quotation marks.
+/// Writes the name as SQL. Without quotation marks, a keyword such as `user` would mean something else.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::default() {

@@ -15,13 +15,13 @@ use serde_json::value::RawValue;
 
 use crate::{PgSession, TARGET, change::is_reserved, owner::Owner, session::LogIn};
 
-/// An extractor for the session of a request, whose contents are the struct `T`.
+/// An extractor for the request's session. Its contents are the struct `T`.
 ///
-/// Each field of `T` is a value of the session, under the field's name. An `Option` that is `None` is left out. Values
-/// that `T` doesn't have stay in the session.
+/// Each field of `T` is a value in the session, under the field's name. Fields that are `None` are left out.
+/// Values for which `T` has no field remain in the session.
 pub struct Typed<T> {
     session: Session,
-    /// Whether this request has logged that a value is unreadable.
+    /// Whether this request has already logged an unreadable value.
     is_logged: Rc<Cell<bool>>,
     contents: PhantomData<fn() -> T>,
 }
@@ -29,20 +29,20 @@ pub struct Typed<T> {
 type Fields = BTreeMap<String, Box<RawValue>>;
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
-    /// Returns the contents of the session. A missing value has its default from `T::default()`.
+    /// Returns the contents of the session. For a missing value, you get the default from `T::default()`.
     ///
-    /// The same applies to a value that can't be read as its field's type, for example after an update of the app. It
-    /// stays in the session. Each request logs one line about such values, without their contents.
+    /// The same applies to a value that doesn't match its field's type, for example after an update of the
+    /// app. The value remains in the session. Each request logs such values once, without their contents.
     ///
     /// # Panics
-    /// Panics if `T` isn't written as a JSON object with field names.
+    /// Panics if `T` isn't serialized as a JSON object.
     pub fn data(&self) -> T {
         let entries = self.session.entries();
         let fields = readable_json(&entries);
         if let Ok(data) = from_fields(&fields) {
             return data;
         }
-        // Some value doesn't fit. Tries each one alone, with defaults for all others.
+        // At least one value doesn't match. Tries each value alone, with defaults for all others.
         let default = to_fields(&T::default());
         let default: BTreeMap<&str, &RawValue> =
             default.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
@@ -55,7 +55,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
             fields.into_iter().partition(|&(name, value)| with(&[(name, value)].into()).is_ok());
         if !unreadable.is_empty() && !self.is_logged.replace(true) {
             let fields: Vec<_> = unreadable.into_keys().collect();
-            tracing::warn!(target: TARGET, ?fields, "values of a session are unreadable and ignored");
+            tracing::warn!(target: TARGET, ?fields, "ignoring unreadable values of a session");
         }
         with(&readable).unwrap_or_default()
     }
@@ -63,10 +63,10 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Changes the contents of the session. Only fields whose value changed are written.
     ///
     /// The session is saved as a whole when the response is ready. If two requests change it at the same
-    /// time, one change is lost. Keep counters and other shared facts in a separate table.
+    /// time, one change is lost. Keep counters and other shared data in separate tables.
     ///
     /// # Panics
-    /// Panics if `T` isn't written as a JSON object with field names.
+    /// Panics if `T` isn't serialized as a JSON object.
     pub fn update(&self, change: impl FnOnce(&mut T)) {
         let mut data = self.data();
         let before = to_fields(&data);
@@ -82,7 +82,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
             match value.get() {
                 "null" => drop(self.session.remove(&name)),
                 // `insert`, not `update`: in actix-session 0.11, `update` doesn't mark the session as changed.
-                _ => self.session.insert(name, value).expect("JSON can be written as JSON"),
+                _ => self.session.insert(name, value).expect("JSON can be serialized as JSON"),
             }
         }
     }
@@ -104,7 +104,7 @@ impl<T> Typed<T> {
         self.session.end();
     }
 
-    /// Returns whether the session has no contents. It may be new, have ended, or be a login without any values.
+    /// Returns whether the session has no contents. It may be new, have ended, or be a login without values.
     pub fn is_empty(&self) -> bool {
         self.session.entries().keys().all(|name| is_reserved(name))
     }
@@ -120,7 +120,6 @@ impl<T: 'static> FromRequest for Typed<T> {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        /// In the extensions of a request.
         #[derive(Clone, Default)]
         struct IsLogged(Rc<Cell<bool>>);
 
@@ -130,7 +129,7 @@ impl<T: 'static> FromRequest for Typed<T> {
     }
 }
 
-/// Returns the values that are JSON at all.
+/// Returns the values that are valid JSON.
 fn readable_json(entries: &HashMap<String, String>) -> BTreeMap<&str, &RawValue> {
     let entries = entries.iter().filter(|(name, _)| !is_reserved(name));
     entries.filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str(json).ok()?))).collect()

@@ -1,4 +1,4 @@
-//! A store in the memory of one process.
+//! A store that keeps sessions in memory.
 
 use std::{
     collections::HashMap,
@@ -13,15 +13,15 @@ use time::Duration;
 
 use crate::session::State;
 
-/// Keeps sessions in this process. Clones share them.
+/// Keeps sessions in the memory of this process. Clones share them.
 ///
-/// It works only within one process. A restart loses all sessions, and expired sessions stay in memory until
-/// they are requested.
+/// Other processes can't access the sessions, and a restart loses them. Expired sessions remain in memory
+/// until they are requested.
 #[derive(Clone, Default)]
 pub struct MemorySessionStore(Arc<Mutex<HashMap<String, (State, Instant)>>>);
 
 impl MemorySessionStore {
-    /// Returns all sessions, after removing this one if it has expired.
+    /// Removes this session if it has expired, and returns all sessions.
     fn sessions(&self, key: &str) -> MutexGuard<'_, HashMap<String, (State, Instant)>> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sessions.get(key).is_some_and(|(_, expires_at)| *expires_at <= Instant::now()) {
@@ -30,7 +30,7 @@ impl MemorySessionStore {
         sessions
     }
 
-    /// Makes a session expire earlier by this time, for tests.
+    /// Makes a session expire this much earlier, for tests.
     pub fn age(&self, key: &SessionKey, by: Duration) {
         if let Some((_, expires_at)) = self.sessions(key.as_ref()).get_mut(key.as_ref()) {
             *expires_at = expires_at.checked_sub(by.unsigned_abs()).unwrap_or_else(Instant::now);
@@ -55,7 +55,7 @@ impl SessionStore for MemorySessionStore {
     }
 
     async fn update(&self, key: SessionKey, state: State, ttl: &Duration) -> Result<SessionKey, UpdateError> {
-        // Inserting a session that is missing would undo a logout.
+        // Inserting a missing session would undo a logout.
         if let Some(session) = self.sessions(key.as_ref()).get_mut(key.as_ref()) {
             *session = (state, Instant::now() + *ttl);
         }

@@ -1,10 +1,10 @@
-//! Runs the suite, and reports which guarantees a store keeps.
+//! Runs the suite and reports which guarantees a store keeps.
 
 use std::{fmt, time::Duration};
 
 use crate::{Subject, checks::guarantees};
 
-/// Time limit for one guarantee. A store that hangs breaks it.
+/// Time limit for one guarantee. If the store hangs, it breaks the guarantee.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The result for one guarantee.
@@ -20,7 +20,7 @@ pub struct Finding {
     pub reason: String,
 }
 
-/// The results for all guarantees. Prints one line for each.
+/// The results for all guarantees. `Display` prints one line for each.
 #[derive(Clone, Debug)]
 pub struct Report(pub Vec<Finding>);
 
@@ -46,7 +46,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks all guarantees of a store, one after the other.
+/// Checks all guarantees of a store, one after another.
 ///
 /// # Panics
 /// Panics if the subject lists a guarantee that doesn't exist.

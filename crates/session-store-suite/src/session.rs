@@ -8,7 +8,7 @@ use time::Duration;
 
 use crate::Subject;
 
-/// The contents of a session as actix-session passes them: names, each with the JSON text of its value.
+/// The contents of a session as actix-session passes them: names, and the JSON text of each value.
 pub type State = HashMap<String, String>;
 
 /// The time to live of the sessions in these tests.
@@ -35,7 +35,7 @@ impl<S: SessionStore> Session<S> {
         Ok(Self { store: Rc::clone(store), key, state })
     }
 
-    /// Updates the session through an instance of the store. Returns the key that the browser gets.
+    /// Updates the session through this instance of the store, and returns the key that the browser gets.
     pub async fn update(&self, store: &S, state: &State) -> Result<SessionKey> {
         let key = self.key.as_ref().to_owned().try_into()?;
         Ok(store.update(key, state.clone(), &TTL).await?)
@@ -57,10 +57,10 @@ impl<S: SessionStore> Session<S> {
     }
 }
 
-/// Returns the state of a session, if the key has one.
+/// Returns the state of the session with this key, if there is one.
 pub async fn load(store: &impl SessionStore, key: &SessionKey) -> Result<Option<State>> {
     match store.load(key).await {
-        // actix-session's middleware turns this into an empty session, not into an error page.
+        // actix-session's middleware treats this error as an empty session.
         Err(LoadError::Deserialization(_)) => Ok(None),
         loaded => Ok(loaded?),
     }

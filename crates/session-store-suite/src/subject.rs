@@ -1,30 +1,30 @@
-//! What a store's author tells the suite.
+//! What the suite needs to know about a store.
 
 use std::future::Future;
 
 use actix_session::storage::{SessionKey, SessionStore};
 use time::Duration;
 
-/// A store to test, with what the suite needs to look into it and to change its surroundings.
+/// A store to test, with methods that let the suite inspect it and control its server.
 ///
-/// Three methods are required. A store with a server also needs those after [`Subject::inapplicable`]. Write them as
-/// `async fn`.
+/// Three methods are required. For a store with a server, also implement those after
+/// [`Subject::inapplicable`]. You can write them as `async fn`.
 pub trait Subject {
     /// The store.
     type Store: SessionStore;
 
-    /// Returns a new instance of the store, as another worker of the same app would use it. All instances share
-    /// their sessions. The suite's sessions have a time to live of up to 30 minutes.
+    /// Returns a new instance of the store, like one that another worker of the same app would use. All
+    /// instances share their sessions. The suite's sessions have a time to live of up to 30 minutes.
     fn store(&self) -> impl Future<Output = Self::Store>;
 
-    /// Makes a session older, as if `by` had passed for it. It also gets closer to its expiry.
+    /// Makes a session older, as if the time `by` had passed. This also brings it closer to its expiry.
     fn age(&self, key: &SessionKey, by: Duration) -> impl Future<Output = ()>;
 
-    /// Returns everything that is stored outside the browser, with keys and states, in any format.
+    /// Returns everything that is stored outside the browser, including keys and states, in any format.
     fn stored(&self) -> impl Future<Output = String>;
 
-    /// The names of the guarantees that the store doesn't claim to give. The suite still checks them, and
-    /// reports the ones that the store keeps.
+    /// The names of guarantees that the store doesn't claim. The suite checks them anyway, and reports which
+    /// ones the store keeps.
     fn unclaimed(&self) -> &[&str] {
         &[]
     }
@@ -34,8 +34,8 @@ pub trait Subject {
         Duration::hours(8)
     }
 
-    /// Crashes and restarts whatever holds the sessions. By default, [`Subject::stop_server`] and then
-    /// [`Subject::start_server`].
+    /// Crashes and restarts whatever holds the sessions. By default, it calls [`Subject::stop_server`] and
+    /// then [`Subject::start_server`].
     fn restart(&self) -> impl Future<Output = ()> {
         async {
             self.stop_server().await;
@@ -43,9 +43,9 @@ pub trait Subject {
         }
     }
 
-    /// The names of the guarantees that don't apply to the store, which aren't checked. By default, these are
-    /// the ones about a server that can fail while the app runs. If the store has a server, return `&[]`, and
-    /// write the three methods below.
+    /// The names of guarantees that don't apply to the store. The suite doesn't check them. By default, these
+    /// are the guarantees about a server that can fail while the app is running. If the store has a server,
+    /// return `&[]`, and implement the three methods below.
     fn inapplicable(&self) -> &[&str] {
         &["server_clock", "outage", "recovery"]
     }

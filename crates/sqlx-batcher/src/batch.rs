@@ -1,10 +1,10 @@
-//! The calls that one statement answers.
+//! A batch of calls that share one statement.
 
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{Error, Statement};
 
-/// A call that waits in the queue.
+/// A call that is waiting in the queue.
 pub(crate) struct Job<S: Statement> {
     pub item: S::Item,
     pub caller: Caller<S>,
@@ -22,7 +22,7 @@ pub(crate) struct Batch<S: Statement> {
 }
 
 impl<S: Statement> Batch<S> {
-    /// Leaves out the calls whose futures have been dropped.
+    /// Creates a batch, but leaves out calls whose futures have been dropped.
     pub fn new(jobs: impl IntoIterator<Item = Job<S>>) -> Self {
         let waiting = jobs.into_iter().filter(|job| !job.caller.reply.is_closed());
         let (items, callers) = waiting.map(|job| (job.item, job.caller)).unzip();
@@ -35,7 +35,7 @@ impl<S: Statement> Batch<S> {
 
     pub fn push(&mut self, job: Job<S>) {
         if self.callers.is_empty() {
-            // A conflict whose calls have failed.
+            // This is the item of a conflict whose calls have failed.
             self.items.clear();
         }
         self.items.push(job.item);
@@ -55,7 +55,7 @@ impl<S: Statement> Batch<S> {
         }
     }
 
-    /// Takes the items from the position `at` on, if there are any.
+    /// Removes and returns the items from the index `at` on, if there are any.
     pub fn split_off(&mut self, at: usize) -> Option<Self> {
         let is_longer = self.items.len() > at;
         is_longer.then(|| Self { items: self.items.split_off(at), callers: self.callers.split_off(at) })
@@ -66,8 +66,8 @@ impl<S: Statement> Batch<S> {
         self.items.iter().all(|item| *item == self.items[0])
     }
 
-    /// Splits a batch of at least two items into halves that have no item in common. If all items are equal, the first
-    /// part is one of them.
+    /// Splits a batch of at least two items into halves that have no item in common. If all items are equal,
+    /// the first half is one of them.
     pub fn split(self) -> [Self; 2] {
         let mut distinct = Vec::<&S::Item>::new();
         let mut kinds = Vec::with_capacity(self.items.len());
@@ -86,4 +86,16 @@ impl<S: Statement> Batch<S> {
         }
         parts.map(Self::new)
     }
+}
+
+/// Records that the statement `S` is about to be sent for `size` of `queue` waiting calls. The first one has
+/// been waiting since `arrival`.
+#[cfg(feature = "metrics")]
+pub(crate) fn record<S>(size: usize, queue: usize, arrival: Instant) {
+    let name = std::any::type_name::<S>();
+    let name = name.split('<').next().unwrap_or(name);
+    let name = name.rsplit("::").next().unwrap_or(name);
+    metrics::histogram!("batcher_batch_size", "statement" => name).record(size as f64);
+    metrics::histogram!("batcher_queue_length", "statement" => name).record(queue as f64);
+    metrics::histogram!("batcher_wait_seconds", "statement" => name).record(arrival.elapsed());
 }

@@ -1,5 +1,5 @@
-//! The connection of a batcher. It is checked after it was idle, and replaced when it is old. Also
-//! [`acquire`], for statements that aren't shared.
+//! A batcher's connection. It is checked if it has been idle, and replaced when it is old. This module also
+//! contains [`acquire`], for statements that aren't shared.
 
 use std::{collections::hash_map::RandomState, future::ready, hash::BuildHasher, pin::pin, time::Duration};
 
@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::{CHECK_AFTER, CHECK_TIMEOUT};
 
-/// How long a connection is used. A new one is needed if the host name now resolves to a different server. A
-/// random part of a minute is added, so that not all connections are replaced at the same time.
+/// How long a connection is used. It is then replaced, because the host name may resolve to a different
+/// server. Up to a minute is added at random, so that not all connections are replaced at the same time.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// How long [`acquire`] waits for a connection.
@@ -29,8 +29,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to a server that accepts writes. A host name may resolve to a standby, or to a server that
-    /// was demoted.
+    /// Connects to a server that accepts writes. A host name may resolve to a standby or a demoted server.
     pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
         let mut inner = PgConnection::connect_with(options).await?;
         if !takes_writes(&mut inner).await? {
@@ -54,8 +53,8 @@ impl Connection {
     }
 }
 
-/// Returns whether the server responds on this connection and accepts writes. A standby and a server that was demoted
-/// don't.
+/// Returns whether the server responds on this connection and accepts writes. Standbys and demoted servers
+/// don't accept writes.
 ///
 /// Call it in a pool's `after_connect`, `before_acquire` and `after_release` hooks. It replaces sqlx's own check,
 /// which has no time limit.
@@ -64,23 +63,23 @@ pub async fn is_alive(connection: &mut PgConnection) -> bool {
 }
 
 async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    // One round trip. A prepared statement would take two.
+    // This takes one round trip. A prepared statement would take two.
     let row = raw_sql("show transaction_read_only").fetch_one(connection).await?;
     Ok(row.try_get::<&str, _>(0)? == "off")
 }
 
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
-/// [`PgPool::acquire`] chooses only once. If PostgreSQL accepts no more connections, it keeps trying to open
-/// one, even if a connection of the pool becomes idle. If the caller gives up, the connection that is being
-/// opened is lost, so a distant server would never be reached. Here, opening it continues, and a later call
-/// gets the connection.
+/// [`PgPool::acquire`] makes this choice only once. If PostgreSQL doesn't accept more connections, it keeps
+/// trying to open one, even if a connection of the pool becomes idle. If the caller gives up, it also stops
+/// opening the connection, so it might never connect to a distant server. This function continues in the
+/// background, and a later call gets the connection.
 ///
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
     let start = Instant::now();
-    // In a task only if it has to wait.
+    // Starts a task only if it has to wait.
     let mut acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
         Either::Left((result, _)) => return result,
         Either::Right(((), waiting)) => tokio::spawn(waiting),

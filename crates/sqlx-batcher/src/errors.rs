@@ -1,6 +1,6 @@
 //! What PostgreSQL's errors mean: whether it refused the statement, and whether another attempt may succeed.
-//! The class of the error code decides. See
-//! [PostgreSQL's error codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+//! This depends on the class of the error code. See PostgreSQL's [error
+//! codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 
 use std::borrow::Cow;
 
@@ -11,9 +11,9 @@ use crate::Error;
 /// Returns whether the database is unavailable: it can't be reached, didn't respond in time, or is out of
 /// resources. Any other error is most likely a bug.
 ///
-/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), an
-/// operator's intervention (57) and a system error (58). 25006 means that the server is a standby. An error
-/// that closes the connection counts, too. For example, a server whose disk is full may refuse connections
+/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55),
+/// operator intervention (57) and a system error (58). 25006 means that the server is a standby. An error
+/// that closes the connection also counts. For example, a server whose disk is full may refuse connections
 /// with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
@@ -52,7 +52,7 @@ impl Error {
 /// trigger or function (P0), and a damaged row (XX).
 pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     match code(error).as_deref() {
-        // statement_completion_unknown: distributed databases use it if the write may have been committed.
+        // statement_completion_unknown: in a distributed database, the write may have been committed.
         Some("40003") | None => false,
         Some(code) => {
             matches!(code.get(..2), Some("21" | "22" | "23" | "40" | "44" | "54" | "55" | "P0" | "XX"))

@@ -5,8 +5,6 @@
 mod batch;
 mod connection;
 mod errors;
-#[cfg(feature = "metrics")]
-mod measure;
 mod worker;
 
 use std::{
@@ -44,11 +42,11 @@ pub const MAX_BATCH: usize = 128;
 /// page within two seconds.
 pub const DEADLINE: Duration = Duration::from_millis(1_600);
 
-/// A connection that has been idle for longer is checked before use. A firewall or a restart may have closed it. A
-/// check costs one round trip, and a busy connection never needs one.
+/// Idle time after which a connection is checked before use, because a firewall or a restart may have closed
+/// it. A check takes one round trip. A busy connection never needs one.
 pub const CHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// Time limit for [`is_alive`]. It leaves two thirds of [`DEADLINE`] to connect again.
+/// Time limit for [`is_alive`]. It leaves two thirds of [`DEADLINE`] for a new connection.
 pub const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One SQL statement that handles many items at once.
@@ -58,8 +56,9 @@ pub trait Statement: Send + Sync + 'static {
     /// The result of one call.
     type Output: Send + 'static;
 
-    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] are already waiting. Zero by default.
-    /// Set it for writes that nobody waits for, because fewer statements mean fewer commits.
+    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] calls are already
+    /// waiting. The default is zero. Set it for writes that nobody waits for, because fewer statements mean
+    /// fewer commits.
     const DELAY: Duration = Duration::ZERO;
 
     /// Runs one statement for all `items` and returns one output for each item, in the same order.
@@ -88,15 +87,15 @@ pub enum Error {
     /// [`Statement::run`] panicked, or the runtime that ran it has stopped.
     #[error("the statement panicked")]
     Panicked,
-    /// [`QUEUE_SIZE`] callers are waiting already.
+    /// [`QUEUE_SIZE`] callers are already waiting.
     #[error("too many requests are waiting for the database")]
     Overloaded,
 }
 
 /// Runs a [`Statement`] for many callers. Clones share one queue and one connection.
 ///
-/// The first call starts a task on its Tokio runtime, and the task connects. When the last clone is dropped, the task closes
-/// the connection and stops.
+/// The first call starts a task on the current Tokio runtime, which opens the connection. When the last clone
+/// is dropped, the task closes the connection and stops.
 pub struct Batcher<S: Statement>(Arc<Shared<S>>);
 
 struct Shared<S: Statement> {
@@ -106,7 +105,7 @@ struct Shared<S: Statement> {
 }
 
 impl<S: Statement> Batcher<S> {
-    /// Creates a batcher. It starts nothing before the first call, so it also works outside a runtime.
+    /// Creates a batcher. It starts its task on the first call, so you can create it outside a runtime.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
         let config = Config { options: options.clone(), statement, is_down: AtomicBool::new(false) };
         Self(Arc::new(Shared { config: Arc::new(config), queue: OnceLock::new() }))

@@ -25,17 +25,17 @@ use crate::{
     errors::{is_conflict, is_refusal},
 };
 
-/// A queue up to this length is sent as one batch. If the queue is longer, a statement takes half of it. Then
-/// PostgreSQL works on one half while the callers process the results of the other.
+/// A queue of up to this length is sent as one batch. If the queue is longer, each statement takes half of
+/// it. PostgreSQL can then work on one half while the callers process the results of the other.
 const UNDIVIDED: usize = 32;
 
-/// How long a call is retried after a conflict. The rest of [`DEADLINE`] is for the last attempt.
+/// How long a call is retried after a conflict. The rest of [`DEADLINE`] is left for the last attempt.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
 /// Pause before another attempt if no other calls arrive.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Other calls get this many times as long as the last attempt took, because it may have waited for a lock.
+/// After a retry, other calls get this many times as long as it took, because it may have waited for a lock.
 const OTHERS: u32 = 4;
 
 /// How many items with a conflict are remembered after their calls have failed.
@@ -48,7 +48,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Config<S> {
     pub options: PgConnectOptions,
     pub statement: S,
-    /// While this is set, the database doesn't respond, and calls fail without waiting.
+    /// Set while the database doesn't respond. Calls then fail immediately.
     pub is_down: AtomicBool,
 }
 
@@ -56,12 +56,13 @@ pub(crate) struct Worker<S: Statement> {
     config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
     connection: Option<Connection>,
-    /// Replaces an old connection once it is open. This can take longer than a call waits.
+    /// A connection that will replace an old one. Opening it can take longer than a call waits.
     newer: Option<JoinHandle<Option<Connection>>>,
-    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item, and is sent separately,
-    /// so that other calls aren't refused with it. If its calls have failed, one item remains, without a caller.
+    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item and is sent
+    /// separately, so that other calls don't fail with it. After its calls have failed, one item remains
+    /// without a caller.
     conflicts: VecDeque<Batch<S>>,
-    /// When to try the next conflict again, even if there are other calls.
+    /// When to retry the next conflict, even if other calls are waiting.
     retry_at: Instant,
 }
 
@@ -98,12 +99,11 @@ impl<S: Statement> Worker<S> {
         }
     }
 
-    /// Returns the position of the first conflict that has callers.
     fn waiting_conflict(&self) -> Option<usize> {
         self.conflicts.iter().position(|conflict| !conflict.callers.is_empty())
     }
 
-    /// Waits for calls, and takes them from the queue. Returns an empty batch if it's time to try a conflict again.
+    /// Takes calls from the queue. Returns an empty batch if it's time to retry a conflict.
     async fn next_batch(&mut self) -> Option<Batch<S>> {
         let wait = if self.waiting_conflict().is_some() { PAUSE } else { Duration::MAX };
         let Ok(first) = timeout(wait, self.queue.recv()).await else {
@@ -118,7 +118,7 @@ impl<S: Statement> Worker<S> {
         let waiting = 1 + self.queue.len();
         self.queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
         #[cfg(feature = "metrics")]
-        crate::measure::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
+        crate::batch::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
         for conflict in &mut self.conflicts {
             let joining: Vec<_> = jobs.extract_if(.., |job| job.item == conflict.items[0]).collect();
@@ -127,14 +127,14 @@ impl<S: Statement> Worker<S> {
         Some(Batch::new(jobs))
     }
 
-    /// Answers all calls of a batch, or keeps them among the conflicts.
+    /// Answers all calls of a batch, or adds them to the conflicts.
     async fn answer(&mut self, batch: Batch<S>) {
         let mut parts = VecDeque::from([batch]);
         // If time runs out or the statement panics, the connection is dropped with the future.
         let answers = AssertUnwindSafe(self.answer_parts(&mut parts)).catch_unwind();
         if timeout(DEADLINE, answers).await.is_err() {
             parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
-            // The network may drop packets. Then calls would only wait for their deadline and fill the queue.
+            // The network may be dropping packets. If so, new calls would only fill the queue.
             self.config.is_down.store(true, Ordering::Relaxed);
             while !self.queue.is_closed() {
                 if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
@@ -159,7 +159,7 @@ impl<S: Statement> Worker<S> {
                 Err(error) if is_refusal(&error) && part.items.len() > 1 => parts.extend(part.split()),
                 Err(error) => {
                     let error = Error::Database(Arc::new(error));
-                    // Equal items share a refusal. They stay next to each other.
+                    // Equal items fail together. If there are more of them, they are in the next part.
                     if let Some(rest) = parts.pop_front_if(|next| next.items.first() == part.items.first()) {
                         rest.fail(&error);
                     }
@@ -221,7 +221,7 @@ impl<S: Statement> Worker<S> {
         Connection::open(&self.config.options).await
     }
 
-    /// Opens a connection in the background, and returns it as soon as it is open.
+    /// Opens a connection in the background, and returns it once it is open.
     async fn newer(&mut self) -> Option<Connection> {
         let newer = self.newer.get_or_insert_with(|| {
             let config = Arc::clone(&self.config);

@@ -46,8 +46,8 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// In each round, a request loads a session. Then a barrier releases the request's update and a logout
-/// together. Returns in how many rounds the session is still valid.
+/// Returns the number of rounds in which a session is still valid after a logout. In each round, a request
+/// loads a session. Then a barrier releases the request's update and a logout at the same time.
 ///
 /// # Errors
 /// Returns an error if a call of the store fails.

@@ -1,5 +1,5 @@
-//! The guarantees. Each one is a sentence and a function that checks it. The function's name is the
-//! guarantee's name.
+//! The guarantees. Each one has a sentence and a function that checks it. The function's name is also the
+//! name of the guarantee.
 
 pub mod ends;
 mod server;

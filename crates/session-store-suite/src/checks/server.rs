@@ -1,4 +1,4 @@
-//! Outages and crashes of the server, and its clock.
+//! Guarantees about the server's outages, crashes and clock.
 
 use std::{
     rc::Rc,
@@ -15,7 +15,7 @@ use crate::{
     session::{Session, TTL, load, state},
 };
 
-/// How long a call may take to fail during an outage, and how long the store may take to work again afterwards.
+/// Time limit for a call to fail during an outage, and for the store to recover afterwards.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub async fn server_clock(subject: &impl Subject) -> Result<()> {
@@ -34,13 +34,13 @@ pub async fn outage(subject: &impl Subject) -> Result<()> {
     subject.stop_server().await;
     let outage = timeout(PATIENCE, call_everything(&session)).await;
     subject.start_server().await;
-    // The next guarantee needs a store that works. Whether it recovers is a separate guarantee.
+    // The next guarantee needs a working store. Recovery is a separate guarantee.
     let _ = save_again(&*session.store).await;
 
     outage.with_context(|| format!("during an outage, a call takes longer than {PATIENCE:?}"))?
 }
 
-/// Makes every call at the same time. Fails if one of them succeeds.
+/// Makes all calls at the same time, and fails if any of them succeeds.
 async fn call_everything<S: SessionStore>(session: &Session<S>) -> Result<()> {
     let Session { store, key, state } = session;
     let (loaded, saved, updated, extended, deleted) = join!(
@@ -58,7 +58,7 @@ async fn call_everything<S: SessionStore>(session: &Session<S>) -> Result<()> {
     Ok(())
 }
 
-/// The same instance of the store works again.
+/// The same instance of the store must work again.
 pub async fn recovery(subject: &impl Subject) -> Result<()> {
     let session = Session::new(subject).await?;
 
@@ -70,8 +70,8 @@ pub async fn recovery(subject: &impl Subject) -> Result<()> {
     save_again(&*session.store).await
 }
 
-/// Saves a session, and tries again while the store still fails because of an outage that has just ended. A pooler may
-/// answer the first calls with a cached error.
+/// Saves a session, and retries while the store still fails after an outage. A pooler may answer the first
+/// calls with a cached error.
 async fn save_again<S: SessionStore>(store: &S) -> Result<()> {
     let back = Instant::now();
     let key = timeout(PATIENCE, async {

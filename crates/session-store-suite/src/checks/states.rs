@@ -1,4 +1,4 @@
-//! What is stored, and under which keys.
+//! Guarantees about stored states and their keys.
 
 use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
@@ -9,7 +9,7 @@ use crate::{
     session::{Session, State, TTL, load, state},
 };
 
-/// Any text, JSON or not.
+/// Values can be any text, even if it isn't JSON.
 pub async fn round_trip(subject: &impl Subject) -> Result<()> {
     let mut session = Session::new(subject).await?;
     let long = format!("\"{}\"", "x".repeat(3_000));
@@ -82,7 +82,7 @@ pub async fn concurrent_updates(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// 2 MiB is too large.
+/// A state of 2 MiB is too large.
 pub async fn size_limit(subject: &impl Subject) -> Result<()> {
     let large = state("large", &format!("\"{}\"", "x".repeat(2 * 1024 * 1024)));
     let small = Session::new(subject).await?;
@@ -93,7 +93,7 @@ pub async fn size_limit(subject: &impl Subject) -> Result<()> {
     small.ensure_live("after an update that was too large").await
 }
 
-/// Neither as text nor in hexadecimal, so that a copy of the data contains no valid keys.
+/// Checks for keys as text and in hexadecimal, because a copy of the data must not contain valid keys.
 pub async fn hidden_keys(subject: &impl Subject) -> Result<()> {
     let session = Session::new(subject).await?;
     let key = session.update(&session.store, &state("n", "2")).await?;

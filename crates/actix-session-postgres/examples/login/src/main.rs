@@ -1,4 +1,4 @@
-//! Example of login and logout with sessions in PostgreSQL. The user is `ferris`, and the password is `crab`.
+//! Login and logout with sessions in PostgreSQL. The user is `ferris`, and the password is `crab`.
 
 use std::{env, error::Error, time::Duration};
 
@@ -38,7 +38,7 @@ async fn members(session: Session) -> Result<Either<Html, Redirect>> {
     let Some(name) = session.get::<String>("name")? else {
         return Ok(Either::Right(Redirect::to("/").see_other()));
     };
-    // Use a template engine that escapes the name if people choose it themselves.
+    // If users can choose their names, use a template engine that escapes them.
     let page = format!("Hello, {name}! <form method=post action=/logout><button>Log out</button></form>");
     Ok(Either::Left(Html::new(page)))
 }
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = PgSessionStore::new(pool).owner::<String>();
     store.migrate().await?;
     let _sweep = store.sweep_every(Duration::from_secs(60));
-    let key = Key::generate(); // Load it from your settings, or a restart logs everybody out.
+    let key = Key::generate(); // Load it from your settings. Otherwise, a restart logs everyone out.
     let app = move || {
         let sessions = guard(SessionMiddleware::new(store.clone(), key.clone()));
         App::new().wrap(sessions).service(index).service(login).service(members).service(logout)
