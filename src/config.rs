@@ -10,12 +10,10 @@ use crate::{database_url, proxies::TrustedProxies, secret::SecretKeys};
 /// The settings that differ between deployments. Each field documents its variable, default and effect.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as
-    /// `postgres://user:password@localhost:5432/name`. For missing parts, the app uses PostgreSQL's own
-    /// variables, such as `PGPASSFILE` or `PGSSLMODE`.
+    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. For
+    /// missing parts, the app uses PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
     pub database_url: DatabaseUrl,
-    /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` points to a
-    /// pooler.
+    /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` points to a pooler.
     pub migration_database_url: Option<DatabaseUrl>,
     /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. Each worker also opens up
     /// to four connections, and `/health/ready` uses one.
@@ -40,13 +38,11 @@ pub struct Config {
     pub remember_idle_timeout: Duration, // accounts
     /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, but for logins with "Keep me logged in".
     pub remember_max_age: Duration, // accounts
-    /// `COOKIE_SECURE` (`true`): with `true`, the cookie's name is `__Host-id`, and browsers send it only
-    /// over HTTPS. With `false`, the name is `id`, and the cookie also works over plain HTTP. Use `false`
-    /// only on localhost.
+    /// `COOKIE_SECURE` (`true`): with `true`, the cookie's name is `__Host-id`, and browsers send it only over HTTPS.
+    /// With `false`, the name is `id`, and the cookie also works over plain HTTP. Use `false` only on localhost.
     pub cookie_secure: bool,
-    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that a client address (for IPv6, a /64) can
-    /// start per minute, up to 1000000. `0` means no limit. The limit doesn't affect visitors who already
-    /// have a session.
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that a client address (for IPv6, a /64) can start per
+    /// minute, up to 1000000. `0` means no limit. The limit doesn't affect visitors who already have a session.
     pub new_sessions_per_minute: Option<NonZero<u32>>, // demo
     /// `TRUSTED_PROXIES` (none): proxies to trust, as addresses and networks separated by commas, such as
     /// `10.0.0.7,172.16.0.0/12`. The app uses their `X-Forwarded-For`, `-Host` and `-Proto` headers.

@@ -92,9 +92,8 @@ pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError>
     Ok(())
 }
 
-/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if
-/// PostgreSQL rejects the SQL itself (SQLSTATE class 42), for example because a table is missing or
-/// permission is denied.
+/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if PostgreSQL rejects
+/// the SQL itself (SQLSTATE class 42), for example because a table is missing or permission is denied.
 fn is_temporary(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;

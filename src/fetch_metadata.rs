@@ -24,8 +24,7 @@ pub fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";
     }
-    // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates
-    // TLS.
+    // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates TLS.
     origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
         let default = match scheme {
             "https" => ":443",
@@ -43,8 +42,7 @@ pub fn origin(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::ORIGIN)?.to_str().ok()
 }
 
-/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never
-/// be shown.
+/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never be shown.
 pub fn is_seen(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !is_prefetch(request)
 }

@@ -1,5 +1,4 @@
-//! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database
-//! responds.
+//! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database responds.
 
 use std::{
     io::ErrorKind,

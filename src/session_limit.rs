@@ -47,9 +47,8 @@ impl SessionLimit {
         })
     }
 
-    /// Counts an experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until
-    /// no other experiment is running, because one takes as long as many visits. The next starts when the
-    /// permit is dropped.
+    /// Counts an experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until no other
+    /// experiment is running, because one takes as long as many visits. The next starts when the permit is dropped.
     pub async fn experiment(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Error> {
         self.count(&self.experiments, request)?;
         Ok(self.experiment.acquire().await.expect("the semaphore is never closed"))

@@ -28,8 +28,7 @@ pub async fn sweep_forever(config: &Config, pool: &PgPool) -> ! {
     }
 }
 
-/// Deletes expired sessions, and shortens those that exceed the current settings. Returns how many it
-/// deleted.
+/// Deletes expired sessions, and shortens those that exceed the current settings. Returns how many it deleted.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached. Rows that were already deleted remain deleted.

@@ -22,8 +22,7 @@ impl Kept {
         Self::spawn_with(program, "TERM", Stdio::inherit())
     }
 
-    /// Like [`Kept::spawn`], but stops the program with the given signal, such as `INT`, and redirects its
-    /// output.
+    /// Like [`Kept::spawn`], but stops the program with the given signal, such as `INT`, and redirects its output.
     pub fn spawn_with(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);

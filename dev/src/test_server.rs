@@ -14,8 +14,7 @@ pub struct TestServer {
     own: Option<Postgres>,
 }
 
-/// Returns the server for this test process: the one in `DATABASE_URL`, or a temporary one. Panics if that
-/// fails.
+/// Returns the server for this test process: the one in `DATABASE_URL`, or a temporary one. Panics if that fails.
 pub fn test_database_server() -> &'static TestServer {
     static SERVER: OnceLock<TestServer> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("DATABASE_URL") {
@@ -49,8 +48,7 @@ impl TestServer {
 
     /// Returns a name that no other test uses: `test_<machine>_<pid>_<n>_<random>`.
     ///
-    /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`]
-    /// is true.
+    /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`] is true.
     pub fn new_database_name(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -34,8 +34,7 @@ pub const FREE_FAILURES: i32 = 20;
 /// Where an attempt comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Trier {
-    /// A browser that has logged in to this account before (by the number in its cookie), or a member's
-    /// session.
+    /// A browser that has logged in to this account before (by the number in its cookie), or a member's session.
     Known(Uuid),
     /// Any other client.
     Client(IpAddr),

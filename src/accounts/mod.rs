@@ -1,5 +1,4 @@
-//! Accounts: registration, login, and a page to manage the account. `docs/accounts.md` explains the
-//! decisions.
+//! Accounts: registration, login, and a page to manage the account. `docs/accounts.md` explains the decisions.
 //!
 //! Everything about accounts is in this folder. `cargo dev without accounts` deletes it and the few lines that refer to it.
 

@@ -51,8 +51,7 @@ const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// The most common passwords of eight characters or more, sorted. `common_passwords.md` names the source.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Returns why the account with this address can't have this password, or `None` if it can. The address isn't
-/// trusted.
+/// Returns why the account with this address can't have this password, or `None` if it can. The address isn't trusted.
 pub fn problem(password: &str, email: &str) -> Option<String> {
     let length = password.nfc().count();
     let lower = password.nfc().collect::<String>().to_lowercase();

@@ -1,5 +1,4 @@
-//! What only pages have: protection against cross-site requests, a deadline, and the visitor's session
-//! cookie.
+//! What only pages have: protection against cross-site requests, a deadline, and the visitor's session cookie.
 
 use std::{sync::Once, time::Duration};
 

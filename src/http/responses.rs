@@ -26,9 +26,8 @@ use crate::{
     view::{CONTENT_TYPE, error_page::ErrorPage},
 };
 
-/// Pages load styles, scripts and images only from this app, and forms post only to it. Inline code is
-/// forbidden, so injected text can't run. Lighthouse audits need `connect-src`, because they fetch
-/// `/robots.txt`.
+/// Pages load styles, scripts and images only from this app, and forms post only to it. Inline code is forbidden, so
+/// injected text can't run. Lighthouse audits need `connect-src`, because they fetch `/robots.txt`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 

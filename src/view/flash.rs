@@ -1,7 +1,6 @@
 //! A message that the next page shows once, such as "You are logged out".
 //!
-//! A cookie carries it across the redirect. It contains only a name, so a planted cookie can't put text on a
-//! page.
+//! A cookie carries it across the redirect. It contains only a name, so a planted cookie can't put text on a page.
 
 use actix_web::{
     HttpRequest,

@@ -4,8 +4,7 @@ use reqwest::{Client, Method};
 
 use crate::{
     headers::{assert_nothing_inline, assert_secure},
-    process::Process,
-    support::{Page, TestApp, TestDatabase},
+    support::{Page, SECRET, TestApp, TestDatabase, process::Process},
 };
 
 const CSS: &str = "/static/app.css";
@@ -13,11 +12,11 @@ const CSS: &str = "/static/app.css";
 #[actix_web::test]
 async fn pages_link_to_files_by_their_hash_and_browsers_may_keep_these() {
     let app = TestApp::spawn().await;
-    let page = Page::of(app.request(Method::GET, "/nothing")).await;
+    let page = app.get("/nothing").await;
     let (_, rest) = page.body.split_once(r#"<link rel="stylesheet" href=""#).expect("a stylesheet");
     let (address, _) = rest.split_once('"').expect("an address");
 
-    let css = Page::of(app.request(Method::GET, address)).await;
+    let css = app.get(address).await;
 
     assert!(address.starts_with("/static/app.css?v="), "{address}");
     assert_eq!((css.status.as_u16(), css.header("content-type")), (200, "text/css; charset=utf-8"));
@@ -28,19 +27,19 @@ async fn pages_link_to_files_by_their_hash_and_browsers_may_keep_these() {
 async fn without_its_current_hash_a_file_is_revalidated_by_its_etag() {
     let app = TestApp::spawn().await;
 
-    let first = Page::of(app.request(Method::GET, CSS)).await;
+    let first = app.get(CSS).await;
     let etag = first.header("etag");
-    let old = Page::of(app.request(Method::GET, "/static/app.css?v=0123456789abcdef")).await;
+    let old = app.get("/static/app.css?v=0123456789abcdef").await;
 
     assert_eq!(first.header("cache-control"), "public, no-cache");
     assert_eq!(old.header("cache-control"), "public, no-cache", "the hash of another version: {old:#?}");
     for known in [etag, &format!("\"other\", {etag}"), "*"] {
-        let again = Page::of(app.request(Method::GET, CSS).header("if-none-match", known)).await;
+        let again = app.send(Method::GET, CSS, &[("if-none-match", known)]).await;
 
         assert_eq!((again.status.as_u16(), again.body.as_str()), (304, ""), "{known} {again:#?}");
         assert_eq!(again.header("etag"), etag, "{known} {again:#?}");
     }
-    let changed = Page::of(app.request(Method::GET, CSS).header("if-none-match", "\"other\"")).await;
+    let changed = app.send(Method::GET, CSS, &[("if-none-match", "\"other\"")]).await;
     assert_eq!(changed.status, 200, "{changed:#?}");
 }
 
@@ -84,7 +83,7 @@ async fn pages_reload_after_a_restart_only_in_a_debug_build_and_only_if_cargo_de
     let start = async |variable| {
         let process = Process::spawn(&[
             ("DATABASE_URL", &database.url),
-            ("SESSION_SECRET", "a secret of the tests and of nothing else"),
+            ("SESSION_SECRET", SECRET),
             (variable, "true"),
         ]);
         let get = |path| Page::of(Client::new().get(format!("{}{path}", process.url)));

@@ -1,17 +1,23 @@
 //! What browsers and attackers send as the session cookie, and next to it.
 
-use reqwest::{Method, header::HeaderValue};
+use actix_web::{
+    cookie::Cookie,
+    http::header::{COOKIE, HeaderMap, HeaderValue},
+};
+use app::session::{SessionCookie, keep_only};
+use proptest::prelude::*;
+use reqwest::Method;
 use uuid::Uuid;
 
 use crate::{
-    secrets::{NEW, USUAL, decrypt, encrypt},
-    support::{Page, TestApp, log},
+    secrets::NEW,
+    support::{Page, SECRET, TestApp, decrypt, encrypt, log},
 };
 
 /// GET with a `Cookie` header that need not be text.
 async fn get_bytes(app: &TestApp, path: &str, cookie: &[u8]) -> Page {
     let cookie = HeaderValue::from_bytes(cookie).expect("a header value");
-    Page::of(app.request(Method::GET, path).header("cookie", cookie)).await
+    app.send(Method::GET, path, &[("cookie", cookie)]).await
 }
 
 #[actix_web::test]
@@ -25,7 +31,7 @@ async fn the_cookie_is_secure_bound_to_its_host_and_reveals_neither_the_key_nor_
     parts.sort_unstable();
     assert!(cookie.starts_with("__Host-id="), "{cookie}");
     assert_eq!(parts, ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
-    let key = decrypt(USUAL, &page.cookie("__Host-id").expect("a cookie")).expect("a cookie of this app");
+    let key = decrypt(SECRET, &page.cookie("__Host-id").expect("a cookie")).expect("a cookie of this app");
     assert!(!cookie.contains(page.visitor()) && !cookie.contains(&key) && cookie.len() > 100, "{cookie}");
 }
 
@@ -127,9 +133,9 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_line() {
     for key in
         ["A".repeat(64), String::new(), "a\r\nb".into(), "é".repeat(32), "A".repeat(3000), "\0".repeat(64)]
     {
-        invalid.push(encrypt(USUAL, "id", &key).trim_start_matches("id=").to_owned());
+        invalid.push(encrypt(SECRET, "id", &key).trim_start_matches("id=").to_owned());
     }
-    let key = decrypt(USUAL, &cookie).expect("a cookie of this app");
+    let key = decrypt(SECRET, &cookie).expect("a cookie of this app");
     invalid.push(encrypt(NEW, "id", &key).trim_start_matches("id=").to_owned());
 
     for value in invalid {
@@ -153,4 +159,71 @@ fn changed_at(value: &str, at: usize) -> String {
     let mut bytes = value.as_bytes().to_vec();
     bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     String::from_utf8(bytes).expect("ASCII")
+}
+
+fn cookie() -> SessionCookie {
+    SessionCookie::new(&TestApp::config(&[]))
+}
+
+fn headers(lines: &[&[u8]]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    lines
+        .iter()
+        .for_each(|line| headers.append(COOKIE, HeaderValue::from_bytes(line).expect("a header value")));
+    headers
+}
+
+/// Returns the value and the key of the chosen cookie: the one whose key is `live`, or the first one.
+fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option<(String, String)> {
+    let (valid, others) = cookie.valid_in(headers);
+    let chosen = valid.iter().position(|cookie| cookie.key == live).unwrap_or(0);
+    let chosen = valid.into_iter().nth(chosen);
+    keep_only(chosen.as_ref(), &others, headers);
+    chosen.map(|cookie| (cookie.value, cookie.key))
+}
+
+#[test]
+fn of_many_valid_cookies_only_four_are_looked_up() {
+    let pairs: Vec<String> = (0..6).map(|n| encrypt(SECRET, "id", &format!("key{n}"))).collect();
+    let mut headers = headers(&[pairs.join("; ").as_bytes()]);
+
+    // The fifth one is live, but the store isn't asked about it.
+    let chosen = choose(&cookie(), &mut headers, "key4").expect("one is valid").1;
+
+    assert_eq!(chosen, "key0");
+    assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*pairs[0]]);
+    // Copies of a cookie count once.
+    let copies = [[&*pairs[0]; 4].as_slice(), &[&pairs[4]]].concat().join("; ");
+    let mut headers = self::headers(&[copies.as_bytes()]);
+    assert_eq!(choose(&cookie(), &mut headers, "key4").expect("one is valid").1, "key4");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// Among any bytes and any valid cookies, the app finds the one whose session is live, and removes the
+    /// others.
+    #[test]
+    fn the_live_cookie_is_found_among_all_others(
+        lines in proptest::collection::vec(proptest::collection::vec("[ -:<-~\u{80}-\u{ff}]{0,20}|id=[!-:<-~]{0,9}", 0..4), 0..4),
+        keys in proptest::collection::hash_set("[a-z]{1,8}", 0..4),
+        at in any::<proptest::sample::Index>(),
+    ) {
+        let valid = keys.iter().map(|key| encrypt(SECRET, "id", key));
+        let mut lines: Vec<String> = lines.iter().map(|pairs| pairs.join(";")).collect();
+        valid.for_each(|pair| lines.insert(at.index(lines.len() + 1), pair));
+        let mut headers = headers(&lines.iter().map(String::as_bytes).collect::<Vec<_>>());
+        let live = keys.iter().next();
+
+        let chosen = choose(&cookie(), &mut headers, live.map_or("", String::as_str));
+
+        prop_assert_eq!(chosen.as_ref().map(|(_, key)| key), live);
+        let left = headers.get(COOKIE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let left = String::from_utf8_lossy(left);
+        // actix-web ignores what it can't parse, such as `id=%A0`.
+        let is_named = |pair: &&str| Cookie::parse_encoded(*pair).is_ok_and(|cookie| cookie.name() == "id");
+        let named: Vec<&str> = left.split("; ").filter(is_named).collect();
+        let expected: Vec<String> = chosen.iter().map(|(value, _)| format!("id={value}")).collect();
+        prop_assert_eq!(named, expected, "{}", left);
+    }
 }

@@ -62,8 +62,7 @@ async fn a_default_port_is_the_same_as_none() {
         ("app.example:443", "https://evil.example", 403),
         ("app.example:443", "https://", 403),
     ] {
-        let post = app.request(Method::POST, FORM).header("host", host).header("origin", origin);
-        let page = Page::of(post).await;
+        let page = app.send(Method::POST, FORM, &[("host", host), ("origin", origin)]).await;
 
         assert_eq!(page.status.as_u16(), status, "{host} {origin} {page:#?}");
     }
@@ -74,8 +73,7 @@ async fn a_refusal_is_a_page_and_a_log_line_with_the_same_request_id() {
     let app = TestApp::spawn().await;
 
     let long = format!("https://evil.example/{}", "x".repeat(5_000));
-    let post = app.request(Method::POST, FORM).header("host", "shop.example").header("origin", &long);
-    let page = Page::of(post.header("sec-fetch-site", "cross-site")).await;
+    let page = app.send(Method::POST, FORM, &[("host", "shop.example"), ("origin", &long), ("sec-fetch-site", "cross-site")]).await;
 
     let lines = log::lines_of(page.request_id());
     let refusal = lines.iter().find(|line| line["message"] == "refused a cross-origin request");
@@ -101,8 +99,7 @@ async fn behind_a_trusted_proxy_the_origin_is_compared_with_the_host_that_the_vi
     ] {
         let app = TestApp::spawn_with(&[("TRUSTED_PROXIES", proxies)]).await;
 
-        let post = app.request(Method::POST, FORM).header("origin", origin);
-        let page = Page::of(post.header(name, value)).await;
+        let page = app.send(Method::POST, FORM, &[("origin", origin), (name, value)]).await;
 
         assert_eq!(page.status.as_u16(), status, "{proxies} {name}: {value} {page:#?}");
     }
@@ -120,8 +117,7 @@ async fn no_other_origin_is_allowed_to_read_anything() {
         (Method::GET, "/probe"),
         (Method::GET, "/health/ready"),
     ] {
-        let request = app.request(method.clone(), path).header("origin", "https://evil.example");
-        let page = Page::of(request.header("access-control-request-method", "POST")).await;
+        let page = app.send(method.clone(), path, &[("origin", "https://evil.example"), ("access-control-request-method", "POST")]).await;
 
         let cors = page.headers.keys().find(|name| name.as_str().starts_with("access-control"));
         assert_eq!(cors, None, "{method} {path} {page:#?}");

@@ -29,8 +29,7 @@ async fn a_wrong_method_returns_a_405_page_that_names_the_right_ones() {
         (Method::POST, "/health/live", &["GET", "HEAD"]),
         (Method::POST, "/static/app.css", &["GET", "HEAD"]),
     ] {
-        let request = app.request(method.clone(), path).header("sec-fetch-site", "same-origin");
-        let page = Page::of(request).await;
+        let page = app.send(method.clone(), path, &[("sec-fetch-site", "same-origin")]).await;
 
         assert_error_page(&page, 405, path);
         assert_eq!(page.allow(), allowed, "{method} {path}");
@@ -44,7 +43,7 @@ async fn head_works_wherever_get_does() {
     for path in
         ["/", "/logout", "/probe", "/static/app.css", "/static/favicon.svg", "/health/live", "/health/ready"]
     {
-        let page = Page::of(app.request(Method::HEAD, path)).await;
+        let page = app.send(Method::HEAD, path, &[]).await;
 
         assert_eq!(page.status, 200, "{path} {page:#?}");
         assert!(page.body.is_empty() && page.header("content-length") != "0", "{path} {page:#?}");

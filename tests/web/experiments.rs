@@ -88,8 +88,7 @@ async fn an_expired_session_is_not_found_and_its_row_stays_until_the_sweep() {
 
 #[actix_web::test]
 async fn the_experiments_are_off_by_default() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
     browser.get("/").await;
 
     assert_eq!(browser.get("/experiments").await.status, 404);

@@ -67,7 +67,7 @@ async fn responses(app: &TestApp) -> Vec<(String, Page)> {
         assert_eq!(page.status.as_u16(), status, "{method} {path} {page:#?}");
         pages.push((format!("{method} {path}"), page));
     }
-    let foreign = Page::of(app.request(Method::POST, "/probe-redirect")).await;
+    let foreign = app.send(Method::POST, "/probe-redirect", &[]).await;
     assert_eq!(foreign.status, 403, "{foreign:#?}");
     pages.push(("from another site".to_owned(), foreign));
     let css = app.get("/static/app.css").await;

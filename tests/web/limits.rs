@@ -7,7 +7,7 @@ use crate::support::{Page, TestApp, log};
 const ROWS: &str = "select (select count(*) from sessions) + (select count(*) from visitors)";
 
 async fn first_visit_from(app: &TestApp, address: &str) -> Page {
-    Page::of(app.request(Method::GET, "/").header("x-forwarded-for", address)).await
+    app.send(Method::GET, "/", &[("x-forwarded-for", address)]).await
 }
 
 /// An app with a limit of one session a minute, behind a proxy.
@@ -61,9 +61,9 @@ async fn a_request_that_starts_no_session_does_not_count() {
             (Method::GET, "/nothing"),
             (Method::GET, "/static/app.css"),
         ] {
-            Page::of(app.request(method, path)).await;
+            app.send(method, path, &[]).await;
         }
-        Page::of(app.request(Method::GET, "/").header("sec-purpose", "prefetch")).await;
+        app.send(Method::GET, "/", &[("sec-purpose", "prefetch")]).await;
     }
 
     assert_eq!(app.get("/").await.status, 200);

@@ -8,11 +8,7 @@ use actix_web::cookie;
 use reqwest::{Client, Method, redirect::Policy};
 use uuid::Uuid;
 
-use crate::{
-    process::Process,
-    secrets::{decrypt, encrypt},
-    support::{Page, TestApp, TestDatabase, eventually, log},
-};
+use crate::support::{Page, TestApp, TestDatabase, decrypt, encrypt, eventually, log, process::Process};
 
 const SECRET: &str = "canary-of-the-secret-5b1f0c7a92d34e68";
 
@@ -20,7 +16,7 @@ const SECRET: &str = "canary-of-the-secret-5b1f0c7a92d34e68";
 async fn every_line_of_a_request_is_json_and_has_its_id() {
     let app = TestApp::spawn().await;
 
-    let page = Page::of(app.request(Method::GET, "/probe-error?canary")).await;
+    let page = app.get("/probe-error?canary").await;
 
     let lines = log::lines_of(page.request_id());
     assert!(lines.len() >= 2, "{lines:#?}");
@@ -76,7 +72,7 @@ async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_causes_one_wa
     let app = TestApp::spawn_with(&[("TRUSTED_PROXIES", "10.0.0.1")]).await;
 
     for _ in 0..2 {
-        Page::of(app.request(Method::GET, "/probe").header("x-forwarded-for", "203.0.113.9")).await;
+        app.send(Method::GET, "/probe", &[("x-forwarded-for", "203.0.113.9")]).await;
     }
 
     let lines = log::lines_with("isn't in TRUSTED_PROXIES");

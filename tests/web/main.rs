@@ -1,26 +1,20 @@
 //! The app from outside, over HTTP: one file for each page or subject.
 
-#[path = "../support/process.rs"]
-#[allow(dead_code)]
-mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod assets;
-mod connections;
-mod cookie_choice;
 mod cookies;
 mod cross_origin;
 mod errors;
 mod experiments; // demo
-mod flash;
 mod headers;
 mod limits; // demo
 mod log;
 mod logout;
 mod readiness;
-mod request_limits;
+mod requests;
 mod secrets;
-mod session;
+mod visitors; // demo
 mod visits; // demo
 mod welcome;

@@ -1,33 +1,10 @@
 //! The secrets that encrypt the session cookie, and the change from an old one to a new one.
 
-use actix_web::cookie::{Cookie, CookieJar};
-use app::secret::SecretKeys;
+use crate::support::{TestApp, decrypt, encrypt};
 
-use crate::support::TestApp;
-
-/// The secret of every [`TestApp`] that sets no other.
-pub const USUAL: &str = "a secret of the tests and of nothing else";
 pub const NEW: &str = "the newer of the two secrets of these tests";
 pub const OLD: &str = "the older of the two secrets of these tests";
 const BOTH: &str = "the newer of the two secrets of these tests,the older of the two secrets of these tests";
-
-/// Returns a cookie as the app makes it under `secret`: `name=value`.
-pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
-    let keys: SecretKeys = secret.parse().expect("a secret");
-    let mut jar = CookieJar::new();
-    jar.private_mut(keys.current()).add(Cookie::new(name.to_owned(), key.to_owned()));
-    jar.get(name).expect("it was just added").encoded().to_string()
-}
-
-/// Returns the key in a cookie, if the cookie was encrypted under `secret`.
-pub fn decrypt(secret: &str, cookie: &str) -> Option<String> {
-    let keys: SecretKeys = secret.parse().expect("a secret");
-    let cookie = Cookie::parse_encoded(cookie.to_owned()).expect("a cookie");
-    let name = cookie.name().to_owned();
-    let mut jar = CookieJar::new();
-    jar.add_original(cookie);
-    jar.private(keys.current()).get(&name).map(|cookie| cookie.value().to_owned())
-}
 
 /// An app with both secrets, the user of a new session, and the session's cookie, encrypted with the old
 /// secret.

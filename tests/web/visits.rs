@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     headers::assert_nothing_inline,
-    support::{Page, TestApp, eventually, log, visits::lines_of_visit},
+    support::{Page, TestApp, eventually, log},
 };
 
 async fn text(app: &TestApp, sql: &'static str) -> String {
@@ -14,16 +14,14 @@ async fn text(app: &TestApp, sql: &'static str) -> String {
 
 /// GET with this `Accept` header, and the JSON of the response.
 async fn json(app: &TestApp, cookie: &str, accept: &str) -> (Page, Value) {
-    let request = app.request(Method::GET, "/visits").header("accept", accept);
-    let page = Page::of(request.header("cookie", cookie)).await;
+    let page = app.send(Method::GET, "/visits", &[("accept", accept), ("cookie", cookie)]).await;
     let value = serde_json::from_str(&page.body).unwrap_or_else(|error| panic!("{error} {page:#?}"));
     (page, value)
 }
 
 #[actix_web::test]
 async fn the_page_shows_the_user_the_count_and_the_times_and_counts_nothing() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
     let user = browser.get("/").await.visitor().to_owned();
     browser.get("/").await;
     app.database.execute("update sessions set created_at = now() - interval '90 minutes'").await;
@@ -46,8 +44,7 @@ async fn the_page_shows_the_user_the_count_and_the_times_and_counts_nothing() {
 
 #[actix_web::test]
 async fn the_page_shows_the_time_left_resets_the_idle_timer_and_shows_nothing_after_it() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
     let user = browser.get("/").await.visitor().to_owned();
     let in_minutes = "update sessions set expires_at = now() + interval '42 minutes 30 seconds'";
     app.database.execute(in_minutes).await;
@@ -90,8 +87,7 @@ async fn the_page_shows_what_the_cookie_the_row_and_the_headers_contain() {
 
 #[actix_web::test]
 async fn the_page_shows_the_statement_that_finds_a_session() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
     browser.get("/").await;
 
     let page = browser.get("/visits").await;
@@ -156,8 +152,7 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
         "",
         "nonsense",
     ] {
-        let request = app.request(Method::GET, "/visits").header("accept", accept);
-        let page = Page::of(request.header("cookie", &cookie)).await;
+        let page = app.send(Method::GET, "/visits", &[("accept", accept), ("cookie", &cookie)]).await;
 
         assert_eq!(page.status, 200, "{accept} {page:#?}");
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{accept} {page:#?}");
@@ -169,7 +164,7 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
 async fn the_page_logs_neither_the_cookie_nor_the_state_and_returns_a_500_page_without_its_table() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
-    let visit = lines_of_visit(first.visitor());
+    let visit = log::lines_of_visit(first.visitor());
     let before = log::lines_with(first.visitor()).len();
 
     app.get_with("/visits", &cookie).await;

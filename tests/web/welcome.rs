@@ -6,15 +6,14 @@ use reqwest::Method;
 
 use crate::{
     headers::assert_nothing_inline,
-    support::{Page, TestApp, eventually, log, visits::lines_of_visit},
+    support::{Page, TestApp, eventually, log},
 };
 
 const VISITORS: &str = "select count(*) from visitors";
 
 #[actix_web::test]
 async fn a_first_visit_writes_only_the_session_row_and_the_second_one_creates_the_visitor() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
 
     let first = browser.get("/").await;
     assert_eq!((app.sessions().await, app.database.number(VISITORS).await), (1, 0));
@@ -33,8 +32,7 @@ async fn a_first_visit_writes_only_the_session_row_and_the_second_one_creates_th
 
 #[actix_web::test]
 async fn the_tenth_visit_shows_ten_and_logs_it_once() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
 
     let first = browser.get("/").await;
     for visit in 2..10 {
@@ -49,7 +47,7 @@ async fn the_tenth_visit_shows_ten_and_logs_it_once() {
     let [line] = &lines[..] else { panic!("{lines:#?}") };
     let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
     assert_eq!((&line["visitor_id"], &line["visits"]), (&first.visitor().into(), &10.into()), "{line}");
-    let request = lines_of_visit(first.visitor());
+    let request = log::lines_of_visit(first.visitor());
     assert!(
         request.iter().any(|line| line["message"] == "answered"),
         "it has its request's id: {request:#?}"
@@ -77,12 +75,11 @@ async fn two_hundred_concurrent_visits_after_the_first_each_show_a_different_cou
 
 #[actix_web::test]
 async fn head_counts_nothing_and_starts_nothing() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
 
     for visits in 1..3 {
         let sessions = app.sessions().await;
-        let page = Page::of(browser.request(Method::HEAD, "/")).await;
+        let page = browser.send(Method::HEAD, "/", &[]).await;
 
         assert_eq!(page.status, 200, "{page:#?}");
         assert!(page.body.is_empty() && page.set_cookies().is_empty(), "{page:#?}");
@@ -102,11 +99,10 @@ const AHEAD: [(&str, &str); 5] = [
 
 #[actix_web::test]
 async fn a_prefetch_is_refused_and_counts_and_starts_nothing() {
-    let app = TestApp::spawn().await;
-    let browser = app.browser();
+    let (app, browser) = TestApp::spawn_with_browser().await;
 
     for (name, value) in AHEAD {
-        let page = Page::of(app.request(Method::GET, "/").header(name, value)).await;
+        let page = app.send(Method::GET, "/", &[(name, value)]).await;
 
         assert_eq!(page.status, 400, "{name}: {value} {page:#?}");
         assert!(page.set_cookies().is_empty() && page.try_element("visitor").is_none(), "{page:#?}");
@@ -114,7 +110,7 @@ async fn a_prefetch_is_refused_and_counts_and_starts_nothing() {
     assert_eq!((app.sessions().await, app.database.number(VISITORS).await), (0, 0));
     browser.get("/").await;
     for ((name, value), visit) in AHEAD.into_iter().zip(2..) {
-        let ahead = Page::of(browser.request(Method::GET, "/").header(name, value)).await;
+        let ahead = browser.send(Method::GET, "/", &[(name, value)]).await;
 
         assert_eq!((ahead.status.as_u16(), ahead.try_element("visits")), (400, None), "{ahead:#?}");
         assert_eq!(browser.get("/").await.visits(), visit);

@@ -22,8 +22,7 @@ const DEADLINE: Duration = Duration::from_millis(1_600);
 
 /// A backend for [`actix_session::SessionMiddleware`] that stores sessions in PostgreSQL.
 ///
-/// Create one store, and give each worker a clone. Clones share their connections. `O` is the type of account
-/// IDs.
+/// Create one store, and give each worker a clone. Clones share their connections. `O` is the type of account IDs.
 ///
 /// | middleware call | guarantee |
 /// | --- | --- |

@@ -103,8 +103,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(changed)
     }
 
-    /// Sweeps and shortens immediately, and then about once per `interval`, until the returned value is
-    /// dropped.
+    /// Sweeps and shortens immediately, and then about once per `interval`, until the returned value is dropped.
     ///
     /// The pause between two sweeps is random, from 0.5 to 1.5 times `interval`. Any number of replicas can
     /// do this at the same time.

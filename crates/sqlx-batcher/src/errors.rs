@@ -11,10 +11,9 @@ use crate::Error;
 /// Returns whether the database is unavailable: it can't be reached, didn't respond in time, or is out of
 /// resources. Any other error is most likely a bug.
 ///
-/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55),
-/// operator intervention (57) and a system error (58). 25006 means that the server is a standby. An error
-/// that closes the connection also counts. For example, a server whose disk is full may refuse connections
-/// with an internal error.
+/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), operator
+/// intervention (57) and a system error (58). 25006 means that the server is a standby. An error that closes the
+/// connection also counts. For example, a server whose disk is full may refuse connections with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {

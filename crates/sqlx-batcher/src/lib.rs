@@ -56,9 +56,8 @@ pub trait Statement: Send + Sync + 'static {
     /// The result of one call.
     type Output: Send + 'static;
 
-    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] calls are already
-    /// waiting. The default is zero. Set it for writes that nobody waits for, because fewer statements mean
-    /// fewer commits.
+    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] calls are already waiting. The
+    /// default is zero. Set it for writes that nobody waits for, because fewer statements mean fewer commits.
     const DELAY: Duration = Duration::ZERO;
 
     /// Runs one statement for all `items` and returns one output for each item, in the same order.

@@ -58,9 +58,8 @@ pub(crate) struct Worker<S: Statement> {
     connection: Option<Connection>,
     /// A connection that will replace an old one. Opening it can take longer than a call waits.
     newer: Option<JoinHandle<Option<Connection>>>,
-    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item and is sent
-    /// separately, so that other calls don't fail with it. After its calls have failed, one item remains
-    /// without a caller.
+    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item and is sent separately,
+    /// so that other calls don't fail with it. After its calls have failed, one item remains without a caller.
     conflicts: VecDeque<Batch<S>>,
     /// When to retry the next conflict, even if other calls are waiting.
     retry_at: Instant,

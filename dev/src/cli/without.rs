@@ -11,8 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{format, git, prepare};
 
-/// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in
-/// CSS.
+/// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in CSS.
 const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
 
 /// How a comment may end. The first entry is the end of a row in a Markdown table.

@@ -11,8 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::process;
 
-/// Removes a directory when standard input closes. Retries while the server's last processes are still
-/// writing.
+/// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
 const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
 
 /// A directory that no other process uses.

@@ -19,11 +19,9 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Finds PostgreSQL 15 or newer: the first one on `PATH`, or the newest in the usual places, or a
-    /// download.
+    /// Finds PostgreSQL 15 or newer: the first one on `PATH`, or the newest in the usual places, or a download.
     ///
-    /// `DEV_POSTGRES=download` ignores installed versions. If everything fails, the error says how to get
-    /// PostgreSQL.
+    /// `DEV_POSTGRES=download` ignores installed versions. If everything fails, the error says how to get PostgreSQL.
     pub fn find() -> Result<Self> {
         installed().next().map_or_else(download::get, Ok)
     }
@@ -48,8 +46,7 @@ impl Installation {
         let bin = fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned();
         let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        // For example, `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or with `19beta1` as the
-        // version.
+        // For example, `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or with `19beta1` as the version.
         let version = text.split_whitespace().nth(2)?;
         let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         (major >= 15).then_some(Installation { bin, major })

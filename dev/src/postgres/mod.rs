@@ -51,8 +51,7 @@ impl Postgres {
     /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.
     ///
     /// # Errors
-    /// Returns [`InUse`] if another process is running a server there, or the same errors as
-    /// [`Postgres::temporary`].
+    /// Returns [`InUse`] if another process is running a server there, or the same errors as [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::launch(Installation::find()?, Home::lock(home)?, settings)
     }
