@@ -165,7 +165,8 @@ pub async fn survivors(subject: &impl Subject) -> usize {
     for n in 0..100 {
         keys.push(before.save([("n".into(), n.to_string())].into(), &HALF_AN_HOUR).await.expect("saved"));
     }
-    subject.restart().await;
+    subject.stop_server().await;
+    subject.start_server().await;
     let after = subject.store().await;
     let mut survivors = 0;
     for key in &keys {

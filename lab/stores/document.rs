@@ -1,5 +1,4 @@
-//! `docs/stores.md` contains the suite's results. This command measures the stores again and writes the
-//! document:
+//! `docs/stores.md` contains the suite's results. This command measures the stores again and writes the document:
 //!
 //! ```sh
 //! cargo dev lab stores --ignored

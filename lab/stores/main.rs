@@ -1,5 +1,4 @@
-//! Compares the kinds of sessions: the acceptance suite on four stores, the `stores` example, and
-//! `docs/stores.md`.
+//! Compares the kinds of sessions: the acceptance suite on four stores, the `stores` example, and `docs/stores.md`.
 
 #[path = "../own_server.rs"]
 mod own_server;

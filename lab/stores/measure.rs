@@ -24,8 +24,7 @@ pub async fn column(kind: Kind) -> Column {
             measure(kind, &Cookie, actix_session::storage::CookieSessionStore::default, async |_| 0).await
         }
         Kind::Redis => {
-            // This makes it as durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last
-            // writes.
+            // This makes it as durable as PostgreSQL. With `appendfsync everysec`, a crash can lose the last writes.
             let subject = InRedis::new(&[("appendonly", "yes"), ("appendfsync", "always")]);
             let store = subject.store().await;
             let count = async |visits: Visits| commands(&subject, visits).await;

@@ -41,7 +41,7 @@ impl Subject for Memory {
         &["size_limit", "hidden_keys", "max_age", "durability"]
     }
 
-    async fn restart(&self) {
+    async fn stop_server(&self) {
         self.0.take();
     }
 }
@@ -68,8 +68,7 @@ impl Subject for Cookie {
     }
 }
 
-/// Its documentation says that a purged session is removed, but says nothing about age, size or readable
-/// keys.
+/// Its documentation says that a purged session is removed, but says nothing about age, size or readable keys.
 pub struct InRedis {
     server: RefCell<Redis>,
     day_ahead: OnceCell<Redis>,

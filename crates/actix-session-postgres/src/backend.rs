@@ -1,6 +1,6 @@
 //! The methods that actix-session's middleware calls. Each call runs one statement.
 
-use std::{collections::HashMap, convert::identity};
+use std::convert::identity;
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key,
@@ -9,18 +9,14 @@ use actix_web::cookie::time::Duration;
 use anyhow::{Context, anyhow};
 
 use crate::{
-    MAX_STATE_BYTES, PgSessionStore, SessionId, StoreFailure, TARGET,
-    change::{Change, Login},
-    count,
+    PgSessionStore, SessionId, StoreFailure, TARGET, count,
     guard::{Outcome, note},
     owner::Owner,
+    session::Change,
     sql::replanned,
-    state,
-    statements::{Lifetime, NewSession},
-    store::{connection, seconds, within_deadline},
+    state::{self, State},
+    statements::{Lifetime, NewSession, seconds},
 };
-
-type State = HashMap<String, String>;
 
 impl<O: Owner> SessionStore for PgSessionStore<O> {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
@@ -50,18 +46,8 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
             note(Outcome::SameKey);
             return Ok(generate_session_key());
         }
-        let login = match change {
-            Some(Change::LogIn(login)) => Some(login),
-            // A new session has a new key anyway.
-            Some(Change::Rotate) | None => None,
-        };
-        let (key, session) =
-            self.new_session(&state, login.as_ref(), *ttl).map_err(logged(SaveError::Serialization))?;
-        let outcome = Outcome::of(&session);
-        self.saves.call(session).await.context("save a session").map_err(logged(SaveError::Other))?;
-        count("sessions_started_total", 1);
-        note(outcome);
-        Ok(key)
+        let state = state::encode(&state).map_err(logged(SaveError::Serialization))?;
+        self.start(state, change, *ttl, None).await.map_err(logged(SaveError::Other))
     }
 
     async fn update(
@@ -70,22 +56,25 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
         mut state: State,
         ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
-        let id = SessionId::hash(key.as_ref());
-        match Change::take(&mut state) {
-            None => self.write(id, &state).await.map(|()| key),
-            Some(Change::Rotate) => Ok(self.rotate(id, &state).await?.unwrap_or(key)),
-            Some(Change::LogIn(login)) => self.log_in(id, &state, &login, *ttl).await,
-        }
+        let change = Change::take(&mut state);
+        let state = state::encode(&state).map_err(logged(UpdateError::Serialization))?;
+        let updated = match change {
+            None => self.write(key, state).await,
+            Some(Change::Rotate) => self.rotate(key, state).await,
+            Some(Change::LogIn { .. }) => {
+                self.start(state, change, *ttl, Some(SessionId::hash(key.as_ref()))).await
+            }
+        };
+        updated.map_err(logged(UpdateError::Other))
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
         let ttl = idle_seconds(*ttl);
-        let update = sqlx::query(replanned(&self.sql.update_ttl))
+        let update_ttl = sqlx::query(replanned(&self.sql.update_ttl))
             .bind(SessionId::hash(key.as_ref()))
             .bind(ttl)
             .bind(ttl - (ttl / 2).min(60));
-        let updated = within_deadline(async { update.execute(&mut *connection(&self.pool).await?).await });
-        updated.await.context("extend a session").map_err(logged(identity))?;
+        self.execute(update_ttl).await.context("extend a session").map_err(logged(identity))?;
         note(Outcome::SameKey);
         Ok(())
     }
@@ -97,76 +86,73 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    /// Writes the state of a session if it is live.
-    async fn write(&self, id: SessionId, state: &State) -> Result<(), UpdateError> {
-        let state = encode(state).map_err(logged(UpdateError::Serialization))?;
-        let update = sqlx::query(replanned(&self.sql.update)).bind(id).bind(state);
-        let updated = within_deadline(async { update.execute(&mut *connection(&self.pool).await?).await });
-        let updated = updated.await.context("update a session").map_err(logged(UpdateError::Other))?;
-        if updated.rows_affected() == 0 {
-            log_ended();
-        }
-        note(Outcome::SameKey);
-        Ok(())
-    }
-
-    /// Gives a live session a new key, and writes its state. Returns `None` if the session has ended.
-    async fn rotate(&self, id: SessionId, state: &State) -> Result<Option<SessionKey>, UpdateError> {
-        let state = encode(state).map_err(logged(UpdateError::Serialization))?;
-        let key = generate_session_key();
-        let rotate = sqlx::query_as(replanned(&self.sql.rotate))
-            .bind(id)
-            .bind(SessionId::hash(key.as_ref()))
-            .bind(state);
-        let rotated =
-            within_deadline(async { rotate.fetch_optional(&mut *connection(&self.pool).await?).await });
-        let rotated = rotated.await.context("rotate a session").map_err(logged(UpdateError::Other))?;
-        let Some((remembered, seconds_left)) = rotated else {
-            log_ended();
-            note(Outcome::SameKey);
-            return Ok(None);
+    /// Starts a session with a new key. If it replaces another session, ends that in the same statement.
+    async fn start(
+        &self,
+        state: String,
+        change: Option<Change>,
+        ttl: Duration,
+        replaced: Option<SessionId>,
+    ) -> anyhow::Result<SessionKey> {
+        let (owner, remember) = match change {
+            Some(Change::LogIn { owner, remember }) => (Some(parse(&owner)?), remember),
+            // A new session has a new key anyway.
+            Some(Change::Rotate) | None => (None, None),
         };
-        note(Outcome::NewKey { remembered, seconds_left });
-        Ok(Some(key))
-    }
-
-    /// Ends the session, if it still exists, and starts a new one with an owner.
-    async fn log_in(
-        &self,
-        id: SessionId,
-        state: &State,
-        login: &Login,
-        ttl: Duration,
-    ) -> Result<SessionKey, UpdateError> {
-        let (key, session) =
-            self.new_session(state, Some(login), ttl).map_err(logged(UpdateError::Serialization))?;
-        let outcome = Outcome::of(&session);
-        let log_in = session.bind(sqlx::query(replanned(&self.sql.log_in))).bind(id);
-        let started = within_deadline(async { log_in.execute(&mut *connection(&self.pool).await?).await });
-        started.await.context("log in").map_err(logged(UpdateError::Other))?;
-        count("sessions_started_total", 1);
-        note(outcome);
-        Ok(key)
-    }
-
-    fn new_session(
-        &self,
-        state: &State,
-        login: Option<&Login>,
-        ttl: Duration,
-    ) -> anyhow::Result<(SessionKey, NewSession<O>)> {
-        let usual = Lifetime { idle: idle_seconds(ttl), max_age: self.max_age };
-        let remember = login.and_then(|login| login.remember);
         let key = generate_session_key();
         let session = NewSession {
             id: SessionId::hash(key.as_ref()),
-            state: encode(state)?,
-            owner: login.map(Login::owner).transpose()?,
-            lifetime: remember.map_or(usual, |(idle, max_age)| Lifetime { idle, max_age }),
+            state,
+            owner,
+            lifetime: remember.unwrap_or(Lifetime { idle: idle_seconds(ttl), max_age: self.max_age }),
             remembered: remember.is_some(),
         };
-        Ok((key, session))
+        let (remembered, seconds_left) = (session.remembered, session.lifetime.max_age.into());
+        if let Some(old) = replaced {
+            let log_in = session.bind(sqlx::query(replanned(&self.sql.log_in))).bind(old);
+            self.execute(log_in).await.context("log in")?;
+        } else {
+            self.saves.call(session).await.context("save a session")?;
+        }
+        count("sessions_started_total", 1);
+        note(Outcome::NewKey { remembered, seconds_left });
+        Ok(key)
     }
+
+    /// Writes the state of a session if it is live. Returns the same key.
+    async fn write(&self, key: SessionKey, state: String) -> anyhow::Result<SessionKey> {
+        let update = sqlx::query(replanned(&self.sql.update)).bind(SessionId::hash(key.as_ref())).bind(state);
+        if self.execute(update).await.context("update a session")? == 0 {
+            log_ended();
+        }
+        note(Outcome::SameKey);
+        Ok(key)
+    }
+
+    /// Gives a session a new key, and writes its state. If the session has ended, returns the same key.
+    async fn rotate(&self, key: SessionKey, state: String) -> anyhow::Result<SessionKey> {
+        let new_key = generate_session_key();
+        let rotate = sqlx::query_as(replanned(&self.sql.rotate))
+            .bind(SessionId::hash(key.as_ref()))
+            .bind(SessionId::hash(new_key.as_ref()))
+            .bind(state);
+        let Some((remembered, seconds_left)) =
+            self.fetch_all(rotate).await.context("rotate a session")?.pop()
+        else {
+            log_ended();
+            note(Outcome::SameKey);
+            return Ok(key);
+        };
+        note(Outcome::NewKey { remembered, seconds_left });
+        Ok(new_key)
+    }
+}
+
+/// Parses the owner of a login.
+fn parse<O: Owner>(owner: &str) -> anyhow::Result<O> {
+    // The error's own message would quote the owner.
+    serde_json::from_str(owner)
+        .map_err(|_| anyhow!("the owner passed to log_in isn't a {}", std::any::type_name::<O>()))
 }
 
 /// Logs that another request has logged out or replaced the key. Saving the state would undo that.
@@ -176,15 +162,6 @@ fn log_ended() {
 
 fn idle_seconds(ttl: Duration) -> i32 {
     seconds(ttl.try_into().unwrap_or_default())
-}
-
-fn encode(state: &State) -> anyhow::Result<String> {
-    let column = state::encode(state).context("write a session's state as JSON")?;
-    if column.len() > MAX_STATE_BYTES {
-        let length = column.len();
-        return Err(anyhow!("the session's state has {length} bytes, but the limit is {MAX_STATE_BYTES}"));
-    }
-    Ok(column)
 }
 
 /// Logs a failure, because actix-session discards its cause.

@@ -1,7 +1,5 @@
 //! How a store failure affects the response.
 
-use std::{error::Error, fmt};
-
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header::RETRY_AFTER},
@@ -11,7 +9,8 @@ use actix_web::{
 ///
 /// With a [`guard`](crate::guard()), the request fails with this error. The response has no body. Its status
 /// is 503 with `Retry-After` if the database is unavailable, and 500 otherwise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the session store failed")]
 pub struct StoreFailure {
     is_unavailable: bool,
 }
@@ -19,23 +18,13 @@ pub struct StoreFailure {
 impl StoreFailure {
     /// Classifies the cause of a failure.
     pub(crate) fn of(cause: &anyhow::Error) -> Self {
-        let is_unavailable = cause.chain().any(|cause| unavailable(cause).unwrap_or(false));
+        let is_unavailable = cause.chain().any(|cause| {
+            cause.downcast_ref().is_some_and(sqlx_batcher::Error::is_unavailable)
+                || cause.downcast_ref().is_some_and(sqlx_batcher::is_unavailable)
+        });
         Self { is_unavailable }
     }
 }
-
-fn unavailable(cause: &(dyn Error + 'static)) -> Option<bool> {
-    let error = cause.downcast_ref().map(sqlx_batcher::Error::is_unavailable);
-    error.or_else(|| cause.downcast_ref().map(sqlx_batcher::is_unavailable))
-}
-
-impl fmt::Display for StoreFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the session store failed")
-    }
-}
-
-impl Error for StoreFailure {}
 
 impl ResponseError for StoreFailure {
     fn status_code(&self) -> StatusCode {

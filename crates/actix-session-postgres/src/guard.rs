@@ -7,17 +7,20 @@
 
 use std::cell::Cell;
 
+use actix_service::{
+    apply_fn,
+    boxed::{self, BoxFuture, BoxService},
+};
 use actix_session::SessionMiddleware;
 use actix_web::{
     Error,
     body::MessageBody,
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::header::{HeaderMap, HeaderValue, SET_COOKIE},
 };
-use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
-use crate::{PgSessionStore, StoreFailure, owner::Owner, statements::NewSession};
+use crate::{PgSessionStore, StoreFailure, owner::Owner};
 
 tokio::task_local! {
     static REQUEST: Request;
@@ -41,12 +44,6 @@ pub(crate) enum Outcome {
         seconds_left: i64,
     },
     Failed(StoreFailure),
-}
-
-impl Outcome {
-    pub fn of<O>(session: &NewSession<O>) -> Self {
-        Self::NewKey { remembered: session.remembered, seconds_left: session.lifetime.max_age.into() }
-    }
 }
 
 /// Records what the store did in this request, if the request has a [`Guard`].
@@ -79,81 +76,48 @@ where
 {
     type Response = ServiceResponse<B>;
     type Error = Error;
-    type Transform =
-        Outside<<SessionMiddleware<PgSessionStore<O>> as Transform<Inside<S>, ServiceRequest>>::Transform>;
+    type Transform = BoxService<ServiceRequest, ServiceResponse<B>, Error>;
     type InitError = ();
-    type Future = LocalBoxFuture<'static, Result<Self::Transform, Self::InitError>>;
+    type Future = BoxFuture<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let session = self.0.new_transform(Inside { service });
-        Box::pin(async { Ok(Outside { service: session.await? }) })
-    }
-}
-
-/// The service between actix-session's middleware and the app.
-#[doc(hidden)]
-pub struct Inside<S> {
-    service: S,
-}
-
-impl<S, B> Service<ServiceRequest> for Inside<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let response = self.service.call(request);
+        let app = apply_fn(service, |request, service: &S| before_session(service.call(request)));
+        let session = self.0.new_transform(app);
         Box::pin(async {
-            let response = response.await;
-            // Forgets the handler's own calls of the store, which don't affect this session's cookie.
-            let _ = REQUEST.try_with(|request| request.outcome.set(None));
-            let response = response?;
-            let cookies = response.headers().get_all(SET_COOKIE).count();
-            let _ = REQUEST.try_with(|request| request.cookies.set(cookies));
-            Ok(response)
+            let session = apply_fn(session.await?, |request, session: &_| {
+                REQUEST.scope(Request::default(), after_session(Service::call(session, request)))
+            });
+            Ok(boxed::service(session))
         })
     }
 }
 
-/// The service around actix-session's middleware.
-#[doc(hidden)]
-pub struct Outside<S> {
-    service: S,
+type Response<B> = Result<ServiceResponse<B>, Error>;
+
+/// Handles the app's response before actix-session's middleware does.
+async fn before_session<B>(response: impl Future<Output = Response<B>>) -> Response<B> {
+    let response = response.await;
+    // Forgets the handler's own calls of the store, which don't affect this session's cookie.
+    let _ = REQUEST.try_with(|request| request.outcome.set(None));
+    let response = response?;
+    let cookies = response.headers().get_all(SET_COOKIE).count();
+    let _ = REQUEST.try_with(|request| request.cookies.set(cookies));
+    Ok(response)
 }
 
-impl<S, B> Service<ServiceRequest> for Outside<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let response = self.service.call(request);
-        Box::pin(REQUEST.scope(Request::default(), async {
-            let response = response.await;
-            let (before, outcome) = REQUEST.with(|request| (request.cookies.get(), request.outcome.get()));
-            let mut response = response.map_err(|error| match outcome {
-                // actix-session's error has no cause, and no status for an unavailable database.
-                Some(Outcome::Failed(failure)) => failure.into(),
-                _ => error,
-            })?;
-            if let Some(outcome) = outcome {
-                mend(response.headers_mut(), before, outcome);
-            }
-            Ok(response)
-        }))
+/// Handles the response of actix-session's middleware.
+async fn after_session<B>(response: impl Future<Output = Response<B>>) -> Response<B> {
+    let response = response.await;
+    let (before, outcome) = REQUEST.with(|request| (request.cookies.get(), request.outcome.get()));
+    let mut response = response.map_err(|error| match outcome {
+        // actix-session's error has no cause, and no status for an unavailable database.
+        Some(Outcome::Failed(failure)) => failure.into(),
+        _ => error,
+    })?;
+    if let Some(outcome) = outcome {
+        mend(response.headers_mut(), before, outcome);
     }
+    Ok(response)
 }
 
 /// Removes or corrects the cookie that was added after the first `before` ones, if there is one.
@@ -174,14 +138,13 @@ fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
 /// Returns the cookie with this `Max-Age`, if it should have one.
 fn with_max_age(cookie: &HeaderValue, remembered: bool, seconds: i64) -> Option<HeaderValue> {
     // The middleware encodes the value, so it doesn't contain a semicolon.
-    let is_max_age = |attribute: &&str| attribute.starts_with("Max-Age=");
-    let attributes: Vec<&str> = cookie.to_str().ok()?.split("; ").collect();
-    let is_persistent = attributes.iter().any(is_max_age);
-    if !remembered && !is_persistent {
+    let attributes = cookie.to_str().ok()?.split("; ");
+    let (usual, mut attributes): (Vec<&str>, Vec<&str>) =
+        attributes.partition(|attribute| attribute.starts_with("Max-Age="));
+    if !remembered && usual.is_empty() {
         return None;
     }
-    let mut others: Vec<&str> = attributes.into_iter().filter(|attribute| !is_max_age(attribute)).collect();
     let max_age = format!("Max-Age={}", seconds.max(0));
-    others.push(&max_age);
-    HeaderValue::from_str(&others.join("; ")).ok()
+    attributes.push(&max_age);
+    HeaderValue::from_str(&attributes.join("; ")).ok()
 }

@@ -3,7 +3,6 @@
 #![warn(missing_docs)]
 
 mod backend;
-mod change;
 mod failure;
 mod guard;
 mod id;
@@ -22,7 +21,8 @@ pub use guard::{Guard, guard};
 pub use id::SessionId;
 pub use owner::{OwnedSession, Owner};
 pub use session::{LogIn, PgSession};
-pub use store::{MAX_STATE_BYTES, PgSessionStore};
+pub use state::MAX_STATE_BYTES;
+pub use store::PgSessionStore;
 pub use sweep::Sweep;
 pub use table::{InvalidTable, MIGRATION};
 pub use typed::Typed;

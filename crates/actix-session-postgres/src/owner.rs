@@ -6,12 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Encode, Postgres, Type, postgres::PgHasArrayType};
 use time::OffsetDateTime;
 
-use crate::{
-    PgSessionStore, SessionId, count,
-    sql::replanned,
-    state,
-    store::{connection, within_deadline},
-};
+use crate::{PgSessionStore, SessionId, count, sql::replanned, state};
 
 macro_rules! owner {
     ($($bounds:tt)+) => {
@@ -50,14 +45,6 @@ pub struct OwnedSession {
 
 type Row = (SessionId, OffsetDateTime, OffsetDateTime, OffsetDateTime, i32, bool, String);
 
-impl From<Row> for OwnedSession {
-    fn from((id, created_at, expires_at, ends_at, idle, remembered, column): Row) -> Self {
-        let idle = Duration::from_secs(idle.unsigned_abs().into());
-        let state = state::decode(&column).unwrap_or_default();
-        Self { id, created_at, expires_at, ends_at, idle, remembered, state }
-    }
-}
-
 impl<O: Owner> PgSessionStore<O> {
     /// Returns the live sessions of `owner`, newest first.
     ///
@@ -65,9 +52,17 @@ impl<O: Owner> PgSessionStore<O> {
     /// Returns an error if the database can't be reached.
     pub async fn sessions_of(&self, owner: &O) -> sqlx::Result<Vec<OwnedSession>> {
         let sessions = sqlx::query_as(replanned(&self.sql.sessions_of)).bind(owner.clone());
-        let sessions: Vec<Row> =
-            within_deadline(async { sessions.fetch_all(&mut *connection(&self.pool).await?).await }).await?;
-        Ok(sessions.into_iter().map(OwnedSession::from).collect())
+        let sessions = self.fetch_all(sessions).await?.into_iter();
+        let session = |(id, created_at, expires_at, ends_at, idle, remembered, state): Row| OwnedSession {
+            id,
+            created_at,
+            expires_at,
+            ends_at,
+            idle: Duration::from_secs(idle.unsigned_abs().into()),
+            remembered,
+            state: state::decode(&state).unwrap_or_default(),
+        };
+        Ok(sessions.map(session).collect())
     }
 
     /// Ends all sessions of `owner` except `but`, and returns how many it ended. The effect is immediate.
@@ -76,10 +71,9 @@ impl<O: Owner> PgSessionStore<O> {
     /// Returns an error if the database can't be reached.
     pub async fn end_all_of(&self, owner: &O, but: Option<SessionId>) -> sqlx::Result<u64> {
         let delete = sqlx::query(replanned(&self.sql.end_all_of)).bind(owner.clone()).bind(but);
-        let ended =
-            within_deadline(async { delete.execute(&mut *connection(&self.pool).await?).await }).await?;
-        count("sessions_ended_total", ended.rows_affected());
-        Ok(ended.rows_affected())
+        let ended = self.execute(delete).await?;
+        count("sessions_ended_total", ended);
+        Ok(ended)
     }
 
     /// Ends one session, regardless of its owner. Returns whether it existed. Check the owner yourself, for example by
@@ -88,10 +82,8 @@ impl<O: Owner> PgSessionStore<O> {
     /// # Errors
     /// Returns an error if the database can't be reached.
     pub async fn end(&self, id: SessionId) -> sqlx::Result<bool> {
-        let delete = sqlx::query(replanned(&self.sql.delete)).bind(id);
-        let ended =
-            within_deadline(async { delete.execute(&mut *connection(&self.pool).await?).await }).await?;
-        count("sessions_ended_total", ended.rows_affected());
-        Ok(ended.rows_affected() > 0)
+        let ended = self.execute(sqlx::query(replanned(&self.sql.delete)).bind(id)).await?;
+        count("sessions_ended_total", ended);
+        Ok(ended > 0)
     }
 }

@@ -1,14 +1,43 @@
 //! Methods that log in, rotate the key and end the session, for actix-session's own [`Session`].
+//!
+//! actix-session passes only a key and a state to its store. So the state also contains the requested
+//! [`Change`], under a reserved name.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
-use actix_session::Session;
+use actix_session::{Session, storage::generate_session_key};
+use serde::{Deserialize, Serialize};
 
-use crate::{
-    change::{Change, Login},
-    owner::Owner,
-    store::seconds,
-};
+use crate::{owner::Owner, statements::Lifetime};
+
+/// The reserved name. Each process chooses it at random, so no value in a session has the same name.
+static RESERVED: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
+
+/// A change that replaces a session's key.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// A new key. The session keeps its age.
+    Rotate,
+    /// A new session. The owner is JSON. A remembered login has its own lifetime.
+    LogIn { owner: String, remember: Option<Lifetime> },
+}
+
+impl Change {
+    /// Asks the store to make this change when it saves the session.
+    fn request(&self, session: &Session) {
+        session.insert(RESERVED.as_str(), self).expect("this enum can be serialized as JSON");
+    }
+
+    /// Removes a requested change from the state and returns it.
+    pub fn take(state: &mut HashMap<String, String>) -> Option<Self> {
+        serde_json::from_str(&state.remove(RESERVED.as_str())?).ok()
+    }
+}
+
+/// Returns whether this is the name of a requested change, which isn't part of the session's contents.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name == *RESERVED
+}
 
 /// Methods of a session in PostgreSQL, in addition to actix-session's own.
 ///
@@ -27,8 +56,8 @@ pub trait PgSession {
     /// Ends the session, if there is one, and starts a new one that belongs to `owner`.
     ///
     /// Discards the contents of the anonymous session, because an attacker may have planted them (session
-    /// fixation). To keep a value, read it before this call and insert it again afterwards. Don't call
-    /// actix-session's `clear` afterwards, because that would also cancel the login.
+    /// fixation). To keep a value, read it before this call and insert it again afterward. Don't call
+    /// actix-session's `clear` afterward, because that would also cancel the login.
     ///
     /// # Panics
     /// Panics if `owner` can't be serialized as JSON.
@@ -43,7 +72,7 @@ pub trait PgSession {
 /// A requested login, whose settings you can still change.
 pub struct LogIn<'a> {
     session: &'a Session,
-    login: Login,
+    owner: String,
 }
 
 impl LogIn<'_> {
@@ -51,22 +80,25 @@ impl LogIn<'_> {
     /// expires after `idle` without requests, and after `max_age` at the latest.
     ///
     /// With [`guard`](crate::guard()), the `Max-Age` of the cookie is `max_age`.
-    pub fn remember(mut self, idle: Duration, max_age: Duration) {
-        self.login.remember = Some((seconds(idle), seconds(max_age)));
-        Change::LogIn(self.login).request(self.session);
+    pub fn remember(self, idle: Duration, max_age: Duration) {
+        let remember = Some(Lifetime::new(idle, max_age));
+        Change::LogIn { owner: self.owner, remember }.request(self.session);
     }
 }
 
 impl PgSession for Session {
     fn rotate(&self) {
-        Change::Rotate.request(self);
+        // A login that was requested before includes a new key.
+        if !self.contains_key(&RESERVED) {
+            Change::Rotate.request(self);
+        }
     }
 
     fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_> {
-        let login = Login::new(&owner);
+        let owner = serde_json::to_string(&owner).expect("an owner can be serialized as JSON");
         self.clear();
-        Change::LogIn(login.clone()).request(self);
-        LogIn { session: self, login }
+        Change::LogIn { owner: owner.clone(), remember: None }.request(self);
+        LogIn { session: self, owner }
     }
 
     fn end(&self) {

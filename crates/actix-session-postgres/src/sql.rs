@@ -6,11 +6,9 @@
 //! `timestamptz` depend on the time zone, and Citus rejects them on a column, so updates calculate times with
 //! `to_timestamp`. `date_part` is faster than `extract`, which calculates with `numeric`.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use sqlx::AssertSqlSafe;
-
-use crate::table::Table;
 
 /// Whether the idle timer was last reset at least a minute ago, or half the idle time if that is less.
 const IS_DUE: &str = "expires_at < ends_at
@@ -34,49 +32,37 @@ const OUTLASTS: &str = "(
 
 /// The columns of a new session and their values.
 const COLUMNS: &str = "(id, state, owner, expires_at, idle_seconds, ends_at, remembered)";
-const VALUES: &str =
-    "$1, $2::text::json, $3::{owner}, now() + make_interval(secs => least($4::int, $5::int)), $4,
+const VALUES: &str = "$1, $2::text::json, $3, now() + make_interval(secs => least($4::int, $5::int)), $4,
     now() + make_interval(secs => $5::int), $6";
 
 macro_rules! statements {
-    ($($name:ident: $sql:literal,)*) => {
+    (|$table:ident, $owner:ident| $($name:ident: $sql:literal,)*) => {
         /// The statements for one table.
-        pub(crate) struct Sql { $(pub $name: Arc<str>,)* }
+        pub(crate) struct Sql { $(pub $name: String,)* }
 
         impl Sql {
-            /// Builds the statements for a table whose column `owner` has this SQL type.
-            pub fn new(table: &Table, owner: &str) -> Self {
-                let build = |sql: &str| -> Arc<str> {
-                    sql.replace("{is_due}", IS_DUE)
-                        .replace("{if_used_now}", IF_USED_NOW)
-                        .replace("{outlasts}", OUTLASTS)
-                        .replace("{columns}", COLUMNS)
-                        .replace("{values}", VALUES)
-                        .replace("{shortened_end}", SHORTENED_END)
-                        .replace("{table}", &table.to_string())
-                        .replace("{owner}", owner)
-                        .into()
-                };
-                Self { $($name: build($sql),)* }
+            /// Formats the statements for a table whose column `owner` has this SQL type.
+            pub fn new($table: &str, $owner: &str) -> Self {
+                Self { $($name: format!($sql),)* }
             }
 
             #[cfg(test)]
             fn all(&self) -> Vec<&str> {
-                vec![$(&*self.$name,)*]
+                vec![$(&self.$name,)*]
             }
         }
     };
 }
 
-statements! {
+statements! { |table, owner|
     load: "
-select id, state::text, {is_due} as is_due
+select id, state::text, {IS_DUE} as is_due
 from {table}
 where id = $1
 and expires_at > now()",
 
     load_many: "
-select id, state::text, {is_due} as is_due
+select id, state::text, {IS_DUE} as is_due
 from {table}
 where id = any($1)
 and expires_at > now()",
@@ -86,20 +72,20 @@ and expires_at > now()",
     // most a minute early.
     touch: "
 update {table}
-set expires_at = {if_used_now}
+set expires_at = {IF_USED_NOW}
 where id = $1
 and expires_at > now()
-and {is_due}
+and {IS_DUE}
 and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
 
     // No `on conflict`, because two equal keys must not share a session. They would mean that the random
     // number generator is broken.
     save: "
-insert into {table} {columns}
-values ({values})",
+insert into {table} {COLUMNS}
+values ({VALUES})",
 
     save_many: "
-insert into {table} {columns}
+insert into {table} {COLUMNS}
 select
     id, state::json, owner, now() + make_interval(secs => least(idle, max_age)), idle,
     now() + make_interval(secs => max_age), remembered
@@ -108,7 +94,7 @@ from unnest($1::bytea[], $2::text[], $3::{owner}[], $4::int[], $5::int[], $6::bo
 
     update: "
 update {table}
-set state = $2::text::json, expires_at = greatest(expires_at, {if_used_now})
+set state = $2::text::json, expires_at = greatest(expires_at, {IF_USED_NOW})
 where id = $1
 and expires_at > now()",
 
@@ -129,7 +115,7 @@ with old as (
 )
 insert into {table} (id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered)
 select
-    $2, $3::text::json, owner, created_at, greatest(expires_at, {if_used_now}), idle_seconds, ends_at, remembered
+    $2, $3::text::json, owner, created_at, greatest(expires_at, {IF_USED_NOW}), idle_seconds, ends_at, remembered
 from old
 returning remembered, extract(epoch from ends_at - now())::bigint",
 
@@ -140,8 +126,8 @@ with old as (
     where id = $7
     returning id
 )
-insert into {table} {columns}
-select {values}
+insert into {table} {COLUMNS}
+select {VALUES}
 from (select count(*) from old) as ended",
 
     delete: "
@@ -162,9 +148,10 @@ where owner = $1
 and expires_at > now()
 and id is distinct from $2",
 
-    // PostgreSQL releases the lock at the end of the transaction.
+    // PostgreSQL releases the lock and resets the timeout at the end of the transaction.
     sweep_lock: "
-select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))",
+select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))
+and set_config('statement_timeout', '60s', true) is not null",
 
     expired: "
 select id
@@ -184,18 +171,18 @@ select id
 from {table}
 where remembered = $4
 and expires_at > now()
-and {outlasts}
+and {OUTLASTS}
 limit $1",
 
     shorten: "
 update {table}
 set created_at = least(created_at, now()),
     idle_seconds = least(idle_seconds, $2::int),
-    ends_at = least(ends_at, {shortened_end}),
-    expires_at = least(expires_at, to_timestamp(extract(epoch from now()) + $2::int), {shortened_end})
+    ends_at = least(ends_at, {SHORTENED_END}),
+    expires_at = least(expires_at, to_timestamp(extract(epoch from now()) + $2::int), {SHORTENED_END})
 where id = any($1)
 and expires_at > now()
-and {outlasts}",
+and {OUTLASTS}",
 }
 
 /// Returns the SQL with a comment that changes every ten seconds.
@@ -214,6 +201,7 @@ mod tests {
     use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
     use super::*;
+    use crate::table::Table;
 
     #[tokio::test]
     async fn every_statement_can_be_prepared() {
@@ -224,7 +212,7 @@ mod tests {
         {
             let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
             table.create(owner, &mut connection).await.expect("created");
-            let sql = Sql::new(&table, owner);
+            let sql = Sql::new(&table.sql, owner);
             assert_eq!(sql.all().len(), 17);
             for text in sql.all() {
                 let prepared = connection.prepare(replanned(text).into_sql_str()).await;

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use anyhow::ensure;
 use serde_json::value::RawValue;
 
+/// Maximum length of a session's state as JSON, in bytes: 64 KiB. The table has the same limit.
+pub const MAX_STATE_BYTES: usize = 64 * 1024;
+
 /// The contents of a session as actix-session passes them: names, and the JSON text of each value.
-pub type SessionState = HashMap<String, String>;
+pub type State = HashMap<String, String>;
 
 /// The usual format: `{"user_id":"0199…"}`. Each value keeps its exact text, so numbers don't change.
 type Json<'a> = BTreeMap<String, &'a RawValue>;
@@ -16,8 +20,8 @@ type WithText<'a> = (Json<'a>, BTreeMap<String, String>);
 /// Converts a state to JSON, sorted by name.
 ///
 /// # Errors
-/// Returns an error if `serde_json` can't serialize the state.
-pub fn encode(state: &SessionState) -> serde_json::Result<String> {
+/// Returns an error if the JSON is longer than [`MAX_STATE_BYTES`].
+pub fn encode(state: &State) -> anyhow::Result<String> {
     let (mut json, mut text) = WithText::default();
     for (name, value) in state {
         match serde_json::from_str::<&RawValue>(value) {
@@ -26,14 +30,21 @@ pub fn encode(state: &SessionState) -> serde_json::Result<String> {
             _ => drop(text.insert(name.clone(), value.clone())),
         }
     }
-    if text.is_empty() { serde_json::to_string(&json) } else { serde_json::to_string(&(json, text)) }
+    let column =
+        if text.is_empty() { serde_json::to_string(&json)? } else { serde_json::to_string(&(json, text))? };
+    let length = column.len();
+    ensure!(
+        length <= MAX_STATE_BYTES,
+        "the session's state has {length} bytes, but the limit is {MAX_STATE_BYTES}"
+    );
+    Ok(column)
 }
 
 /// Parses a state that [`encode`] has returned.
 ///
 /// # Errors
 /// Returns an error if `column` has neither of the two formats.
-pub fn decode(column: &str) -> serde_json::Result<SessionState> {
+pub fn decode(column: &str) -> serde_json::Result<State> {
     let (json, text): WithText = if column.starts_with('[') {
         serde_json::from_str(column)?
     } else {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, marker::PhantomData, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use sqlx_batcher::Statement;
 
@@ -98,10 +99,21 @@ impl<O: Owner> NewSession<O> {
 type InsertSession<'q> = Query<'q, Postgres, PgArguments>;
 
 /// How long a session lasts, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Lifetime {
     pub idle: i32,
     pub max_age: i32,
+}
+
+impl Lifetime {
+    pub fn new(idle: Duration, max_age: Duration) -> Self {
+        Self { idle: seconds(idle), max_age: seconds(max_age) }
+    }
+}
+
+/// Converts a duration to seconds, at least one and at most 68 years, the column's largest value.
+pub(crate) fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs().max(1)).unwrap_or(i32::MAX)
 }
 
 impl<O: Owner> Statement for Save<O> {

@@ -2,23 +2,22 @@
 
 use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
 
-use sqlx::{PgPool, Postgres, TypeInfo, pool::PoolConnection};
-use sqlx_batcher::Batcher;
+use sqlx::{
+    FromRow, PgPool, Postgres, TypeInfo,
+    postgres::{PgArguments, PgRow},
+    query::{Query, QueryAs},
+};
+use sqlx_batcher::{Batcher, DEADLINE, acquire};
+use tokio::time::{error::Elapsed, timeout};
 use uuid::Uuid;
 
 use crate::{
     InvalidTable, SessionId,
     owner::Owner,
     sql::Sql,
-    statements::{Lifetime, Load, Save, Touch},
+    statements::{Lifetime, Load, Save, Touch, seconds},
     table::Table,
 };
-
-/// Maximum length of a session's state as JSON, in bytes: 64 KiB. The table has the same limit.
-pub const MAX_STATE_BYTES: usize = 64 * 1024;
-
-/// Time limit for a call. It leaves enough time to show an error page before the visitor gives up.
-const DEADLINE: Duration = Duration::from_millis(1_600);
 
 /// A backend for [`actix_session::SessionMiddleware`] that stores sessions in PostgreSQL.
 ///
@@ -33,9 +32,10 @@ const DEADLINE: Duration = Duration::from_millis(1_600);
 /// | `delete` | Returns once the row is deleted. Deleting it again is not an error. |
 ///
 /// A database failure is always an error, never an empty session.
+#[derive(Clone)]
 pub struct PgSessionStore<O: Owner = Uuid> {
     pub(crate) pool: PgPool,
-    pub(crate) table: Table,
+    table: Table,
     pub(crate) max_age: i32,
     /// For ordinary sessions, and for [remembered](crate::LogIn::remember) ones.
     pub(crate) limits: [Option<Lifetime>; 2],
@@ -55,14 +55,15 @@ impl PgSessionStore {
     ///
     /// [`SessionMiddleware`]: actix_session::SessionMiddleware
     pub fn new(pool: PgPool) -> Self {
-        Self::with(pool, Table::default(), seconds(Duration::from_secs(8 * 60 * 60)), [None; 2])
+        let table = Table::parse("sessions").expect("it is an identifier");
+        Self::with(pool, table, 8 * 60 * 60, [None; 2])
     }
 }
 
 impl<O: Owner> PgSessionStore<O> {
     fn with(pool: PgPool, table: Table, max_age: i32, limits: [Option<Lifetime>; 2]) -> Self {
         let options = pool.connect_options();
-        let sql = Arc::new(Sql::new(&table, owner_type::<O>().name()));
+        let sql = Arc::new(Sql::new(&table.sql, O::type_info().name()));
         Self {
             loads: Batcher::new(&options, Load(Arc::clone(&sql))),
             saves: Batcher::new(&options, Save(Arc::clone(&sql), PhantomData)),
@@ -95,15 +96,13 @@ impl<O: Owner> PgSessionStore<O> {
     /// most once per sweep, and less often if this takes more than 1% of the replica's time.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
-        let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
-        Self { limits: [Some(limits), self.limits[1]], ..self }
+        Self { limits: [Some(Lifetime::new(idle, max_age)), self.limits[1]], ..self }
     }
 
     /// Like [`limits`](Self::limits), but for [remembered](crate::LogIn::remember) sessions.
     #[must_use]
     pub fn remembered_limits(self, idle: Duration, max_age: Duration) -> Self {
-        let limits = Lifetime { idle: seconds(idle), max_age: seconds(max_age) };
-        Self { limits: [self.limits[0], Some(limits)], ..self }
+        Self { limits: [self.limits[0], Some(Lifetime::new(idle, max_age))], ..self }
     }
 
     /// Sets the table, such as `sessions` or `schema.sessions`. The schema must exist.
@@ -122,7 +121,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// # Errors
     /// Returns an error if the database can't be reached or refuses to create the table.
     pub async fn migrate(&self) -> sqlx::Result<()> {
-        self.table.create(owner_type::<O>().name(), &mut *connection(&self.pool).await?).await
+        self.table.create(O::type_info().name(), &mut *acquire(&self.pool).await?).await
     }
 
     /// Resets a session's idle timer in the background. If that fails, the next request tries again.
@@ -134,52 +133,36 @@ impl<O: Owner> PgSessionStore<O> {
             }
         });
     }
-}
 
-fn owner_type<O: Owner>() -> sqlx::postgres::PgTypeInfo {
-    O::type_info()
-}
+    /// Runs a statement that isn't shared, and returns how many rows it changed.
+    pub(crate) async fn execute(&self, query: Query<'_, Postgres, PgArguments>) -> sqlx::Result<u64> {
+        let changed = async { query.execute(&mut *acquire(&self.pool).await?).await };
+        timeout(DEADLINE, changed).await.unwrap_or_else(timed_out).map(|changed| changed.rows_affected())
+    }
 
-impl<O: Owner> Clone for PgSessionStore<O> {
-    fn clone(&self) -> Self {
-        Self {
-            pool: self.pool.clone(),
-            table: self.table.clone(),
-            max_age: self.max_age,
-            limits: self.limits,
-            sql: Arc::clone(&self.sql),
-            loads: self.loads.clone(),
-            saves: self.saves.clone(),
-            touches: self.touches.clone(),
-        }
+    /// Runs a statement that isn't shared, and returns its rows.
+    pub(crate) async fn fetch_all<R>(
+        &self,
+        query: QueryAs<'_, Postgres, R, PgArguments>,
+    ) -> sqlx::Result<Vec<R>>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let rows = async { query.fetch_all(&mut *acquire(&self.pool).await?).await };
+        timeout(DEADLINE, rows).await.unwrap_or_else(timed_out)
     }
 }
 
 impl<O: Owner> fmt::Debug for PgSessionStore<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgSessionStore")
-            .field("table", &self.table.to_string())
-            .field("owner", &owner_type::<O>().name())
+            .field("table", &self.table.sql)
+            .field("owner", &O::type_info().name())
             .field("max_age_seconds", &self.max_age)
             .finish_non_exhaustive()
     }
 }
 
-/// Converts a duration to seconds, at least one and at most 68 years, the column's largest value.
-pub(crate) fn seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs().max(1)).unwrap_or(i32::MAX)
-}
-
-/// Returns a connection for a statement that isn't shared.
-pub(crate) async fn connection(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    sqlx_batcher::acquire(pool).await
-}
-
-/// Fails with an I/O error if `work` takes too long. By default, a pool waits for 30 seconds.
-pub(crate) async fn within_deadline<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(timed_out()))
-}
-
-pub(crate) fn timed_out() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the database did not respond in time").into()
+pub(crate) fn timed_out<T>(_: Elapsed) -> sqlx::Result<T> {
+    Err(io::Error::new(io::ErrorKind::TimedOut, "the database did not respond in time").into())
 }

@@ -3,7 +3,12 @@
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{
+    Connection, Postgres,
+    postgres::PgArguments,
+    query::{Query, QueryScalar},
+};
+use sqlx_batcher::acquire;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -14,7 +19,7 @@ use crate::{
     owner::Owner,
     sql::replanned,
     statements::{Lifetime, is_locked},
-    store::{connection, timed_out},
+    store::timed_out,
 };
 
 /// Maximum number of rows that [`PgSessionStore::sweep_every`] deletes per statement.
@@ -41,15 +46,6 @@ impl Drop for Sweep {
     }
 }
 
-/// A transaction of the sweep: a statement that finds rows, and one that changes them.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    find: &'a str,
-    change: &'a str,
-    /// For [`PgSessionStore::shorten`]: whether the sessions are remembered, and their limits.
-    limits: Option<(bool, Lifetime)>,
-}
-
 impl<O: Owner> PgSessionStore<O> {
     /// Deletes up to `limit` sessions that expired before the current hour, and returns how many it deleted.
     ///
@@ -58,8 +54,9 @@ impl<O: Owner> PgSessionStore<O> {
     /// # Errors
     /// Returns an error if the database can't be reached.
     pub async fn sweep(&self, limit: u32) -> sqlx::Result<u64> {
-        let work = Work { find: &self.sql.expired, change: &self.sql.delete_expired, limits: None };
-        let deleted = self.work(work, limit).await?;
+        let find = sqlx::query_scalar(replanned(&self.sql.expired)).bind(i64::from(limit));
+        let delete = |ids| sqlx::query(replanned(&self.sql.delete_expired)).bind(ids);
+        let deleted = self.change(find, delete).await?;
         count("sessions_swept_total", deleted);
         Ok(deleted)
     }
@@ -74,31 +71,50 @@ impl<O: Owner> PgSessionStore<O> {
     pub async fn shorten(&self, limit: u32) -> sqlx::Result<u64> {
         let mut shortened = 0;
         for (remembered, limits) in [false, true].into_iter().zip(self.limits) {
-            if let Some(limits) = limits {
-                let limits = Some((remembered, limits));
-                let work = Work { find: &self.sql.outlasting, change: &self.sql.shorten, limits };
-                shortened += self.work(work, limit).await?;
-            }
+            let Some(Lifetime { idle, max_age }) = limits else { continue };
+            let find = sqlx::query_scalar(replanned(&self.sql.outlasting)).bind(i64::from(limit));
+            let find = find.bind(idle).bind(max_age).bind(remembered);
+            let shorten = |ids| sqlx::query(replanned(&self.sql.shorten)).bind(ids).bind(idle).bind(max_age);
+            shortened += self.change(find, shorten).await?;
         }
         Ok(shortened)
     }
 
-    async fn work(&self, work: Work<'_>, limit: u32) -> sqlx::Result<u64> {
-        let mut connection = connection(&self.pool).await?;
+    /// Finds sessions with one statement and changes them with another. If another transaction has locked one
+    /// of the rows, tries each half separately, and leaves the locked row for a later sweep. (Citus rejects `for
+    /// update skip locked`.)
+    async fn change<'q>(
+        &self,
+        find: QueryScalar<'_, Postgres, SessionId, PgArguments>,
+        change: impl Fn(Vec<SessionId>) -> Query<'q, Postgres, PgArguments>,
+    ) -> sqlx::Result<u64> {
+        let mut connection = acquire(&self.pool).await?;
         let mut transaction = connection.begin().await?;
         let lock = sqlx::query_scalar(replanned(&self.sql.sweep_lock));
         let is_first: bool = lock.fetch_one(&mut *transaction).await?;
         if !is_first {
             return Ok(0);
         }
-        let mut find = sqlx::query_scalar(replanned(work.find)).bind(i64::from(limit));
-        if let Some((remembered, limits)) = work.limits {
-            let patience = AssertSqlSafe(format!("set local statement_timeout = '{LIMIT:?}'"));
-            sqlx::query(patience).execute(&mut *transaction).await?;
-            find = find.bind(limits.idle).bind(limits.max_age).bind(remembered);
+        let found = find.fetch_all(&mut *transaction).await?;
+        sqlx::query("set local lock_timeout = '50ms'").execute(&mut *transaction).await?;
+        let (mut parts, mut changed) = (vec![&found[..]], 0);
+        while let Some(ids) = parts.pop() {
+            let mut attempt = transaction.begin().await?;
+            match change(ids.to_vec()).execute(&mut *attempt).await {
+                Ok(done) => {
+                    attempt.commit().await?;
+                    changed += done.rows_affected();
+                }
+                Err(error) if is_locked(&error) => {
+                    attempt.rollback().await?;
+                    if ids.len() > 1 {
+                        let (one, other) = ids.split_at(ids.len() / 2);
+                        parts.extend([one, other]);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let found: Vec<SessionId> = find.fetch_all(&mut *transaction).await?;
-        let changed = change(&mut transaction, work, &found).await?;
         transaction.commit().await?;
         Ok(changed)
     }
@@ -138,13 +154,12 @@ where
     let mut sessions = 0;
     let took = loop {
         let begin = Instant::now();
-        match timeout(LIMIT, work()).await.unwrap_or_else(|_| Err(timed_out())) {
-            Ok(changed) => {
+        match timeout(LIMIT, work()).await.unwrap_or_else(timed_out) {
+            Ok(changed) if changed < limit.into() => {
                 sessions += changed;
-                if changed < limit.into() {
-                    break Some(begin.elapsed());
-                }
+                break Some(begin.elapsed());
             }
+            Ok(changed) => sessions += changed,
             Err(error) => {
                 tracing::warn!(target: TARGET, %error, "the sweep failed; trying again");
                 break None;
@@ -156,30 +171,6 @@ where
         tracing::info!(target: TARGET, sessions, "{done}");
     }
     took
-}
-
-/// Deletes or shortens these sessions. If another transaction has locked one of the rows, tries each half
-/// separately, and leaves the locked row for a later sweep. (Citus rejects `for update skip locked`.)
-async fn change(transaction: &mut PgConnection, work: Work<'_>, ids: &[SessionId]) -> sqlx::Result<u64> {
-    let mut attempt = transaction.begin().await?;
-    sqlx::query("set local lock_timeout = '50ms'").execute(&mut *attempt).await?;
-    let mut statement = sqlx::query(replanned(work.change)).bind(ids);
-    if let Some((_, limits)) = work.limits {
-        statement = statement.bind(limits.idle).bind(limits.max_age);
-    }
-    match statement.execute(&mut *attempt).await {
-        Ok(changed) => attempt.commit().await.map(|()| changed.rows_affected()),
-        Err(error) if is_locked(&error) => {
-            attempt.rollback().await?;
-            let (one, other) = ids.split_at(ids.len() / 2);
-            if one.is_empty() {
-                return Ok(0);
-            }
-            let one = Box::pin(change(transaction, work, one)).await?;
-            Ok(one + Box::pin(change(transaction, work, other)).await?)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Returns a random number from 0 to 1, which comes from the seed of a hash map.

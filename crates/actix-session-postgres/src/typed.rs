@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     future::{Ready, ready},
     marker::PhantomData,
     rc::Rc,
@@ -13,7 +13,11 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use serde::{Serialize, de::DeserializeOwned, de::value::MapDeserializer};
 use serde_json::value::RawValue;
 
-use crate::{PgSession, TARGET, change::is_reserved, owner::Owner, session::LogIn};
+use crate::{
+    PgSession, TARGET,
+    owner::Owner,
+    session::{LogIn, is_reserved},
+};
 
 /// An extractor for the request's session. Its contents are the struct `T`.
 ///
@@ -21,12 +25,13 @@ use crate::{PgSession, TARGET, change::is_reserved, owner::Owner, session::LogIn
 /// Values for which `T` has no field remain in the session.
 pub struct Typed<T> {
     session: Session,
-    /// Whether this request has already logged an unreadable value.
-    is_logged: Rc<Cell<bool>>,
+    is_logged: IsLogged,
     contents: PhantomData<fn() -> T>,
 }
 
-type Fields = BTreeMap<String, Box<RawValue>>;
+/// Whether a request has already logged an unreadable value.
+#[derive(Clone, Default)]
+struct IsLogged(Rc<Cell<bool>>);
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Returns the contents of the session. For a missing value, you get the default from `T::default()`.
@@ -38,26 +43,29 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Panics if `T` isn't serialized as a JSON object.
     pub fn data(&self) -> T {
         let entries = self.session.entries();
-        let fields = readable_json(&entries);
-        if let Ok(data) = from_fields(&fields) {
+        let json = entries.iter().filter(|(name, _)| !is_reserved(name));
+        let json = json.filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str(json).ok()?)));
+        let json: Fields = json.collect();
+        if let Ok(data) = from_fields(&json) {
             return data;
         }
-        // At least one value doesn't match. Tries each value alone, with defaults for all others.
-        let default = to_fields(&T::default());
-        let default: BTreeMap<&str, &RawValue> =
-            default.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
-        let with = |added: &BTreeMap<&str, &RawValue>| {
-            let mut all = default.clone();
-            all.extend(added);
-            from_fields::<T>(&all)
-        };
-        let (readable, unreadable): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            fields.into_iter().partition(|&(name, value)| with(&[(name, value)].into()).is_ok());
-        if !unreadable.is_empty() && !self.is_logged.replace(true) {
-            let fields: Vec<_> = unreadable.into_keys().collect();
-            tracing::warn!(target: TARGET, ?fields, "ignoring unreadable values of a session");
+        // At least one value doesn't match. Starts with the defaults, and adds one value after another.
+        let mut data = T::default();
+        let defaults = to_fields(&data);
+        let mut fields: Fields = defaults.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        let mut unreadable = Vec::new();
+        for (name, value) in json {
+            let mut more = fields.clone();
+            more.insert(name, value);
+            match from_fields(&more) {
+                Ok(with_value) => (fields, data) = (more, with_value),
+                Err(_) => unreadable.push(name),
+            }
         }
-        with(&readable).unwrap_or_default()
+        if !unreadable.is_empty() && !self.is_logged.0.replace(true) {
+            tracing::warn!(target: TARGET, fields = ?unreadable, "ignoring unreadable values of a session");
+        }
+        data
     }
 
     /// Changes the contents of the session. Only fields whose value changed are written.
@@ -76,10 +84,8 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
             self.session.remove(name);
         }
         for (name, value) in after {
-            if before.get(&name).is_some_and(|before| before.get() == value.get()) {
-                continue;
-            }
             match value.get() {
+                json if before.get(&name).is_some_and(|before| before.get() == json) => {}
                 "null" => drop(self.session.remove(&name)),
                 // `insert`, not `update`: in actix-session 0.11, `update` doesn't mark the session as changed.
                 _ => self.session.insert(name, value).expect("JSON can be serialized as JSON"),
@@ -120,26 +126,19 @@ impl<T: 'static> FromRequest for Typed<T> {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        #[derive(Clone, Default)]
-        struct IsLogged(Rc<Cell<bool>>);
-
-        let session = request.get_session();
-        let IsLogged(is_logged) = request.extensions_mut().get_or_insert_with(IsLogged::default).clone();
-        ready(Ok(Self { session, is_logged, contents: PhantomData }))
+        let is_logged = request.extensions_mut().get_or_insert_with(IsLogged::default).clone();
+        ready(Ok(Self { session: request.get_session(), is_logged, contents: PhantomData }))
     }
 }
 
-/// Returns the values that are valid JSON.
-fn readable_json(entries: &HashMap<String, String>) -> BTreeMap<&str, &RawValue> {
-    let entries = entries.iter().filter(|(name, _)| !is_reserved(name));
-    entries.filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str(json).ok()?))).collect()
-}
+/// The JSON of each field.
+type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
 
-fn from_fields<T: DeserializeOwned>(fields: &BTreeMap<&str, &RawValue>) -> serde_json::Result<T> {
+fn from_fields<T: DeserializeOwned>(fields: &Fields) -> serde_json::Result<T> {
     T::deserialize(MapDeserializer::new(fields.iter().map(|(name, value)| (*name, *value))))
 }
 
-fn to_fields(data: &impl Serialize) -> Fields {
+fn to_fields(data: &impl Serialize) -> BTreeMap<String, Box<RawValue>> {
     let fields = serde_json::to_string(data).and_then(|json| serde_json::from_str(&json));
     fields.expect("a session's contents must be a struct with named fields")
 }

@@ -34,15 +34,6 @@ pub trait Subject {
         Duration::hours(8)
     }
 
-    /// Crashes and restarts whatever holds the sessions. By default, it calls [`Subject::stop_server`] and
-    /// then [`Subject::start_server`].
-    fn restart(&self) -> impl Future<Output = ()> {
-        async {
-            self.stop_server().await;
-            self.start_server().await;
-        }
-    }
-
     /// The names of guarantees that don't apply to the store. The suite doesn't check them. By default, these
     /// are the guarantees about a server that can fail while the app is running. If the store has a server,
     /// return `&[]`, and implement the three methods below.
@@ -50,7 +41,7 @@ pub trait Subject {
         &["server_clock", "outage", "recovery"]
     }
 
-    /// Kills the server, and returns once it has exited.
+    /// Kills the server, and returns once it has exited. A store in the app's memory loses its sessions.
     fn stop_server(&self) -> impl Future<Output = ()> {
         async {}
     }

@@ -33,15 +33,6 @@ impl<S: Statement> Batch<S> {
         self.items.into_iter().zip(self.callers).map(|(item, caller)| Job { item, caller })
     }
 
-    pub fn push(&mut self, job: Job<S>) {
-        if self.callers.is_empty() {
-            // This is the item of a conflict whose calls have failed.
-            self.items.clear();
-        }
-        self.items.push(job.item);
-        self.callers.push(job.caller);
-    }
-
     pub fn answer(self, outputs: Vec<S::Output>) {
         for (caller, output) in self.callers.into_iter().zip(outputs) {
             // Fails if the call's future has been dropped.
@@ -55,12 +46,6 @@ impl<S: Statement> Batch<S> {
         }
     }
 
-    /// Removes and returns the items from the index `at` on, if there are any.
-    pub fn split_off(&mut self, at: usize) -> Option<Self> {
-        let is_longer = self.items.len() > at;
-        is_longer.then(|| Self { items: self.items.split_off(at), callers: self.callers.split_off(at) })
-    }
-
     /// Returns whether all items are equal.
     pub fn is_uniform(&self) -> bool {
         self.items.iter().all(|item| *item == self.items[0])
@@ -70,21 +55,18 @@ impl<S: Statement> Batch<S> {
     /// the first half is one of them.
     pub fn split(self) -> [Self; 2] {
         let mut distinct = Vec::<&S::Item>::new();
-        let mut kinds = Vec::with_capacity(self.items.len());
         for item in &self.items {
-            let known = distinct.iter().position(|other| *other == item);
-            kinds.push(known.unwrap_or_else(|| {
+            if !distinct.contains(&item) {
                 distinct.push(item);
-                distinct.len() - 1
-            }));
+            }
         }
-        let middle = distinct.len() / 2;
-        let mut parts = [Vec::new(), Vec::new()];
-        for (n, (job, kind)) in self.into_jobs().zip(kinds).enumerate() {
-            let is_first = kind < middle || (middle == 0 && n == 0);
-            parts[usize::from(!is_first)].push(job);
-        }
-        parts.map(Self::new)
+        let half = &distinct[..distinct.len() / 2];
+        let mut is_first: Vec<bool> = self.items.iter().map(|item| half.contains(&item)).collect();
+        // If all items are equal, `half` is empty.
+        is_first[0] = true;
+        let mut is_first = is_first.into_iter();
+        let (first, rest): (Vec<_>, Vec<_>) = self.into_jobs().partition(|_| is_first.next() == Some(true));
+        [Self::new(first), Self::new(rest)]
     }
 }
 

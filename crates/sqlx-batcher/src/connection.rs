@@ -8,9 +8,9 @@ use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, Row, pool::PoolConnection, postgres::PgConnectOptions,
     raw_sql,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{CHECK_AFTER, CHECK_TIMEOUT};
+use crate::CHECK_TIMEOUT;
 
 /// How long a connection is used. It is then replaced, because the host name may resolve to a different
 /// server. Up to a minute is added at random, so that not all connections are replaced at the same time.
@@ -25,7 +25,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 pub(crate) struct Connection {
     pub inner: PgConnection,
     pub last_used: Instant,
-    expires: Instant,
+    /// When a newer connection should replace this one.
+    pub expires: Instant,
 }
 
 impl Connection {
@@ -40,16 +41,6 @@ impl Connection {
         let now = Instant::now();
         let jitter = Duration::from_secs(RandomState::new().hash_one(()) % 60);
         Ok(Self { inner, last_used: now, expires: now + LIFETIME + jitter })
-    }
-
-    /// Returns whether a statement can be sent on this connection.
-    pub async fn is_usable(&mut self) -> bool {
-        self.last_used.elapsed() < CHECK_AFTER || is_alive(&mut self.inner).await
-    }
-
-    /// Returns whether a newer connection should replace this one.
-    pub fn is_old(&self) -> bool {
-        Instant::now() >= self.expires
     }
 }
 
@@ -78,28 +69,25 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    let start = Instant::now();
     // Starts a task only if it has to wait.
-    let mut acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
+    let acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
         Either::Left((result, _)) => return result,
         Either::Right(((), waiting)) => tokio::spawn(waiting),
     };
-    loop {
-        if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
-            return result.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        }
-        if start.elapsed() > ACQUIRE_TIMEOUT {
-            return Err(sqlx::Error::PoolTimedOut);
-        }
-        if let Some(mut idle) = pool.try_acquire() {
-            let is_alive = match select(&mut acquiring, pin!(is_alive(&mut idle))).await {
-                Either::Left((result, _)) => return result.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
-                Either::Right((is_alive, _)) => is_alive,
-            };
-            if is_alive {
-                return Ok(idle);
+    let idle = async {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            if let Some(mut idle) = pool.try_acquire() {
+                if is_alive(&mut idle).await {
+                    return idle;
+                }
+                idle.close_on_drop();
             }
-            idle.close_on_drop();
         }
+    };
+    match timeout(ACQUIRE_TIMEOUT, select(acquiring, pin!(idle))).await {
+        Ok(Either::Left((acquired, _))) => acquired.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+        Ok(Either::Right((idle, _))) => Ok(idle),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }

@@ -16,15 +16,11 @@ use crate::Error;
 /// connection also counts. For example, a server whose disk is full may refuse connections with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            let ends_the_connection = error
-                .try_downcast_ref::<PgDatabaseError>()
-                .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
-            ends_the_connection
-                || matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "58"))
-                || code == "25006"
-        }
+        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>().is_some_and(|error| {
+            matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+                || matches!(error.code().get(..2), Some("08" | "53" | "55" | "57" | "58"))
+                || error.code() == "25006"
+        }),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
@@ -50,13 +46,11 @@ impl Error {
 /// (21, 22, 23, 44), a conflict with another transaction (40), an exceeded limit (54), a lock (55), an exception in a
 /// trigger or function (P0), and a damaged row (XX).
 pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
-    match code(error).as_deref() {
-        // statement_completion_unknown: in a distributed database, the write may have been committed.
-        Some("40003") | None => false,
-        Some(code) => {
-            matches!(code.get(..2), Some("21" | "22" | "23" | "40" | "44" | "54" | "55" | "P0" | "XX"))
-        }
-    }
+    // 40003 is statement_completion_unknown: in a distributed database, the write may have been committed.
+    code(error).is_some_and(|code| {
+        let class = code.get(..2);
+        code != "40003" && matches!(class, Some("21" | "22" | "23" | "40" | "44" | "54" | "55" | "P0" | "XX"))
+    })
 }
 
 /// Returns whether another attempt may succeed: a serialization failure, a deadlock, or a lock timeout.

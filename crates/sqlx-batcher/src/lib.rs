@@ -95,19 +95,17 @@ pub enum Error {
 ///
 /// The first call starts a task on the current Tokio runtime, which opens the connection. When the last clone
 /// is dropped, the task closes the connection and stops.
-pub struct Batcher<S: Statement>(Arc<Shared<S>>);
-
-struct Shared<S: Statement> {
+pub struct Batcher<S: Statement> {
     config: Arc<Config<S>>,
     /// Empty until the first call.
-    queue: OnceLock<mpsc::Sender<Job<S>>>,
+    queue: Arc<OnceLock<mpsc::Sender<Job<S>>>>,
 }
 
 impl<S: Statement> Batcher<S> {
     /// Creates a batcher. It starts its task on the first call, so you can create it outside a runtime.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
         let config = Config { options: options.clone(), statement, is_down: AtomicBool::new(false) };
-        Self(Arc::new(Shared { config: Arc::new(config), queue: OnceLock::new() }))
+        Self { config: Arc::new(config), queue: Arc::default() }
     }
 
     /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
@@ -120,12 +118,17 @@ impl<S: Statement> Batcher<S> {
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub async fn call(&self, item: S::Item) -> Result<S::Output, Error> {
-        if self.0.config.is_down.load(Ordering::Relaxed) {
+        if self.config.is_down.load(Ordering::Relaxed) {
             return Err(Error::TimedOut);
         }
+        let queue = self.queue.get_or_init(|| {
+            let (queue, jobs) = mpsc::channel(QUEUE_SIZE);
+            tokio::spawn(Worker::new(Arc::clone(&self.config), jobs).run());
+            queue
+        });
         let (reply, answer) = oneshot::channel();
         let caller = Caller { reply, arrival: Instant::now() };
-        self.queue().try_send(Job { item, caller }).map_err(|error| match error {
+        queue.try_send(Job { item, caller }).map_err(|error| match error {
             TrySendError::Full(_) => Error::Overloaded,
             TrySendError::Closed(_) => Error::Panicked,
         })?;
@@ -135,24 +138,16 @@ impl<S: Statement> Batcher<S> {
             Err(_) => Err(Error::TimedOut),
         }
     }
-
-    fn queue(&self) -> &mpsc::Sender<Job<S>> {
-        self.0.queue.get_or_init(|| {
-            let (queue, jobs) = mpsc::channel(QUEUE_SIZE);
-            tokio::spawn(Worker::new(Arc::clone(&self.0.config), jobs).run());
-            queue
-        })
-    }
 }
 
 impl<S: Statement> Clone for Batcher<S> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { config: Arc::clone(&self.config), queue: Arc::clone(&self.queue) }
     }
 }
 
 impl<S: Statement> fmt::Debug for Batcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batcher").field("is_started", &self.0.queue.get().is_some()).finish()
+        f.debug_struct("Batcher").field("is_started", &self.queue.get().is_some()).finish()
     }
 }

@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use crate::{
-    DEADLINE, Error, MAX_BATCH, Statement,
+    CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement,
     batch::{Batch, Job},
-    connection::Connection,
+    connection::{Connection, is_alive},
     errors::{is_conflict, is_refusal},
 };
 
@@ -38,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// After a retry, other calls get this many times as long as it took, because it may have waited for a lock.
 const OTHERS: u32 = 4;
 
-/// How many items with a conflict are remembered after their calls have failed.
+/// How many items are remembered after their calls failed because of a conflict.
 const REMEMBERED: usize = 16;
 
 /// Time limit for connecting after a batch has timed out. With TLS, connecting takes nine round trips.
@@ -58,9 +58,11 @@ pub(crate) struct Worker<S: Statement> {
     connection: Option<Connection>,
     /// A connection that will replace an old one. Opening it can take longer than a call waits.
     newer: Option<JoinHandle<Option<Connection>>>,
-    /// Calls whose item had a conflict, such as a locked row. Each batch has one distinct item and is sent separately,
-    /// so that other calls don't fail with it. After its calls have failed, one item remains without a caller.
-    conflicts: VecDeque<Batch<S>>,
+    /// Calls whose item had a conflict, such as a locked row. They are sent separately, one item at a time, so that
+    /// other calls don't fail with them.
+    conflicts: Vec<Job<S>>,
+    /// Items whose calls failed because of a conflict. Further calls with these items are also sent separately.
+    known: Vec<S::Item>,
     /// When to retry the next conflict, even if other calls are waiting.
     retry_at: Instant,
 }
@@ -72,7 +74,8 @@ impl<S: Statement> Worker<S> {
             queue,
             connection: None,
             newer: None,
-            conflicts: VecDeque::new(),
+            conflicts: Vec::new(),
+            known: Vec::new(),
             retry_at: Instant::now(),
         }
     }
@@ -83,13 +86,12 @@ impl<S: Statement> Worker<S> {
             let is_idle = batch.items.is_empty();
             self.answer(batch).await;
             let start = Instant::now();
-            if (is_idle || start >= self.retry_at)
-                && let Some(mut retry) = self.waiting_conflict().and_then(|at| self.conflicts.remove(at))
-            {
-                if let Some(rest) = retry.split_off(MAX_BATCH) {
-                    self.conflicts.push_front(rest);
-                }
-                self.answer(Batch::new(retry.into_jobs())).await;
+            if (is_idle || start >= self.retry_at) && !self.conflicts.is_empty() {
+                let first = self.conflicts.remove(0);
+                let equal = self.conflicts.extract_if(.., |job| job.item == first.item).take(MAX_BATCH - 1);
+                let mut retry: Vec<_> = equal.collect();
+                retry.push(first);
+                self.answer(Batch::new(retry)).await;
                 self.retry_at = Instant::now() + OTHERS * start.elapsed();
             }
         }
@@ -98,13 +100,9 @@ impl<S: Statement> Worker<S> {
         }
     }
 
-    fn waiting_conflict(&self) -> Option<usize> {
-        self.conflicts.iter().position(|conflict| !conflict.callers.is_empty())
-    }
-
     /// Takes calls from the queue. Returns an empty batch if it's time to retry a conflict.
     async fn next_batch(&mut self) -> Option<Batch<S>> {
-        let wait = if self.waiting_conflict().is_some() { PAUSE } else { Duration::MAX };
+        let wait = if self.conflicts.is_empty() { Duration::MAX } else { PAUSE };
         let Ok(first) = timeout(wait, self.queue.recv()).await else {
             return Some(Batch::new([]));
         };
@@ -119,10 +117,11 @@ impl<S: Statement> Worker<S> {
         #[cfg(feature = "metrics")]
         crate::batch::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
 
-        for conflict in &mut self.conflicts {
-            let joining: Vec<_> = jobs.extract_if(.., |job| job.item == conflict.items[0]).collect();
-            joining.into_iter().for_each(|job| conflict.push(job));
-        }
+        let had_conflict = |job: &mut Job<S>| {
+            self.known.contains(&job.item) || self.conflicts.iter().any(|conflict| conflict.item == job.item)
+        };
+        let joining: Vec<_> = jobs.extract_if(.., had_conflict).collect();
+        self.conflicts.extend(joining);
         Some(Batch::new(jobs))
     }
 
@@ -151,7 +150,10 @@ impl<S: Statement> Worker<S> {
             let result = self.attempt(&part.items).await;
             let part = parts.pop_front().expect("it is the front");
             match result {
-                Ok(outputs) => part.answer(outputs),
+                Ok(outputs) => {
+                    self.known.retain(|item| Some(item) != part.items.first());
+                    part.answer(outputs);
+                }
                 Err(error) if is_conflict(&error) && part.is_uniform() => {
                     self.postpone(part, &Error::Database(Arc::new(error)));
                 }
@@ -170,23 +172,17 @@ impl<S: Statement> Worker<S> {
 
     /// Keeps calls for another attempt, except for those that have waited too long.
     fn postpone(&mut self, batch: Batch<S>, error: &Error) {
-        let mut conflict = Batch::new([]);
         for job in batch.into_jobs() {
             if job.caller.arrival.elapsed() < PATIENCE {
-                conflict.push(job);
+                self.conflicts.push(job);
                 continue;
             }
             let _ = job.caller.reply.send(Err(error.clone()));
-            if conflict.callers.is_empty() {
-                conflict.items = vec![job.item];
+            if !self.known.contains(&job.item) {
+                self.known.push(job.item);
             }
         }
-        self.conflicts.push_back(conflict);
-        if self.conflicts.len() > REMEMBERED
-            && let Some(unused) = self.conflicts.iter().position(|conflict| conflict.callers.is_empty())
-        {
-            self.conflicts.remove(unused);
-        }
+        self.known.drain(..self.known.len().saturating_sub(REMEMBERED));
     }
 
     /// Runs the statement once. Keeps the connection only if it is still usable.
@@ -208,12 +204,12 @@ impl<S: Statement> Worker<S> {
 
     async fn connect(&mut self) -> sqlx::Result<Connection> {
         if let Some(mut connection) = self.connection.take() {
-            if connection.is_old()
+            if connection.expires <= Instant::now()
                 && let Some(newer) = self.newer().await
             {
                 connection = newer;
             }
-            if connection.is_usable().await {
+            if connection.last_used.elapsed() < CHECK_AFTER || is_alive(&mut connection.inner).await {
                 return Ok(connection);
             }
         }

@@ -4,7 +4,6 @@ use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
 use futures_util::future::join;
 use time::Duration;
-use tokio::sync::Barrier;
 
 use crate::{
     Subject,
@@ -47,7 +46,7 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
 }
 
 /// Returns the number of rounds in which a session is still valid after a logout. In each round, a request
-/// loads a session. Then a barrier releases the request's update and a logout at the same time.
+/// loads a session. Then the request's update and a logout are sent at the same time.
 ///
 /// # Errors
 /// Returns an error if a call of the store fails.
@@ -57,15 +56,8 @@ pub async fn undone_logouts(subject: &impl Subject, rounds: usize) -> Result<usi
     for round in 0..rounds {
         let session = Session::new(subject).await?;
         session.ensure_live("after it was saved").await?;
-        let barrier = Barrier::new(2);
-        let update = async {
-            barrier.wait().await;
-            session.update(&session.store, &state("late", "true")).await
-        };
-        let delete = async {
-            barrier.wait().await;
-            logout.delete(&session.key).await
-        };
+        let late = state("late", "true");
+        let (update, delete) = (session.update(&session.store, &late), logout.delete(&session.key));
         // In half of the rounds, the update is sent first.
         let (returned, deleted) = if round % 2 == 0 {
             join(update, delete).await
