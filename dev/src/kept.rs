@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 /// A program that stops when this is dropped, or when this process exits for any reason, including SIGKILL.
 ///
-/// A small shell script then sends the program and its children SIGTERM, and SIGKILL 30 seconds later.
+/// A small shell script then sends the program and its children a signal, and SIGKILL 30 seconds later.
 /// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs stop.
 #[derive(Debug)]
 pub struct Kept {
@@ -17,13 +17,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Starts the program with its arguments, environment and directory. Its standard input is empty.
-    pub fn spawn(program: &Command) -> Result<Self> {
-        Self::spawn_with(program, "TERM", Stdio::inherit())
-    }
-
-    /// Like [`Kept::spawn`], but stops the program with the given signal, such as `INT`, and redirects its output.
-    pub fn spawn_with(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
+    /// Starts the program with its arguments, environment and directory. Its standard input is empty, and its
+    /// standard output goes to `output`. A signal such as `INT` will stop it.
+    pub fn spawn(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);
         shell.arg(program.get_program()).args(program.get_args());

@@ -1,4 +1,4 @@
-//! `cargo dev`: runs the app with a private PostgreSQL, and other commands for developers.
+//! `cargo dev`: runs the app with a private PostgreSQL server, and has other commands for developers.
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use std::{env, process::ExitCode};
 use anyhow::Result;
 
 const USAGE: &[&str] = &[
-    "cargo dev                       run the app, with a private PostgreSQL in .postgres/",
+    "cargo dev                       run the app, with a private PostgreSQL server in .postgres/",
     "cargo dev --watch               run the app; after each change, rebuild it and reload the page",
     "cargo dev psql [arguments]      open a shell on that database",
     "cargo dev prepare [--check]     update .sqlx, which builds use to check the SQL, or only verify it",
@@ -44,8 +44,8 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["--watch"] => cli::run::run(true)?,
         ["prepare"] => cli::prepare::renew()?,
         ["prepare", "--check"] => cli::prepare::check()?,
-        ["browser", ref arguments @ ..] => cli::browser::test(arguments)?,
-        ["screenshots"] => cli::browser::screenshots()?, // demo
+        ["browser", ref arguments @ ..] => cli::browser(arguments)?,
+        ["screenshots"] => cli::screenshots()?,              // demo
         ["lab", ref arguments @ ..] => cli::lab(arguments)?, // demo
         ["rename", name] => cli::rename::rename(name, None)?,
         ["rename", name, description] => cli::rename::rename(name, Some(description))?,

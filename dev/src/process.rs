@@ -26,7 +26,9 @@ pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
 /// Returns the ID, state and parent of every process.
 fn all() -> Vec<(u32, String, u32)> {
     if !Path::new("/proc/self/stat").exists() {
-        return ps(&["-A", "-o", "pid=,stat=,ppid="]).lines().filter_map(parse).collect();
+        let ps = Command::new("ps").args(["-A", "-o", "pid=,stat=,ppid="]).output();
+        let text = ps.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        return text.lines().filter_map(parse).collect();
     }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
@@ -37,9 +39,4 @@ fn all() -> Vec<(u32, String, u32)> {
 fn parse(line: &str) -> Option<(u32, String, u32)> {
     let mut fields = line.split_whitespace();
     Some((fields.next()?.parse().ok()?, fields.next()?.to_owned(), fields.next()?.parse().ok()?))
-}
-
-pub(crate) fn ps(arguments: &[&str]) -> String {
-    let output = Command::new("ps").args(arguments).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }

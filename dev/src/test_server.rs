@@ -1,10 +1,9 @@
 //! A test process's PostgreSQL server.
 
 use std::process::{self, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::OnceLock};
+use std::sync::OnceLock;
 
-use crate::{Postgres, process::is_running};
+use crate::{Postgres, postgres::random, process::is_running};
 
 /// The server on which this process's tests create their databases.
 #[derive(Debug)]
@@ -46,14 +45,11 @@ impl TestServer {
         self.own.is_some()
     }
 
-    /// Returns a name that no other test uses: `test_<machine>_<pid>_<n>_<random>`.
+    /// Returns a name that no other test uses: `test_<machine>_<pid>_<random>`.
     ///
     /// A killed test can't drop its database. Later runs drop the databases for which [`Self::is_leftover`] is true.
     pub fn new_database_name(&self) -> String {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let random = RandomState::new().hash_one(n) as u32;
-        format!("test_{}_{}_{n}_{random:08x}", machine(), process::id())
+        format!("test_{}_{}_{}", machine(), process::id(), &random()[..16])
     }
 
     /// Returns whether a test process on this machine has exited and left this database behind.

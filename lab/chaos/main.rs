@@ -1,9 +1,8 @@
 //! `cargo dev lab chaos`: three minutes of faults in random order, while visitors load pages, log in, rotate
 //! their keys and log out. It prints its seed. `CHAOS_SEED=7` repeats the order of the faults.
 //!
-//! Three things must always hold. No acknowledged visit is lost or counted twice. An ended session never
-//! becomes valid again. Every response arrives within 2.5 seconds, and everything recovers within 5 seconds
-//! after a fault ends.
+//! Three things must always hold. No acknowledged visit is lost or counted twice. An ended session never becomes valid
+//! again. Every response arrives within 2.5 seconds, and everything recovers within 5 seconds after a fault ends.
 
 #[allow(dead_code)]
 #[path = "../faults/client.rs"]

@@ -91,7 +91,7 @@ impl Replica {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "exec \"$0\" replica 2>>\"$1\""]).arg(program).arg(&self.log);
         command.current_dir(env::temp_dir()).envs(self.settings.iter().cloned());
-        self.process = Some(Kept::spawn_with(&command, "KILL", Stdio::null()).expect("a process"));
+        self.process = Some(Kept::spawn(&command, "KILL", Stdio::null()).expect("a process"));
     }
 
     pub fn kill(&mut self) {

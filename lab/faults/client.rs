@@ -108,8 +108,7 @@ impl Answer {
     }
 }
 
-/// The session cookies that visitors have received, each with its server. None of them may appear in that
-/// server's log.
+/// The session cookies that visitors have received, each with its server. None of them may appear in that server's log.
 static COOKIES: Mutex<Vec<(SocketAddr, String)>> = Mutex::new(Vec::new());
 
 /// Returns the values of the first hundred cookies from this server.

@@ -33,8 +33,7 @@ fn answer(app: &App, bytes: &[u8]) -> Answer {
     send(app.address, bytes).expect("a response")
 }
 
-/// Checks that the request returns an error page, and that the app closes the connection instead of reading
-/// the rest.
+/// Checks that the request returns an error page, and that the app closes the connection instead of reading the rest.
 fn assert_is_refused(app: &App, status: u16, bytes: &[u8]) -> Answer {
     let answer = answer(app, bytes);
     assert_eq!(answer.status, status, "{answer:#?}");

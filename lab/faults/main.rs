@@ -12,9 +12,6 @@ mod outages;
 #[path = "../own_server.rs"]
 mod own_server;
 mod panics;
-#[allow(dead_code)]
-#[path = "../../tests/support/process.rs"]
-mod process;
 mod program;
 mod requests;
 mod shutdown;
@@ -23,3 +20,5 @@ mod startup;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod upgrade;
+
+use support::process;

@@ -99,8 +99,7 @@ fn an_exhausted_pool_causes_a_503_page_within_two_seconds() {
     visitor.get("/");
 
     let lock = stage.holding("begin; lock table visitors");
-    // `/visits` reads the count through the pool. Two requests wait for the lock, and the others wait for
-    // connections.
+    // `/visits` reads the count through the pool. Two requests wait for the lock, and the others wait for connections.
     for path in ["/visits", "/"] {
         for answer in at_once(&app, 16, path, &visitor) {
             answer.assert_is_503_page();

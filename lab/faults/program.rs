@@ -78,7 +78,7 @@ impl App {
             .env("SESSION_SECRET", SECRET)
             .env("LOG_FORMAT", "json");
         shell.envs(settings.iter().map(|(name, value)| (name, value)));
-        let kept = Kept::spawn(&shell).expect("a shell");
+        let kept = Kept::spawn(&shell, "TERM", Stdio::inherit()).expect("a shell");
         let pid = || fs::read_to_string(home.join("pid")).ok()?.strip_suffix('\n')?.parse().ok();
         let pid = eventually("it starts", Duration::from_secs(10), pid);
         Self { address: (Ipv4Addr::LOCALHOST, 0).into(), pid, kept, home }

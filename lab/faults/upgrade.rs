@@ -139,8 +139,7 @@ fn visitors_that_alternate_between_two_versions_lose_neither_visits_nor_sessions
     });
 }
 
-/// Visits two replicas in turn, each on a persistent connection. Returns the visitor's ID and the number of
-/// visits.
+/// Visits two replicas in turn, each on a persistent connection. Returns the visitor's ID and the number of visits.
 fn visit_both(one: &App, other: &App, total: &AtomicU64, is_over: &AtomicBool) -> (String, u64) {
     let (begin, mut visits, mut id) = (Instant::now(), 0, String::new());
     let mut browsers = [one.visitor(), other.visitor()];

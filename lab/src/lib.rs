@@ -1,5 +1,4 @@
-//! Servers that only the lab uses: Redis and PgBouncer. They are private, like the PostgreSQL server of
-//! `cargo dev`.
+//! Servers that only the lab uses: Redis and PgBouncer. They are private, like the PostgreSQL server of `cargo dev`.
 
 #![forbid(unsafe_code)]
 

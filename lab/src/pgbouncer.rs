@@ -29,9 +29,8 @@ impl PgBouncer {
         minor.is_some_and(|minor: u32| minor >= 21)
     }
 
-    /// Starts PgBouncer in front of the database at a URL such as
-    /// `postgres://postgres:password@127.0.0.1:5432/app`. `settings` has the contents of
-    /// `deploy/pgbouncer.ini` or a variant.
+    /// Starts PgBouncer in front of the database at a URL such as `postgres://postgres:password@127.0.0.1:5432/app`.
+    /// `settings` has the contents of `deploy/pgbouncer.ini` or a variant.
     ///
     /// # Errors
     /// Returns an error if PgBouncer isn't installed or doesn't start.
@@ -67,7 +66,7 @@ impl PgBouncer {
         let mut command = Command::new("pgbouncer");
         command.arg("--quiet").arg(self.home.path.join("pgbouncer.ini"));
         // SIGTERM would wait for the clients.
-        self.process = Some(Kept::spawn_with(&command, "KILL", Stdio::null())?);
+        self.process = Some(Kept::spawn(&command, "KILL", Stdio::null())?);
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             ensure!(begin.elapsed() < Duration::from_secs(20), "PgBouncer didn't start");

@@ -1,7 +1,6 @@
 //! A private Redis server that stops with this process.
 //!
-//! Like PostgreSQL, it listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random
-//! password.
+//! Like PostgreSQL, it listens on 127.0.0.1 only, on a port that the kernel chooses, and requires a random password.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -65,7 +64,7 @@ impl Redis {
         command.args(["-c", r#"exec >>"$0/log" 2>&1; exec redis-server "$0/redis.conf" --port "$1""#]);
         command.arg(&self.home.path).arg(self.port.to_string());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let mut server = Kept::spawn_with(&command, "TERM", self.home.guard.try_clone()?.into())?;
+        let mut server = Kept::spawn(&command, "TERM", self.home.guard.try_clone()?.into())?;
         let begin = Instant::now();
         while !self.is_ready() {
             let has_ended = server.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60);

@@ -22,8 +22,7 @@ pub struct Browser {
     url: String,
 }
 
-/// These arguments keep Chromium from opening connections by itself, and make it exit together with its
-/// driver.
+/// These arguments keep Chromium from opening connections by itself, and make it exit together with its driver.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--remote-debugging-pipe",
@@ -187,8 +186,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this
-    /// function.
+    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this function.
     fn drop(&mut self) {
         let driver = &Driver::get().url["http://".len()..];
         let session = self.driver.session_id();

@@ -5,7 +5,7 @@ use std::{
     fs::{self, DirBuilder},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    process::{self, Command},
+    process::{self, Command, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -45,7 +45,8 @@ impl Driver {
         let is_root = fs::metadata(&home).is_ok_and(|home| home.uid() == 0);
         let mut script = Command::new("/bin/sh");
         script.arg("-c").arg(include_str!("driver.sh")).arg("driver").arg(program).arg(&home);
-        let mut process = Kept::spawn(&script).map_err(|error| format!("{error:#}"))?;
+        let mut process =
+            Kept::spawn(&script, "TERM", Stdio::inherit()).map_err(|error| format!("{error:#}"))?;
         let port = port(&mut process, &home.join("log"))?;
         Ok(Self { url: format!("http://127.0.0.1:{port}"), is_root, _process: process })
     }

@@ -164,8 +164,7 @@ const LINKED: &str = "return [...document.querySelectorAll('link, script, img')]
     return url.pathname + url.search;
 })";
 
-/// The files that the page used, and how many bytes of each came from the server rather than the browser's
-/// cache.
+/// The files that the page used, and how many bytes of each came from the server rather than the browser's cache.
 const USED: &str = "return performance.getEntriesByType('resource')
     .map(entry => [new URL(entry.name).pathname, entry.transferSize])";
 

@@ -38,8 +38,7 @@ async fn the_screenshots_for_the_readme_are_small() {
     }
 }
 
-/// Takes a screenshot of the page down to the element `last`. WebP is a third of a PNG's size and just as
-/// sharp.
+/// Takes a screenshot of the page down to the element `last`. WebP is a third of a PNG's size and just as sharp.
 async fn picture(browser: &Browser, last: &str) -> Vec<u8> {
     let bottom: f64 =
         browser.run(&format!("return document.querySelector('{last}').getBoundingClientRect().bottom")).await;

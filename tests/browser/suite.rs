@@ -1,7 +1,6 @@
 //! Tests of the app in a real browser, Chromium, controlled with WebDriver. There is one file per subject.
 //!
-//! `cargo dev browser` runs these tests. They are in a separate package, so that `cargo test` needs no
-//! browser.
+//! `cargo dev browser` runs these tests. They are in a separate package, so that `cargo test` needs no browser.
 
 #[path = "../support/mod.rs"]
 mod support;

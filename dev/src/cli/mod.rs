@@ -1,18 +1,28 @@
 //! The commands. All except `psql` run in the project's root.
 
-pub mod browser;
 pub mod prepare;
 pub mod rename;
 pub mod run;
 pub mod without; // accounts, demo
 
-use std::{os::unix::process::CommandExt, path::Path, process::Command};
+use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use dev::{
-    cargo,
+    Postgres, cargo,
     postgres::{Installation, running},
 };
+
+const NO_BROWSER: &str = "the browser tests failed. They need Chromium and chromedriver:
+  Debian   apt install chromium chromium-driver
+  Ubuntu   apt install chromium-browser chromium-chromedriver
+  Fedora   dnf install chromium chromedriver
+  macOS    brew install --cask google-chrome chromedriver";
+
+/// Runs the browser tests.
+pub fn browser(arguments: &[&str]) -> Result<()> {
+    succeed(cargo().args(["test", "--package", "browser"]).args(arguments), NO_BROWSER)
+}
 
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
 pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
@@ -22,6 +32,13 @@ pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 // demo: begin
+/// Takes the README's screenshots by running one of the browser tests.
+pub fn screenshots() -> Result<()> {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "browser", "--", "pictures::"]);
+    succeed(tests.env("SCREENSHOTS_DIR", fs::canonicalize("docs/screenshots")?), NO_BROWSER)
+}
+
 /// Replaces this process with the lab's program.
 pub fn lab(arguments: &[&str]) -> Result<()> {
     ensure!(Path::new("lab").exists(), "this copy has no lab/");
@@ -31,15 +48,44 @@ pub fn lab(arguments: &[&str]) -> Result<()> {
 }
 // demo: end
 
+/// Runs a command and waits for it. If it fails, returns `problem` as the error.
+fn succeed(command: &mut Command, problem: &'static str) -> Result<()> {
+    let status = command.status().with_context(|| format!("can't run {:?}", command.get_program()))?;
+    ensure!(status.success(), problem);
+    Ok(())
+}
+
+/// Runs a program and returns what it prints.
+fn output(program: &mut Command) -> Result<String> {
+    let name = program.get_program().to_owned();
+    let output = program.output().with_context(|| format!("can't run {name:?}: is it installed?"))?;
+    ensure!(output.status.success(), "{name:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs the SQL files in a directory, sorted by name, and returns what they print.
+fn run_sql(postgres: &Postgres, directory: &str) -> Result<String> {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut files = files.map(|file| file.path()).collect::<Vec<_>>();
+    if files.is_empty() {
+        return Ok(String::new());
+    }
+    files.sort();
+    let mut psql = postgres.client("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
+    output(psql.args(files.iter().flat_map(|file| ["--file".as_ref(), file.as_os_str()])))
+}
+
+/// Returns the repository's text files, without those that aren't UTF-8. Fails if there are uncommitted changes.
+fn committed_files() -> Result<Vec<(String, String)>> {
+    let changes = output(Command::new("git").args(["status", "--porcelain"]))?;
+    ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");
+    let paths = output(Command::new("git").args(["ls-files", "-z"]))?;
+    let files = paths.split_terminator('\0');
+    Ok(files.filter_map(|path| Some((path.to_owned(), fs::read_to_string(path).ok()?))).collect())
+}
+
 /// Formats all code if rustfmt is installed.
 fn format() {
     let _ = cargo().args(["fmt", "--all"]).status();
-}
-
-/// Runs Git and returns what it prints.
-fn git(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").args(arguments).output().context("can't run git")?;
-    let problem = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {problem}", arguments.join(" "));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

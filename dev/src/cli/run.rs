@@ -1,4 +1,4 @@
-//! `cargo dev`: runs the app with a private PostgreSQL.
+//! `cargo dev`: runs the app with a private PostgreSQL server.
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
@@ -7,18 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, fs::File, path::Path, sync::Arc, thread};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
+
+use super::{run_sql, succeed};
 
 /// The files and folders that the app is built from.
 const SOURCES: [&str; 7] = ["src", "crates", "templates", "static", "migrations", ".sqlx", "Cargo.toml"];
 
 /// Runs the app until it exits or you press Ctrl-C. With `watch`, rebuilds and restarts it after each change.
 pub fn run(watch: bool) -> Result<()> {
-    match dotenvy::from_path(".env") {
-        Err(error) if !error.not_found() => return Err(error).context("can't read .env"),
-        _ => {}
+    if let Err(error) = dotenvy::from_path(".env")
+        && !error.not_found()
+    {
+        return Err(error).context("can't read .env");
     }
     let end = Arc::new(AtomicBool::new(false));
     for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
@@ -32,32 +35,10 @@ pub fn run(watch: bool) -> Result<()> {
     if TcpListener::bind(&address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
         bail!("{address} is in use: choose another address, such as `BIND_ADDRESS=127.0.0.1:8081 cargo dev`");
     }
-    // Some browsers reject Secure cookies over plain HTTP, even on localhost.
-    let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
-    let command = |verb: &str| {
-        let mut command = cargo();
-        command.arg(verb).env("DATABASE_URL", postgres.url("postgres"));
-        command.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
-        command.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
-        if watch {
-            command.env("DEV_RELOAD", "true");
-        }
-        command
-    };
-    follow(&command, watch, &address, &end, &postgres)
-}
-
-fn follow(
-    command: &dyn Fn(&str) -> Command,
-    watch: bool,
-    address: &str,
-    end: &AtomicBool,
-    postgres: &Postgres,
-) -> Result<()> {
     // The app stops immediately on SIGINT. SIGTERM would make it wait for a load balancer.
-    let start = || Kept::spawn_with(&command("run"), "INT", Stdio::inherit());
+    let start = || Kept::spawn(&command("run", watch, &postgres), "INT", Stdio::inherit());
     let mut app = start()?;
-    let mut listens = false;
+    let mut is_greeted = false;
     let mut seen = last_change();
     while !end.load(Ordering::Relaxed) {
         if let Some(status) = app.try_wait()?
@@ -73,23 +54,33 @@ fn follow(
             File::options().append(true).open("src/lib.rs")?.set_modified(SystemTime::now())?;
             seen = last_change();
             // If the build fails, the old app keeps running.
-            if command("build").status().context("can't run cargo")?.success() {
+            if succeed(&mut command("build", watch, &postgres), "").is_ok() {
                 app.stop()?;
                 app = start()?;
             }
         }
         // The app doesn't log a connection without a request.
-        if !listens && TcpStream::connect(address).is_ok() {
-            listens = true;
-            let seeded = seed(postgres, end);
-            eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
-            eprintln!("  cargo dev psql           open the database, in another terminal");
-            eprintln!("  Ctrl-C                   stop");
-            eprintln!("{}", seeded.unwrap_or_else(|error| format!("  can't add sample data: {error:#}\n")));
+        if !is_greeted && TcpStream::connect(&address).is_ok() {
+            is_greeted = true;
+            greet(&address, &postgres, &end);
         }
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Returns a Cargo command with the app's settings.
+fn command(verb: &str, watch: bool, postgres: &Postgres) -> Command {
+    let mut command = cargo();
+    command.arg(verb).env("DATABASE_URL", postgres.url("postgres"));
+    let own_or = |name, value: &str| env::var(name).unwrap_or_else(|_| value.to_owned());
+    // Some browsers reject Secure cookies over plain HTTP, even on localhost.
+    command.env("COOKIE_SECURE", own_or("COOKIE_SECURE", "false"));
+    command.env("EXPERIMENTS", own_or("EXPERIMENTS", "true")); // demo
+    if watch {
+        command.env("DEV_RELOAD", "true");
+    }
+    command
 }
 
 /// Returns the last time that a source file was changed, added or removed.
@@ -102,26 +93,19 @@ fn last_change() -> SystemTime {
     SOURCES.iter().map(|path| of(path.as_ref())).max().expect("there are sources")
 }
 
-/// Adds sample data from the files in `dev/seed/`, and returns their output.
-fn seed(postgres: &Postgres, end: &AtomicBool) -> Result<String> {
-    let Ok(files) = fs::read_dir("dev/seed") else { return Ok(String::new()) };
-    let mut printed = String::new();
-    for file in files {
-        let file = file?.path();
-        let mut psql = postgres.client("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(file);
-        let begin = Instant::now();
-        // The app may still be creating the tables.
-        let output = loop {
-            let output = psql.output().context("can't run psql: is it installed?")?;
-            let is_over = end.load(Ordering::Relaxed) || begin.elapsed() > Duration::from_secs(10);
-            if output.status.success() || is_over {
-                break output;
-            }
-            thread::sleep(Duration::from_millis(100));
-        };
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        printed.push_str(&String::from_utf8_lossy(&output.stdout));
-    }
-    Ok(printed)
+/// Says how to use the app, and adds sample data from the files in `dev/seed/`.
+fn greet(address: &str, postgres: &Postgres, end: &AtomicBool) {
+    eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
+    eprintln!("  cargo dev psql           open the database, in another terminal");
+    eprintln!("  Ctrl-C                   stop");
+    let begin = Instant::now();
+    // The app may still be creating the tables.
+    let seeded = loop {
+        let seeded = run_sql(postgres, "dev/seed");
+        if seeded.is_ok() || end.load(Ordering::Relaxed) || begin.elapsed() > Duration::from_secs(10) {
+            break seeded;
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    eprintln!("{}", seeded.unwrap_or_else(|error| format!("  can't add sample data: {error:#}\n")));
 }

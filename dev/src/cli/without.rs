@@ -5,11 +5,11 @@
 //! with all of their names, separated by commas, and is removed with the last one. `dev/parts.txt` lists
 //! whole files and folders. The files in `dev/without-PART/` replace those with the same path in the project.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{format, git, prepare};
+use super::{committed_files, format, prepare, succeed};
 
 /// How a comment begins in Rust and JavaScript, in TOML, YAML, shell and templates, in SQL and HTML, and in CSS.
 const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
@@ -19,13 +19,8 @@ const ENDS: [&str; 4] = [" |", " -->", " */", " #}"];
 
 /// Removes a part. The app's tests pass afterward.
 pub fn take_out(part: &str) -> Result<()> {
-    let changes = git(&["status", "--porcelain"])?;
-    ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");
-    let files = git(&["ls-files", "-z"])?;
-    let files: Vec<&str> = files.split_terminator('\0').collect();
     let mut edits = Vec::new();
-    // Images and other binary files have no marked lines.
-    for (path, text) in files.iter().filter_map(|path| Some((path, fs::read_to_string(path).ok()?))) {
+    for (path, text) in committed_files()? {
         let kept = without(part, &text)
             .with_context(|| format!("nothing was changed, because of a problem in {path}"))?;
         if kept != text {
@@ -36,17 +31,14 @@ pub fn take_out(part: &str) -> Result<()> {
 
     let list = fs::read_to_string("dev/parts.txt").context("can't read dev/parts.txt")?;
     for (path, text) in edits {
-        fs::write(path, text).with_context(|| format!("can't write {path}"))?;
+        fs::write(&path, text).with_context(|| format!("can't write {path}"))?;
     }
-    let place = format!("dev/without-{part}/");
-    for (path, replaced) in files.iter().filter_map(|path| Some((path, path.strip_prefix(&place)?))) {
-        fs::rename(path, replaced).with_context(|| format!("can't replace {replaced}"))?;
+    let replacements = format!("dev/without-{part}/.");
+    if Path::new(&replacements).exists() {
+        succeed(Command::new("cp").args(["-R", &replacements, "."]), "can't replace files")?;
     }
     let listed = list.lines().filter(|line| label(line) == part).filter_map(|line| line.split(" #").next());
-    for path in listed.map(Path::new).filter(|path| path.exists()) {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        removed.with_context(|| format!("can't delete {}", path.display()))?;
-    }
+    succeed(Command::new("rm").arg("-rf").args(listed), "can't delete files")?;
     prepare::renew()?;
     format();
     println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");

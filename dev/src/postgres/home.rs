@@ -1,15 +1,13 @@
 //! A server's directory, with its data, log and password, and how to connect to the server.
 
-use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{fmt, io::Read, os::fd::OwnedFd};
 
-use anyhow::{Context, Result, anyhow};
-
-use crate::process;
+use anyhow::{Context, Result};
 
 /// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
 const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
@@ -37,7 +35,7 @@ impl Drop for Remover {
 impl Home {
     /// Creates a directory that is removed after its server has stopped.
     pub fn temporary(program: &str) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("{program}-{}", random()?));
+        let path = std::env::temp_dir().join(format!("{program}-{}", random()));
         // Starts before the directory exists, so that nothing is left behind if this process is killed here.
         let mut remover = Command::new("/bin/sh");
         remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
@@ -50,15 +48,11 @@ impl Home {
 
     /// Locks a directory. Creates it if it doesn't exist.
     pub(crate) fn lock(path: &Path) -> Result<Self> {
-        let problem = || format!("can't keep a database in {}", path.display());
-        fs::create_dir_all(path).with_context(problem)?;
-        let path = path.canonicalize().with_context(problem)?;
-        let lock = File::create(path.join("lock")).with_context(problem)?;
-        match lock.try_lock() {
-            Ok(()) => Home { path, guard: lock.into(), remover: None }.prepare(),
-            Err(TryLockError::WouldBlock) => Err(anyhow!(InUse)),
-            Err(TryLockError::Error(error)) => Err(error).with_context(problem),
-        }
+        fs::create_dir_all(path)?;
+        let path = path.canonicalize()?;
+        let lock = File::create(path.join("lock"))?;
+        lock.try_lock().context("another process is using it")?;
+        Home { path, guard: lock.into(), remover: None }.prepare()
     }
 
     fn prepare(self) -> Result<Self> {
@@ -66,21 +60,9 @@ impl Home {
         fs::set_permissions(&self.path, Permissions::from_mode(0o700))?;
         fs::write(self.path.join("log"), "")?;
         if !self.path.join("data").exists() {
-            fs::write(self.path.join("password"), random()?)?;
+            fs::write(self.path.join("password"), random())?;
         }
         Ok(self)
-    }
-
-    /// Returns whether the process `pid` is a server that accepts connections to this data.
-    pub(crate) fn is_ready(&self, pid: u32) -> bool {
-        pid_file(&self.path).is_some_and(|file| file[0] == pid.to_string() && file[7] == "ready")
-    }
-
-    /// Returns the process ID of a server that is still using the data because its keeper was killed.
-    pub(crate) fn orphan(&self) -> Option<u32> {
-        let pid = pid_file(&self.path)?.swap_remove(0);
-        let command = format!("/postgres -D {} ", self.path.join("data").display());
-        process::ps(&["-ww", "-o", "args=", "-p", &pid]).contains(&command).then(|| pid.parse().ok())?
     }
 
     /// Returns the end of the server's log.
@@ -91,31 +73,30 @@ impl Home {
     }
 }
 
-/// Returns how to connect to the server that runs in `home`, if there is one.
-pub fn running(home: &Path) -> Option<Address> {
-    let file = pid_file(home).filter(|file| file[7] == "ready")?;
-    let password = fs::read_to_string(home.join("password")).ok()?;
-    Some(Address { port: file[3].parse().ok()?, password })
-}
-
-/// Returns PostgreSQL's description of the running server. The lines are the process ID, data directory,
-/// start time, port, socket directory, address, shared memory and status.
-fn pid_file(home: &Path) -> Option<Vec<String>> {
-    let text = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
-    let lines = text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-    (lines.len() >= 8).then_some(lines)
-}
-
-fn random() -> Result<String> {
+/// Returns 32 random hexadecimal digits.
+pub(crate) fn random() -> String {
     let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut device = File::open("/dev/urandom").expect("a device");
+    device.read_exact(&mut bytes).expect("random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The port and password of a server on 127.0.0.1. The user is `postgres`.
+/// The process ID, port and password of a server on 127.0.0.1. The user is `postgres`.
+#[derive(Default)]
 pub struct Address {
+    pub(super) pid: u32,
     pub(super) port: u16,
-    pub(super) password: String,
+    password: String,
+}
+
+/// Returns the server that runs in `home`, if there is one that accepts connections.
+pub fn running(home: &Path) -> Option<Address> {
+    let file = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
+    let lines = file.lines().map(str::trim).collect::<Vec<_>>();
+    // The others are the data directory, start time, socket directory, address and shared memory.
+    let [pid, _, _, port, _, _, _, "ready"] = lines[..] else { return None };
+    let password = fs::read_to_string(home.join("password")).ok()?;
+    Some(Address { pid: pid.parse().ok()?, port: port.parse().ok()?, password })
 }
 
 impl Address {
@@ -135,18 +116,9 @@ impl Address {
     }
 }
 
+/// Omits the password.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "127.0.0.1:{}", self.port)
-    }
-}
-
-/// Another process is running a server in the same directory.
-#[derive(Debug)]
-pub struct InUse;
-
-impl fmt::Display for InUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the database is in use, most likely by another `cargo dev`")
     }
 }

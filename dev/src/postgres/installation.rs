@@ -1,7 +1,7 @@
 //! Finds PostgreSQL's programs.
 
 use std::path::{Path, PathBuf};
-use std::{cmp::Reverse, env, fs, process::Command};
+use std::{env, fs, process::Command};
 
 use anyhow::Result;
 
@@ -12,7 +12,7 @@ const PLACES: &str = "/usr/lib/postgresql /usr/lib64/postgresql /usr /usr/libexe
     /opt/homebrew/opt /home/linuxbrew/.linuxbrew/opt /Applications/Postgres.app/Contents/Versions";
 
 /// A directory with `postgres`, `initdb` and other programs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Installation {
     pub(super) bin: PathBuf,
     major: u32,
@@ -23,7 +23,14 @@ impl Installation {
     ///
     /// `DEV_POSTGRES=download` ignores installed versions. If everything fails, the error says how to get PostgreSQL.
     pub fn find() -> Result<Self> {
-        installed().next().map_or_else(download::get, Ok)
+        if env::var_os("DEV_POSTGRES").is_some_and(|value| value == "download") {
+            return download::get();
+        }
+        let path = env::var_os("PATH").unwrap_or_default();
+        let first = env::split_paths(&path).find_map(|bin| Self::at(&bin));
+        let usual = PLACES.split(' ').flat_map(fs::read_dir).flatten().flatten();
+        let usual = usual.filter_map(|place| Self::at(&place.path().join("bin")));
+        first.or_else(|| usual.max_by_key(|found| found.major)).map_or_else(download::get, Ok)
     }
 
     /// Returns the path of a program, such as `psql`. A program that is missing here is looked up in `PATH`.
@@ -51,19 +58,4 @@ impl Installation {
         let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         (major >= 15).then_some(Installation { bin, major })
     }
-}
-
-fn installed() -> impl Iterator<Item = Installation> {
-    let is_ignored = env::var_os("DEV_POSTGRES").is_some_and(|value| value == "download");
-    let path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
-    let found = path.into_iter().filter_map(|bin| Installation::at(&bin)).chain(usual_places());
-    found.filter(move |_| !is_ignored)
-}
-
-fn usual_places() -> Vec<Installation> {
-    let versions = PLACES.split(' ').filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
-    let mut found =
-        versions.filter_map(|version| Installation::at(&version.path().join("bin"))).collect::<Vec<_>>();
-    found.sort_by_key(|installation| Reverse(installation.major));
-    found
 }

@@ -6,15 +6,16 @@ mod download;
 mod home;
 mod installation;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{fs, net::TcpListener, os::unix::fs::MetadataExt, process::Command, thread};
+use std::{net::TcpListener, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Kept, process};
 
-pub use home::{Address, Home, InUse, running};
+pub(crate) use home::random;
+pub use home::{Address, Home, running};
 pub use installation::Installation;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
@@ -27,7 +28,7 @@ const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal 
 pub struct Postgres {
     /// `None` while it's stopped. Dropped before its directory.
     server: Option<Kept>,
-    pid: u32,
+    /// Keeps its last value while the server is stopped.
     address: Address,
     home: Home,
     installation: Installation,
@@ -51,16 +52,14 @@ impl Postgres {
     /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.
     ///
     /// # Errors
-    /// Returns [`InUse`] if another process is running a server there, or the same errors as [`Postgres::temporary`].
+    /// Returns an error if another process is running a server there, and for the same reasons as
+    /// [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::launch(Installation::find()?, Home::lock(home)?, settings)
+        let problem = || format!("can't keep a database in {}", home.display());
+        Self::launch(Installation::find()?, Home::lock(home).with_context(problem)?, settings)
     }
 
     fn launch(installation: Installation, home: Home, settings: &[(&str, &str)]) -> Result<Self> {
-        if let Some(orphan) = home.orphan() {
-            process::signal("INT", &[orphan])?;
-            wait_until(|| !process::is_running(orphan))?;
-        }
         let always = ["--listen_addresses=127.0.0.1", "--unix_socket_directories="];
         let mut arguments = always.map(str::to_owned).to_vec();
         if home.remover.is_some() {
@@ -70,8 +69,8 @@ impl Postgres {
             }
         }
         arguments.extend(settings.iter().map(|(name, value)| format!("--{name}={value}")));
-        let address = Address { port: 0, password: fs::read_to_string(home.path.join("password"))? };
-        let mut postgres = Postgres { server: None, pid: 0, address, home, installation, arguments };
+        let address = Address::default();
+        let mut postgres = Postgres { server: None, address, home, installation, arguments };
         for _ in 0..5 {
             postgres.address.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             match postgres.start_server() {
@@ -87,17 +86,18 @@ impl Postgres {
     fn start_server(&mut self) -> Result<()> {
         let home = &self.home;
         let end = if home.remover.is_some() { "QUIT" } else { "INT" };
-        let mut command = shell(&home.path)?;
+        let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
         // PostgreSQL's account may not have access to the current directory.
         command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
-        let mut server = Kept::spawn_with(&command, end, home.guard.try_clone()?.into())?;
+        let mut server = Kept::spawn(&command, end, home.guard.try_clone()?.into())?;
         let keeper = server.pid();
-        let ready = || process::children(keeper).into_iter().find(|&pid| home.is_ready(pid));
+        // A killed server may have left its file behind.
+        let ready = || running(&home.path).filter(|found| process::children(keeper).contains(&found.pid));
         wait_until(|| ready().is_some() || !matches!(server.try_wait(), Ok(None)))?;
         let problem = || format!("PostgreSQL didn't start. The end of its log:\n{}", home.last_words());
-        (self.pid, self.server) = (ready().with_context(problem)?, Some(server));
+        (self.address, self.server) = (ready().with_context(problem)?, Some(server));
         Ok(())
     }
 
@@ -108,17 +108,12 @@ impl Postgres {
 
     /// Returns a command for a PostgreSQL program, such as `psql`, that connects to the `postgres` database.
     pub fn client(&self, program: &str) -> Command {
-        self.address.client(self.bin(program))
-    }
-
-    /// Returns the path of a PostgreSQL program, such as `psql`.
-    pub fn bin(&self, program: &str) -> PathBuf {
-        self.installation.bin(program)
+        self.address.client(self.installation.bin(program))
     }
 
     /// The process ID of the server. While it's stopped, the ID of its last process.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.address.pid
     }
 
     /// The port on 127.0.0.1.
@@ -133,15 +128,15 @@ impl Postgres {
 
     /// Shuts the server down cleanly. It closes its connections and writes everything to disk.
     pub fn stop(&mut self) -> Result<()> {
-        self.end("INT", &[self.pid])
+        self.end("INT", &[self.pid()])
     }
 
     /// Kills the server and all its processes, as if the machine had crashed.
     pub fn kill9(&mut self) -> Result<()> {
         // A suspended process can't start others.
-        process::signal("STOP", &[self.pid])?;
-        let mut all = process::children(self.pid);
-        all.push(self.pid);
+        process::signal("STOP", &[self.pid()])?;
+        let mut all = process::children(self.pid());
+        all.push(self.pid());
         self.end("KILL", &all)
     }
 
@@ -152,7 +147,7 @@ impl Postgres {
     }
 
     fn end(&mut self, signal: &str, pids: &[u32]) -> Result<()> {
-        if self.server.is_some() && process::is_running(self.pid) {
+        if self.server.is_some() && process::is_running(self.pid()) {
             process::signal(signal, pids)?;
             wait_until(|| !pids.iter().any(|&pid| process::is_running(pid)))?;
         }
@@ -172,32 +167,4 @@ fn wait_until(mut done: impl FnMut() -> bool) -> Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
-}
-
-/// Returns a shell for the server in `home`.
-///
-/// If this process runs as root, the shell runs as the owner of the data, or as `postgres` or `nobody`. It
-/// has the privilege to enter private directories, because the project may be in `/root`.
-fn shell(home: &Path) -> Result<Command> {
-    if id(&["-u"]) != Some(0) {
-        return Ok(Command::new("/bin/sh"));
-    }
-    let owner = fs::metadata(home.join("data")).map(|data| (data.uid(), data.gid())).ok();
-    let named = |name: &&str| Some((id(&["-u", name])?, id(&["-g", name])?));
-    let (uid, gid) = owner
-        .or_else(|| ["postgres", "nobody"].iter().find_map(named))
-        .context("PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody`")?;
-    let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
-    ensure!(has_setpriv, "PostgreSQL refuses to run as root: install `setpriv` (util-linux)");
-    let mut shell = Command::new("setpriv");
-    shell.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
-    // Without the last option, access(2) would ignore the privilege.
-    shell.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]);
-    shell.arg("/bin/sh");
-    Ok(shell)
-}
-
-fn id(arguments: &[&str]) -> Option<u32> {
-    let output = Command::new("id").args(arguments).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

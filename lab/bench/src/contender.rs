@@ -80,7 +80,7 @@ pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Ve
         (
             Name::Stores,
             "app on redis",
-            "the app's page and layers, actix-session in the same Redis, count in PostgreSQL",
+            "the app's page and layers, actix-session with the same Redis server, count in PostgreSQL",
         ),
         (Name::Stores, "app on memory", "the same with the sessions in the memory of its process"),
         (Name::Stores, "app on cookie", "the same with the sessions in their encrypted cookies"),
@@ -198,6 +198,11 @@ fn express(bench: &Bench) -> Result<PathBuf> {
 }
 
 impl Contender {
+    /// Returns whether this is the app, in any build.
+    pub fn is_app(&self) -> bool {
+        ["app", OTHER_BUILD].contains(&self.name)
+    }
+
     /// Starts a server and creates its sessions. `seed` is the psql script that adds unused sessions. If it
     /// is `None`, the server gets no database.
     async fn start(
@@ -241,7 +246,7 @@ async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Res
     shell.args(variables.map(|(name, value)| format!("{name}={value}")));
     shell.arg(format!("BIND_ADDRESS={address}")).arg(program.get_program()).args(program.get_args());
     let output = File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
-    let mut process = Kept::spawn_with(&shell, "INT", output.into())?;
+    let mut process = Kept::spawn(&shell, "INT", output.into())?;
     let begin = Instant::now();
     while !load::answers(address, ready).await {
         if let Some(status) = process.try_wait()? {

@@ -3,11 +3,8 @@
 
 use std::{fs, io::Write, path::Path, process::Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
-use dev::{
-    Postgres,
-    postgres::{InUse, Installation},
-};
+use anyhow::{Context, Result, ensure};
+use dev::{Postgres, postgres::Installation};
 
 /// The library that counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
@@ -22,8 +19,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Starts a server in `home`. This must be a directory on a disk, because a commit to memory costs
-    /// nothing.
+    /// Starts a server in `home`. This must be a directory on a disk, because a commit to memory costs nothing.
     ///
     /// # Errors
     /// Returns an error if another benchmark is running, or if PostgreSQL doesn't start.
@@ -31,11 +27,7 @@ impl Database {
         let has_library = Installation::find()?.has_library(STATEMENTS);
         ensure!(has_library, "PostgreSQL's library {STATEMENTS} is not installed (postgresql-contrib)");
         let settings = [MAX_CONNECTIONS, ("shared_preload_libraries", STATEMENTS)];
-        let postgres = match Postgres::start(home, &settings) {
-            Err(error) if error.is::<InUse>() => bail!("another benchmark is running here"),
-            outcome => outcome?,
-        };
-        let database = Database { postgres };
+        let database = Database { postgres: Postgres::start(home, &settings)? };
         // Each new database is a copy of template1.
         database.run("template1", &format!("create extension if not exists {STATEMENTS}"))?;
         Ok(database)
