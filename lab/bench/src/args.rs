@@ -11,7 +11,7 @@ use crate::load::Scenario;
 #[command(name = "cargo dev lab bench")]
 pub struct Plan {
     /// The visitors to measure
-    #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New])]
+    #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New, Scenario::Rare])]
     pub scenarios: Vec<Scenario>,
     /// Takes about a minute: half a second at 1 and 64 connections, in one round, or in seven with --compare
     #[arg(long)]
@@ -53,7 +53,7 @@ pub enum Name {
     Express,
     /// axum with tower-sessions in PostgreSQL, at its defaults and tuned
     Axum,
-    /// Actix with actix-session in a Redis that syncs each write
+    /// Actix with actix-session and a Redis server that syncs each write
     Redis,
     /// The app with its sessions in Redis, in memory and in cookies
     Stores,
@@ -95,8 +95,7 @@ impl Plan {
         }))
     }
 
-    /// Returns whether the results may be committed. They may if the run had no options, except for more
-    /// rounds.
+    /// Returns whether the results may be committed. They may if the run had no options, except for more rounds.
     pub fn is_complete(&self) -> bool {
         self.rounds() >= 3 && *self == Plan { rounds: self.rounds, ..Plan::parse_from([""]) }
     }
@@ -120,7 +119,7 @@ mod tests {
     fn only_a_complete_run_replaces_the_committed_results() {
         let plan = |line: &str| Plan::try_parse_from(["bench"].into_iter().chain(line.split(' '))).unwrap();
 
-        assert!(plan("--rounds 5").is_complete() && plan("returning new").is_complete());
+        assert!(plan("--rounds 5").is_complete() && plan("returning new rare").is_complete());
         for line in ["--quick", "new", "--rounds 1", "--only app", "--compare x", "--env A=b"] {
             assert!(!plan(line).is_complete(), "{line}");
         }

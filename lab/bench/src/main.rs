@@ -3,7 +3,7 @@
 //! It measures all contenders in turn under the same load, round after round, and checks each response.
 //!
 //! - [`args`]: what can be measured. [`run`](mod@run): the order of the measurements.
-//! - [`contender`]: how each contender is built and started. [`database`]: the PostgreSQL that they use.
+//! - [`contender`]: how each contender is built and started. [`database`]: the PostgreSQL server that they use.
 //! - [`load`]: the requests and the checks. [`measure`]: one measurement. [`usage`]: CPU time and memory.
 //! - [`report`]: medians, ratios, tables, charts.
 

@@ -70,6 +70,9 @@ pub async fn measure(
     round: u16,
     length: Duration,
 ) -> Result<Measurement> {
+    if let (Scenario::Rare, Some(database)) = (cell.scenario, &contender.database) {
+        bench.database.run(database, include_str!("../sql/rare.sql"))?;
+    }
     // The load starts before the window in which responses count.
     let begin = Instant::now() + Duration::from_millis(250 + u64::from(cell.connections));
     let window = begin..begin + length;
@@ -93,7 +96,7 @@ pub async fn measure(
         if figure != Figure::Hot {
             let before = before.get(&figure).unwrap_or(&0.0);
             figures.insert(figure, (value - before) / tally.visits as f64);
-        } else if cell.scenario == Scenario::Returning {
+        } else if cell.scenario != Scenario::New {
             figures.insert(figure, value);
         }
     }

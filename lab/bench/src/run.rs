@@ -9,6 +9,7 @@ use crate::{
     args::Plan,
     contender::{self, Contender},
     database::Database,
+    load::Scenario,
     measure::{Cell, Measurement, measure},
     report::{self, Results},
     usage,
@@ -25,7 +26,7 @@ pub struct Bench {
     pub work: PathBuf,
     /// Number of sessions in each table.
     pub sessions: usize,
-    /// The PostgreSQL in which each contender has a database.
+    /// The PostgreSQL server, in which each contender has a database.
     pub database: Database,
 }
 
@@ -98,7 +99,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 /// Measures all contenders in turn, round after round. Each round begins with a different contender.
 async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
     let mut scenarios = plan.scenarios.clone();
-    // Returning visitors first, because new ones add rows.
+    // Returning visitors first, because new ones add rows. Rare visitors last, because they change the table.
     scenarios.sort();
     scenarios.dedup();
     let (mut cells, count) = (Vec::new(), contenders.len());
@@ -115,6 +116,9 @@ async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -
         bench.database.run("postgres", "checkpoint")?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];
+            if cell.scenario == Scenario::Rare && !contender.is_app() {
+                continue;
+            }
             let window = plan.window(cell.connections);
             let measurement = measure(bench, contender, cell, round + 1, window).await;
             let measurement = measurement.context(contender.name)?;

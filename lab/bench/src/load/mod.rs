@@ -28,6 +28,8 @@ pub enum Scenario {
     Returning,
     /// Visitors without a cookie, which must receive one and see a count of one
     New,
+    /// Visitors that return after ten minutes, so that each visit resets the idle timer; only measured with the app
+    Rare,
 }
 
 /// How long after the end of the window a response is still accepted.
@@ -63,8 +65,7 @@ impl Tally {
     }
 }
 
-/// Sends the load until the window is over. Each visitor uses a single connection, so its next count is
-/// always known.
+/// Sends the load until the window is over. Each visitor uses a single connection, so its next count is always known.
 ///
 /// # Errors
 /// Returns an error if nothing listens at `address`. Wrong responses are counted in the tally.
@@ -74,8 +75,7 @@ pub async fn drive(
     window: Range<Instant>,
     visitors: &mut Vec<Visitor>,
 ) -> Result<Tally> {
-    // All visitors connect before the first request is sent. Otherwise, a busy server would keep the last
-    // ones waiting.
+    // All visitors connect before the first request is sent. Otherwise, a busy server would keep the last ones waiting.
     let mut crowds = Vec::new();
     for share in share_out(take(visitors), cell.connections.into()) {
         crowds.push((Connection::open(address).await.context("can't connect to the server")?, share));

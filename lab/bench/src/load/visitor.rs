@@ -35,7 +35,7 @@ pub(super) async fn keep_coming(
         let turn = turn % visitors.len();
         let outcome = match scenario {
             Scenario::New => Visitor::default().visit(&mut connection).await,
-            Scenario::Returning => visitors[turn].visit(&mut connection).await,
+            Scenario::Returning | Scenario::Rare => visitors[turn].visit(&mut connection).await,
         };
         let answered = Instant::now();
         if let Err(what) = outcome {

@@ -69,8 +69,7 @@ pub(super) fn tables(results: &Results) -> String {
     text
 }
 
-/// Returns a Markdown table that also reads well in a terminal. All columns except the first are
-/// right-aligned.
+/// Returns a Markdown table that also reads well in a terminal. All columns except the first are right-aligned.
 fn table(results: &Results, rows: &[Row]) -> String {
     let first = results.contenders.first().map_or("", |(name, _)| name);
     let mut lines = vec![vec![String::new(), format!("{first} is")]];

@@ -9,8 +9,7 @@ use crate::measure::{Cell, Figure, Figures, Measurement};
 pub struct Row {
     pub contender: String,
     pub cell: Cell,
-    /// The rate of the first contender divided by the rate of this one. It is the median of each round's
-    /// ratio.
+    /// The rate of the first contender divided by the rate of this one. It is the median of each round's ratio.
     pub ratio: Option<f64>,
     /// The medians over all rounds, except that the slowest response and the memory are the maximums.
     pub figures: Figures,

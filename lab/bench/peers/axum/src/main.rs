@@ -1,6 +1,5 @@
-//! The visit counter from tower-sessions' examples, with its sessions in PostgreSQL through
-//! tower-sessions-sqlx-store. The pool has its default settings. If `TUNED` is set, the pool doesn't ping the
-//! database before each use.
+//! The visit counter from tower-sessions' examples, with its sessions in PostgreSQL through tower-sessions-sqlx-store.
+//! The pool has its default settings. If `TUNED` is set, the pool doesn't ping the database before each use.
 
 use std::env;
 
