@@ -30,7 +30,8 @@ pub fn pool(config: &Config) -> PgPool {
     let options = options(&config.database_url).options([("statement_timeout", timeout), isolation]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        // Longer than a request waits, because the pool keeps connecting to a distant server after that.
+        // Longer than a request waits, so that the pool can finish connecting to a distant server after the
+        // request has given up.
         .acquire_timeout(CONNECT_TIMEOUT)
         // The host name may now resolve to a different server.
         .max_lifetime(Duration::from_secs(5 * 60))

@@ -1,4 +1,4 @@
-//! The program's commands, except those of a part that can be removed.
+//! The program's commands, except those of removable parts.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::{
 const OWNER: &str = "00000000-0000-0000-0000-000000000007";
 
 #[actix_web::test]
-async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
+async fn sessions_can_be_listed_and_ended_by_id_by_owner_or_all_at_once() {
     let app = TestApp::spawn().await;
     let (_, anonymous) = app.start().await;
     let owned = app.get_with("/probe/log-in", "").await.cookie("id").expect("a cookie");
@@ -35,7 +35,7 @@ async fn sessions_can_be_listed_and_ended_by_id_by_owner_and_all_together() {
 }
 
 #[actix_web::test]
-async fn a_list_may_be_cut_short_by_its_reader() {
+async fn the_list_command_exits_cleanly_if_its_reader_closes_the_pipe() {
     let app = TestApp::spawn().await;
     app.start().await;
     let mut program = Command::new(process::program());

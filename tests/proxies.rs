@@ -74,10 +74,9 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a client sends, its address is the one that the trusted proxy appended. Only one value is
-    /// left.
+    /// Whatever a client sends, its address is the one that the trusted proxy appended. Only one value is left.
     #[test]
-    fn a_client_can_not_choose_its_address(
+    fn a_client_cannot_choose_its_address(
         forged in proptest::collection::vec(r"[0-9a-z.:, ]{0,20}|10\.0\.0\.[0-9]", 0..4),
         client in any::<[u8; 4]>().prop_filter("no proxy", |address| address[0] != 10),
         empty in "[ ,]{0,3}",
@@ -118,7 +117,7 @@ fn values(headers: &HeaderMap) -> Vec<Vec<&str>> {
 }
 
 #[test]
-fn an_untrusted_clients_headers_are_removed_and_only_the_last_value_of_a_trusted_proxys_is_left() {
+fn headers_from_untrusted_clients_are_removed_and_those_from_trusted_proxies_keep_their_last_value() {
     let untrusted = request_from("203.0.113.9");
     let info = untrusted.connection_info();
     assert_eq!(values(untrusted.headers()), [[""; 0]; 4]);

@@ -1,5 +1,4 @@
-//! The order of the modules in `src/`: a module only uses modules that are above it in this list. And the IDs in the
-//! styles.
+//! Rules about files, such as the order of the modules in `src/`: a module only uses modules above it in the list.
 
 use std::{fs, path::Path};
 
@@ -102,7 +101,7 @@ fn every_checkout_has_the_same_line_endings() {
 }
 
 #[test]
-fn the_development_container_has_the_compiler_of_the_image() {
+fn the_development_container_and_the_image_have_the_same_compiler() {
     let read = |file: &str| fs::read_to_string(file).expect(file);
     let compiler = |text: &str| {
         text.lines().find_map(|line| line.strip_prefix("FROM rust:")?.split(' ').next().map(str::to_owned))
@@ -118,7 +117,7 @@ fn the_development_container_has_the_compiler_of_the_image() {
 }
 
 #[test]
-fn each_id_that_the_styles_name_is_in_a_template() {
+fn each_id_in_the_styles_is_in_a_template() {
     let templates: String = files(Path::new("templates"))
         .iter()
         .map(|file| fs::read_to_string(file).expect("a template"))

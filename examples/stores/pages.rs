@@ -65,7 +65,7 @@ async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     )))
 }
 
-/// Shows the count and the facts. It starts no session.
+/// Shows the count, and facts about this kind of session. It doesn't start a session.
 async fn visits(
     session: Session,
     kind: Data<Kind>,

@@ -167,7 +167,7 @@ fn settings(document: &str) -> Vec<(String, String)> {
     rows.map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap_or("").to_owned())).collect()
 }
 
-/// `tests/config/env_example.rs` compares `docs/configuration.md` with the code.
+/// `tests/config/dotenv.rs` compares `docs/configuration.md` with the code.
 #[test]
 fn settings_in_the_readme_have_the_defaults_from_the_configuration_document() {
     let (listed, all) = (settings("README.md"), settings("docs/configuration.md"));

@@ -98,7 +98,7 @@ async fn show(
     form(request, &page, &page.refusal)
 }
 
-/// Returns when a session was last used, to the minute. Shortly before `ends_at`, the result is too early.
+/// Returns when a session was last used, to the minute. Close to `ends_at`, it returns a time that is too early.
 fn last_used(session: &OwnedSession) -> OffsetDateTime {
     (session.expires_at - session.idle).max(session.created_at)
 }

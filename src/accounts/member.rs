@@ -134,7 +134,7 @@ impl FromRequest for RecentMember {
     }
 }
 
-/// Redirects to a page that returns here afterwards.
+/// Redirects to a page that returns here afterward.
 fn elsewhere(request: &HttpRequest, page: &str) -> Error {
     // The browser can return to a page, but it can't send a form again.
     let next = if request.method() == Method::GET { request.uri().to_string() } else { "/account".into() };

@@ -79,7 +79,7 @@ async fn create(
     let rank = match accounts.attempts.check_client(ClientAddress::of(request).0) {
         Ok(rank) => rank,
         Err(seconds) => {
-            audit::log(request, None, "refused a registration: there were too many");
+            audit::log(request, None, "refused a registration: there were too many attempts");
             return Ok(Err(Refusal::wait("email", seconds)));
         }
     };

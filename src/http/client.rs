@@ -32,7 +32,7 @@ pub async fn client(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    // A connection without an address, such as a Unix socket, counts as one client.
+    // All connections without an address, such as those over a Unix socket, count as one client.
     let peer = request.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
     let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();
     if request.headers().contains_key(header::X_FORWARDED_FOR) && !config.trusted_proxies.contains(peer) {

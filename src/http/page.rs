@@ -21,8 +21,8 @@ use crate::{
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
 /// schema isn't up to date yet. Keeps only one session cookie in the request.
 ///
-/// After the limit, the statements of the page may or may not have taken effect. Without a limit, a page
-/// would wait 15 minutes for an unreachable database.
+/// If the limit is exceeded, the page's statements may or may not have taken effect. Without a limit, a page would wait
+/// 15 minutes for an unreachable database.
 pub async fn page(
     limit: Duration,
     mut request: ServiceRequest,
@@ -58,7 +58,8 @@ fn log_refusal(request: &HttpRequest) {
     );
 }
 
-/// Logs once that browsers reject the `Secure` cookie of a page over plain HTTP, so that each visit starts a session.
+/// Logs one warning if a page is requested over plain HTTP. Browsers then reject its `Secure` cookie, so every visit
+/// starts a new session.
 fn warn_of_plain_http(request: &HttpRequest) {
     static WARNING: Once = Once::new();
     let secure = request.app_data::<Data<SessionCookie>>().is_some_and(|cookie| cookie.secure);

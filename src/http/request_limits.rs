@@ -70,7 +70,7 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     } else if !has_valid_host(request.head()) || is_websocket_with_body(headers) {
         Some(StatusCode::BAD_REQUEST)
     } else if request.method() == Method::CONNECT {
-        // A tunnel has no body, and no route accepts one.
+        // This asks for a tunnel, so it has no body, and no route accepts it.
         Some(StatusCode::METHOD_NOT_ALLOWED)
     } else {
         None

@@ -23,11 +23,11 @@ pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; chars
 pub struct Layout {
     /// The path of the page, without the query.
     pub path: String,
-    /// Whether the visitor has a session, so that the page has a link to log out.
+    /// Whether the visitor has a session. If so, the page has a link to log out.
     pub has_session: bool,
     /// A message that the page shows once.
     pub flash: Option<&'static Flash>,
-    /// Whether somebody is logged in, so that the page links to the account and not to the login.
+    /// Whether somebody is logged in. If so, the page links to the account instead of the login.
     pub is_member: bool, // accounts
 }
 

@@ -15,7 +15,7 @@ fn buttons(page: &Page) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn the_page_lists_the_members_own_live_sessions_in_words() {
+async fn the_account_page_describes_only_the_members_own_live_sessions() {
     let app = spawn().await;
     account(&app, ADA).await;
     let browser = app.browser();
@@ -36,7 +36,7 @@ async fn the_page_lists_the_members_own_live_sessions_in_words() {
 }
 
 #[actix_web::test]
-async fn a_member_ends_one_or_all_other_sessions_but_not_somebody_elses() {
+async fn members_can_end_one_or_all_of_their_other_sessions_but_nobody_elses() {
     let (app, before, one) = ada().await;
     let (two, three) = (other(&app, &before).await, other(&app, &before).await);
     let bob = other(&app, &account(&app, "bob@example.org").await).await;
@@ -59,7 +59,7 @@ async fn a_member_ends_one_or_all_other_sessions_but_not_somebody_elses() {
 }
 
 #[actix_web::test]
-async fn a_change_of_password_gives_a_new_key_and_ends_all_other_sessions_and_late_logins() {
+async fn changing_the_password_renews_the_key_and_ends_all_other_sessions_and_late_logins() {
     let (app, account, one) = ada().await;
     let two = other(&app, &account).await;
     let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
@@ -79,7 +79,7 @@ async fn a_change_of_password_gives_a_new_key_and_ends_all_other_sessions_and_la
 }
 
 #[actix_web::test]
-async fn a_change_of_password_needs_the_current_one_and_a_good_new_one() {
+async fn changing_the_password_requires_the_current_one_and_a_valid_new_one() {
     let (_app, _, one) = ada().await;
 
     let wrong = one.post("/account/password", &[("current", "a guess"), ("new", NEW_PASSWORD)]).await;
@@ -94,7 +94,7 @@ async fn a_change_of_password_needs_the_current_one_and_a_good_new_one() {
 }
 
 #[actix_web::test]
-async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
+async fn sensitive_actions_require_a_password_entered_in_the_last_ten_minutes() {
     let (app, account, one) = ada().await;
     other(&app, &account).await;
     minutes_pass(&app, 9).await;
@@ -112,7 +112,7 @@ async fn what_a_thief_would_do_needs_the_password_of_the_last_ten_minutes() {
 }
 
 #[actix_web::test]
-async fn confirming_the_password_gives_a_new_key_and_ten_more_minutes() {
+async fn confirming_the_password_renews_the_key_and_allows_ten_more_minutes() {
     let (app, account, one) = ada().await;
     let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
     minutes_pass(&app, 10).await;
@@ -150,7 +150,7 @@ async fn members_can_download_everything_that_is_stored_about_them() {
 }
 
 #[actix_web::test]
-async fn deleting_the_account_needs_the_password_and_leaves_nothing() {
+async fn deleting_the_account_requires_the_password_and_leaves_no_data() {
     let (app, account, one) = ada().await;
     let two = other(&app, &account).await;
 
@@ -169,7 +169,7 @@ async fn deleting_the_account_needs_the_password_and_leaves_nothing() {
 }
 
 #[actix_web::test]
-async fn password_managers_find_the_fields() {
+async fn password_managers_can_find_the_fields() {
     let (_app, _, one) = ada().await;
     let account = one.get("/account").await.body;
     one.post("/logout", &[]).await;

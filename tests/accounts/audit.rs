@@ -1,4 +1,4 @@
-//! The log: one line for each event, and never what was typed.
+//! The log has one line for each event, and never contains what users typed.
 
 use app::accounts::table::Account;
 use serde_json::Value;
@@ -23,7 +23,7 @@ async fn sessions(app: &TestApp) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn each_event_is_one_line_with_account_client_and_session() {
+async fn each_event_logs_one_line_with_its_account_client_and_session() {
     let app = spawn().await;
     let account = account(&app, ADA).await;
     let browser = app.browser();
@@ -60,7 +60,7 @@ async fn each_event_is_one_line_with_account_client_and_session() {
 }
 
 #[actix_web::test]
-async fn a_registration_a_refused_attempt_an_invalid_session_and_a_deletion_are_lines_too() {
+async fn registrations_refused_attempts_invalid_sessions_and_deletions_are_logged() {
     let app = spawn().await;
     let browser = app.browser();
     browser.post("/register", &[("email", ADA), ("password", PASSWORD)]).await;
@@ -84,7 +84,7 @@ async fn a_registration_a_refused_attempt_an_invalid_session_and_a_deletion_are_
 }
 
 #[actix_web::test]
-async fn no_password_session_key_or_cookie_is_in_the_log_even_at_trace() {
+async fn passwords_session_keys_and_cookies_are_never_logged_even_at_trace() {
     let (app, ..) = ada().await;
     let (secret, encoded) = ("hush-7fb2 &1d", "hush-7fb2");
     let browser = app.browser();

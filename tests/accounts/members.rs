@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::{ADA, NEW_PASSWORD, OWNED, PASSWORD, account, ada, goes_to, other, spawn_with, support::Page};
 
 #[actix_web::test]
-async fn a_deleted_or_blocked_account_is_logged_out_with_its_next_request_and_cannot_log_in() {
+async fn a_deleted_or_blocked_account_is_logged_out_on_its_next_request_and_cannot_log_in() {
     for sql in ["delete from accounts", "update accounts set disabled_at = now()"] {
         let (app, _, browser) = ada().await;
         app.database.execute(sql).await;
@@ -25,7 +25,7 @@ async fn a_deleted_or_blocked_account_is_logged_out_with_its_next_request_and_ca
 }
 
 #[actix_web::test]
-async fn a_login_that_is_remembered_outlives_the_browser_and_lasts_as_set() {
+async fn a_remembered_login_outlives_the_browser_and_lasts_as_configured() {
     let app = spawn_with(&[("REMEMBER_IDLE_TIMEOUT", "10d"), ("REMEMBER_MAX_AGE", "20d")]).await;
     account(&app, ADA).await;
     let fields = [("email", ADA), ("password", PASSWORD), ("remember", "on")];
@@ -43,12 +43,16 @@ async fn a_login_that_is_remembered_outlives_the_browser_and_lasts_as_set() {
 }
 
 #[actix_web::test]
-async fn the_welcome_page_knows_a_member_puts_nothing_into_the_session_and_offers_to_log_out() {
+async fn the_welcome_page_greets_members_leaves_their_sessions_unchanged_and_offers_to_log_out() {
     let (app, _, browser) = ada().await;
 
     for page in [browser.get("/").await, browser.get("/").await] {
         let is_known = page.body.contains("Welcome back.") && !page.body.contains("This is a new session");
         assert!(is_known && page.body.contains("/logout?confirm"), "{page:#?}");
+        assert!(
+            page.body.contains(r#"href="/account""#) && !page.body.contains(r#"href="/login""#),
+            "{page:#?}"
+        );
         assert!(page.try_element("visits").is_none() && page.set_cookies().is_empty(), "{page:#?}");
     }
     let grown = "select count(*) from sessions where owner is not null and state::jsonb - 'login' <> '{}'";
@@ -57,18 +61,20 @@ async fn the_welcome_page_knows_a_member_puts_nothing_into_the_session_and_offer
 
     let form = browser.get("/logout?confirm").await;
     browser.post("/logout", &[]).await;
+    let visitor = browser.get("/").await.body;
+    assert!(visitor.contains(r#"href="/login""#) && !visitor.contains(r#"href="/account""#), "{visitor}");
     assert!(form.body.contains("<button>Log out</button>"), "{form:#?}");
     assert!(!browser.is_member().await);
     assert_eq!(app.database.number(OWNED).await, 0);
 }
 
 #[actix_web::test]
-async fn an_unreadable_value_in_the_session_does_not_log_out_and_an_unreadable_login_does() {
+async fn an_unreadable_login_logs_the_member_out_but_other_unreadable_values_do_not() {
     let (app, _, browser) = ada().await;
     let set = async |name: &str, value: &str| {
         let sql =
             format!("update sessions set state = jsonb_set(state::jsonb, '{{{name}}}', '{value}')::json");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&app.database.pool).await.expect("a change");
+        app.database.execute(&sql).await;
     };
 
     set("visitor_id", "\"no id\"").await;
@@ -80,7 +86,7 @@ async fn an_unreadable_value_in_the_session_does_not_log_out_and_an_unreadable_l
 }
 
 #[actix_web::test]
-async fn another_sites_page_can_neither_log_a_visitor_in_nor_change_anything() {
+async fn another_site_can_neither_log_a_visitor_in_nor_change_an_account() {
     let (app, account, _) = ada().await;
     let (browser, here) = (other(&app, &account).await, other(&app, &account).await);
 
@@ -121,7 +127,7 @@ async fn accounts_can_be_listed_blocked_unblocked_and_deleted_and_each_change_is
 }
 
 #[actix_web::test]
-async fn a_password_is_set_from_standard_input_and_ends_all_sessions() {
+async fn set_password_reads_standard_input_and_ends_all_sessions() {
     let (app, account, browser) = ada().await;
 
     let (is_set, _, log) = app.run(&["accounts", "set-password", ADA], &format!("{NEW_PASSWORD}\n"));

@@ -11,7 +11,7 @@ fn shown(url: &str) -> String {
 }
 
 #[test]
-fn a_parameter_that_is_unknown_or_unsupported_is_refused_with_its_name() {
+fn unknown_and_unsupported_parameters_are_rejected_by_name() {
     for (parameter, reason) in [
         ("ssl=true", "sslmode=require in place of ssl"),
         ("sslmode=verify_full", "sslmode is disable, allow, prefer, require, verify-ca or verify-full"),
@@ -59,15 +59,7 @@ fn a_password_that_is_not_percent_encoded_is_refused_and_never_shown() {
 }
 
 #[test]
-fn several_hosts_are_refused() {
-    for url in ["postgres://app@a,b/app", "postgres://app@a:5432,b:5433/app", "postgres://a,b/app"] {
-        assert!(problems(&[("DATABASE_URL", url)]).contains("must be a URL with one host"), "{url}");
-    }
-    assert!(problems(&[DATABASE_URL, ("PGHOST", "a,b")]).contains("PGHOST: must be one host"));
-}
-
-#[test]
-fn the_host_may_be_a_socket_and_the_log_shows_no_password_and_no_name_that_may_be_part_of_one() {
+fn only_one_host_or_socket_is_accepted_and_the_log_shows_neither_a_password_nor_part_of_one() {
     for (url, expected) in [
         ("postgres://app:hunter2%40@/app?host=/var/run/postgresql", "app@/var/run/postgresql:5432/app"),
         ("postgres://app:hunter2%40@/app?host=%2Fvar%2Frun%2Fpostgresql", "app@/var/run/postgresql:5432/app"),
@@ -80,6 +72,9 @@ fn the_host_may_be_a_socket_and_the_log_shows_no_password_and_no_name_that_may_b
     ] {
         assert_eq!(shown(url), expected);
     }
+    for url in ["postgres://app@a,b/app", "postgres://app@a:5432,b:5433/app", "postgres://a,b/app"] {
+        assert!(problems(&[("DATABASE_URL", url)]).contains("must be a URL with one host"), "{url}");
+    }
     let message = problems(&[("DATABASE_URL", "postgres://app:canary@/app")]);
     assert!(message.contains("with a host, or with ?host=/var/run/postgresql"), "{message}");
 }
@@ -89,6 +84,7 @@ fn invalid_and_unsupported_variables_of_postgresql_are_refused_with_their_names(
     for (name, value, reason) in [
         ("PGSSLMODE", "verify_full", "must be disable"),
         ("PGPORT", "canary", "must be a port"),
+        ("PGHOST", "a,b", "must be one host"),
         ("PGHOSTADDR", "canary", "must be one IP address"),
         ("PGTARGETSESSIONATTRS", "standby", "must be read-write"),
         ("PGSSLROOTCERT", "ca.pem", "must be used with PGSSLMODE=verify-full"),

@@ -41,7 +41,7 @@ fn key(secret: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_missing_secret_file_is_created_for_its_owner_only_and_used_from_then_on() {
+fn a_missing_secret_file_is_created_for_its_owner_only_and_then_reused() {
     let directory = Directory::new();
     let file = directory.file("secret");
 
@@ -70,7 +70,7 @@ fn a_missing_secret_file_is_not_created_if_another_variable_is_invalid() {
 }
 
 #[test]
-fn first_starts_at_the_same_time_agree_on_one_secret() {
+fn simultaneous_first_starts_agree_on_one_secret() {
     for _ in 0..20 {
         let directory = Directory::new();
         let file = directory.file("secret");
@@ -92,7 +92,7 @@ fn first_starts_at_the_same_time_agree_on_one_secret() {
 }
 
 #[test]
-fn a_secret_file_without_a_valid_secret_is_refused_and_kept_and_not_shown() {
+fn an_invalid_secret_file_is_rejected_kept_and_not_shown() {
     let directory = Directory::new();
     let file = directory.file("secret");
 

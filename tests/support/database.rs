@@ -14,7 +14,7 @@ pub struct TestDatabase {
     pub options: PgConnectOptions,
     /// The URL with the password, for a different process.
     pub url: String,
-    /// What drops the database, or its server.
+    /// Dropping this drops the database or its server.
     _owner: Box<dyn Any>,
 }
 
@@ -50,8 +50,8 @@ impl TestDatabase {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
     }
 
-    pub async fn execute(&self, sql: &'static str) {
-        self.pool.execute(sql).await.expect(sql);
+    pub async fn execute(&self, sql: &str) {
+        self.pool.execute(AssertSqlSafe(sql)).await.expect(sql);
     }
 }
 
@@ -66,9 +66,8 @@ impl Drop for Dropped {
         let (server, name) = (self.server, self.name.clone());
         // In a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(admin(server, format!("drop database if exists {name} with (force)")));
+            let drop = admin(server, format!("drop database if exists {name} with (force)"));
+            actix_web::rt::System::new().block_on(drop);
         });
         // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();

@@ -99,7 +99,7 @@ struct Number {
     n: u32,
 }
 
-/// A guard as somebody would write it for members.
+/// A guard for members, as an app's author might write it.
 async fn forbids(
     _: ServiceRequest,
     _: Next<impl MessageBody>,

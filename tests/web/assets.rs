@@ -10,7 +10,7 @@ use crate::{
 const CSS: &str = "/static/app.css";
 
 #[actix_web::test]
-async fn pages_link_to_files_by_their_hash_and_browsers_may_keep_these() {
+async fn a_file_is_immutable_at_the_url_with_its_hash_and_otherwise_revalidated_by_its_etag() {
     let app = TestApp::spawn().await;
     let page = app.get("/nothing").await;
     let (_, rest) = page.body.split_once(r#"<link rel="stylesheet" href=""#).expect("a stylesheet");
@@ -21,11 +21,6 @@ async fn pages_link_to_files_by_their_hash_and_browsers_may_keep_these() {
     assert!(address.starts_with("/static/app.css?v="), "{address}");
     assert_eq!((css.status.as_u16(), css.header("content-type")), (200, "text/css; charset=utf-8"));
     assert_eq!(css.header("cache-control"), "public, max-age=31536000, immutable");
-}
-
-#[actix_web::test]
-async fn without_its_current_hash_a_file_is_revalidated_by_its_etag() {
-    let app = TestApp::spawn().await;
 
     let first = app.get(CSS).await;
     let etag = first.header("etag");
@@ -44,7 +39,7 @@ async fn without_its_current_hash_a_file_is_revalidated_by_its_etag() {
 }
 
 #[actix_web::test]
-async fn a_file_is_compressed_if_the_browser_accepts_that_and_both_forms_have_one_weak_etag() {
+async fn a_file_is_compressed_if_the_browser_accepts_it_and_both_forms_share_a_weak_etag() {
     let app = TestApp::spawn().await;
     let get = |encodings: &'static str| app.request(Method::GET, CSS).header("accept-encoding", encodings);
     let plain = app.get(CSS).await;
@@ -64,7 +59,7 @@ async fn a_file_is_compressed_if_the_browser_accepts_that_and_both_forms_have_on
 }
 
 #[actix_web::test]
-async fn an_escaped_address_is_the_same_file_and_any_other_name_returns_a_404_page() {
+async fn an_escaped_path_returns_the_same_file_and_any_other_name_returns_a_404_page() {
     let app = TestApp::spawn().await;
 
     let page = app.get("/static/app%2Ecss").await;
@@ -78,7 +73,7 @@ async fn an_escaped_address_is_the_same_file_and_any_other_name_returns_a_404_pa
 }
 
 #[actix_web::test]
-async fn pages_reload_after_a_restart_only_in_a_debug_build_and_only_if_cargo_dev_watches_it() {
+async fn pages_reload_after_a_restart_only_in_a_debug_build_that_cargo_dev_watches() {
     let database = TestDatabase::new().await;
     let start = async |variable| {
         let process = Process::spawn(&[

@@ -1,4 +1,6 @@
-//! What browsers and attackers send as the session cookie, and next to it.
+//! Session cookies from browsers and attackers, and the cookies next to them.
+
+use std::collections::HashSet;
 
 use actix_web::{
     cookie::Cookie,
@@ -14,10 +16,9 @@ use crate::{
     support::{Page, SECRET, TestApp, decrypt, encrypt, log},
 };
 
-/// GET with a `Cookie` header that need not be text.
+/// Sends a GET request with a `Cookie` header that may not be text.
 async fn get_bytes(app: &TestApp, path: &str, cookie: &[u8]) -> Page {
-    let cookie = HeaderValue::from_bytes(cookie).expect("a header value");
-    app.send(Method::GET, path, &[("cookie", cookie)]).await
+    Page::of(app.request(Method::GET, path).header("cookie", cookie)).await
 }
 
 #[actix_web::test]
@@ -36,7 +37,7 @@ async fn the_cookie_is_secure_bound_to_its_host_and_reveals_neither_the_key_nor_
 }
 
 #[actix_web::test]
-async fn the_first_valid_session_cookie_whose_session_is_live_counts() {
+async fn the_first_valid_cookie_with_a_live_session_is_used() {
     let app = TestApp::spawn().await;
     let ((_, dead), (_, gone)) = (app.start().await, app.start().await);
     app.get_with("/logout", &dead).await;
@@ -62,7 +63,7 @@ async fn the_first_valid_session_cookie_whose_session_is_live_counts() {
 }
 
 #[actix_web::test]
-async fn no_other_cookie_can_disturb_the_session_cookie_and_all_others_reach_the_page() {
+async fn other_cookies_cannot_break_the_session_and_all_reach_the_page() {
     let app = TestApp::spawn().await;
     let (user, cookie) = app.start().await;
 
@@ -114,7 +115,7 @@ async fn a_name_that_matches_only_when_decoded_is_not_the_session_cookie() {
 }
 
 #[actix_web::test]
-async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_line() {
+async fn an_invalid_cookie_starts_a_new_session_and_logs_at_most_one_line() {
     let app = TestApp::spawn().await;
     let (first, cookie) = app.start().await;
     let (_, good) = cookie.split_once('=').expect("name=value");
@@ -129,7 +130,7 @@ async fn an_invalid_cookie_starts_a_new_session_and_costs_at_most_one_line() {
         "' or 1=1 --".to_owned(),
         "{\"visitor_id\":1}".to_owned(),
     ]);
-    // With the secret, anyone can make these, but they belong to no session.
+    // Anyone who knows the secret can make these, but no session has these keys.
     for key in
         ["A".repeat(64), String::new(), "a\r\nb".into(), "é".repeat(32), "A".repeat(3000), "\0".repeat(64)]
     {
@@ -161,69 +162,41 @@ fn changed_at(value: &str, at: usize) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
-fn cookie() -> SessionCookie {
-    SessionCookie::new(&TestApp::config(&[]))
-}
+#[actix_web::test]
+async fn at_most_four_valid_cookies_are_looked_up() {
+    let app = TestApp::spawn().await;
+    let (user, live) = app.start().await;
+    let dead: Vec<String> = (0..4).map(|n| encrypt(SECRET, "id", &n.to_string().repeat(64))).collect();
 
-fn headers(lines: &[&[u8]]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    lines
-        .iter()
-        .for_each(|line| headers.append(COOKIE, HeaderValue::from_bytes(line).expect("a header value")));
-    headers
-}
+    let fifth = app.get_with("/probe", &format!("{}; {live}", dead.join("; "))).await;
+    let after_copies = app.get_with("/probe", &format!("{}; {live}", [&*dead[0]; 4].join("; "))).await;
 
-/// Returns the value and the key of the chosen cookie: the one whose key is `live`, or the first one.
-fn choose(cookie: &SessionCookie, headers: &mut HeaderMap, live: &str) -> Option<(String, String)> {
-    let (valid, others) = cookie.valid_in(headers);
-    let chosen = valid.iter().position(|cookie| cookie.key == live).unwrap_or(0);
-    let chosen = valid.into_iter().nth(chosen);
-    keep_only(chosen.as_ref(), &others, headers);
-    chosen.map(|cookie| (cookie.value, cookie.key))
-}
-
-#[test]
-fn of_many_valid_cookies_only_four_are_looked_up() {
-    let pairs: Vec<String> = (0..6).map(|n| encrypt(SECRET, "id", &format!("key{n}"))).collect();
-    let mut headers = headers(&[pairs.join("; ").as_bytes()]);
-
-    // The fifth one is live, but the store isn't asked about it.
-    let chosen = choose(&cookie(), &mut headers, "key4").expect("one is valid").1;
-
-    assert_eq!(chosen, "key0");
-    assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), [&*pairs[0]]);
-    // Copies of a cookie count once.
-    let copies = [[&*pairs[0]; 4].as_slice(), &[&pairs[4]]].concat().join("; ");
-    let mut headers = self::headers(&[copies.as_bytes()]);
-    assert_eq!(choose(&cookie(), &mut headers, "key4").expect("one is valid").1, "key4");
+    assert_eq!((fifth.status.as_u16(), fifth.visitor()), (200, ""), "{fifth:#?}");
+    assert_eq!(after_copies.visitor(), user, "copies of a cookie count once: {after_copies:#?}");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
-    /// Among any bytes and any valid cookies, the app finds the one whose session is live, and removes the
-    /// others.
     #[test]
-    fn the_live_cookie_is_found_among_all_others(
-        lines in proptest::collection::vec(proptest::collection::vec("[ -:<-~\u{80}-\u{ff}]{0,20}|id=[!-:<-~]{0,9}", 0..4), 0..4),
+    fn all_valid_cookies_are_found_among_others_and_only_the_chosen_one_is_kept(
+        mut lines in proptest::collection::vec("[ -~\u{80}-\u{ff}]{0,30}|id=[!-:<-~]{0,9}", 0..6),
         keys in proptest::collection::hash_set("[a-z]{1,8}", 0..4),
         at in any::<proptest::sample::Index>(),
     ) {
-        let valid = keys.iter().map(|key| encrypt(SECRET, "id", key));
-        let mut lines: Vec<String> = lines.iter().map(|pairs| pairs.join(";")).collect();
-        valid.for_each(|pair| lines.insert(at.index(lines.len() + 1), pair));
-        let mut headers = headers(&lines.iter().map(String::as_bytes).collect::<Vec<_>>());
-        let live = keys.iter().next();
+        keys.iter().for_each(|key| lines.insert(at.index(lines.len() + 1), encrypt(SECRET, "id", key)));
+        let values = lines.iter().map(|line| HeaderValue::from_bytes(line.as_bytes()).expect("a header value"));
+        let mut headers: HeaderMap = values.map(|value| (COOKIE, value)).collect();
 
-        let chosen = choose(&cookie(), &mut headers, live.map_or("", String::as_str));
+        let (valid, others) = SessionCookie::new(&TestApp::config(&[])).valid_in(&headers);
+        keep_only(valid.last(), &others, &mut headers);
 
-        prop_assert_eq!(chosen.as_ref().map(|(_, key)| key), live);
-        let left = headers.get(COOKIE).map(HeaderValue::as_bytes).unwrap_or_default();
-        let left = String::from_utf8_lossy(left);
+        prop_assert_eq!(valid.iter().map(|cookie| cookie.key.clone()).collect::<HashSet<_>>(), keys);
+        let left = headers.get(COOKIE).map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned());
         // actix-web ignores what it can't parse, such as `id=%A0`.
         let is_named = |pair: &&str| Cookie::parse_encoded(*pair).is_ok_and(|cookie| cookie.name() == "id");
-        let named: Vec<&str> = left.split("; ").filter(is_named).collect();
-        let expected: Vec<String> = chosen.iter().map(|(value, _)| format!("id={value}")).collect();
-        prop_assert_eq!(named, expected, "{}", left);
+        let named = left.iter().flat_map(|left| left.split("; ")).filter(is_named);
+        let kept: Vec<String> = valid.last().iter().map(|cookie| format!("id={}", cookie.value)).collect();
+        prop_assert_eq!(named.collect::<Vec<_>>(), kept);
     }
 }

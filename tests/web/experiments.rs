@@ -1,4 +1,4 @@
-//! `/experiments`. Every request test of them is in this file.
+//! `/experiments`. All tests of their requests are in this file.
 
 use std::net::Ipv4Addr;
 
@@ -31,7 +31,7 @@ async fn result(browser: &Browser, experiment: &str) -> (Page, String) {
 }
 
 #[actix_web::test]
-async fn twenty_visits_at_once_are_counted_in_sql_and_lost_in_a_session() {
+async fn twenty_concurrent_visits_are_counted_in_sql_but_lost_in_a_session() {
     let app = app().await;
     let browser = app.browser();
     browser.get("/").await;
@@ -72,7 +72,7 @@ async fn after_a_rotation_the_old_cookie_finds_no_session_and_the_new_one_does()
 }
 
 #[actix_web::test]
-async fn an_expired_session_is_not_found_and_its_row_stays_until_the_sweep() {
+async fn an_expired_session_is_not_found_but_its_row_remains_until_the_sweep() {
     let app = app().await;
     let (browser, other) = (app.browser(), app.browser());
     let user = browser.get("/").await.visitor().to_owned();
@@ -88,7 +88,7 @@ async fn an_expired_session_is_not_found_and_its_row_stays_until_the_sweep() {
 
 #[actix_web::test]
 async fn the_experiments_are_off_by_default() {
-    let (app, browser) = TestApp::spawn_with_browser().await;
+    let (_app, browser) = TestApp::spawn_with_browser().await;
     browser.get("/").await;
 
     assert_eq!(browser.get("/experiments").await.status, 404);
@@ -108,13 +108,13 @@ async fn without_a_session_there_is_nothing_to_experiment_with() {
 }
 
 #[actix_web::test]
-async fn experiments_need_a_form_on_this_site_and_a_client_may_run_ten_per_minute() {
+async fn experiments_require_a_form_on_this_site_and_each_client_can_run_ten_per_minute() {
     let app = app().await;
     let browser = app.browser();
     browser.get("/").await;
 
-    let request = browser.request(Method::POST, "/experiments/count").header("sec-fetch-site", "cross-site");
-    assert_eq!(Page::of(request).await.status, 403);
+    let foreign = [("sec-fetch-site", "cross-site")];
+    assert_eq!(browser.send(Method::POST, "/experiments/count", &foreign).await.status, 403);
     assert_eq!(browser.post("/experiments/nothing", &[]).await.status, 404);
     for _ in 0..9 {
         assert_eq!(browser.post("/experiments/replay", &[]).await.status, 200);

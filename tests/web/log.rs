@@ -34,7 +34,7 @@ async fn every_line_of_a_request_is_json_and_has_its_id() {
 }
 
 #[actix_web::test]
-async fn the_start_logs_the_configuration_and_a_new_secrets_file_but_no_secret() {
+async fn startup_logs_the_configuration_and_a_new_secret_file_but_no_secret() {
     let database = TestDatabase::new().await;
     let file = std::env::temp_dir().join(format!("secret-{}", Uuid::new_v4()));
     let name = file.to_str().expect("text");
@@ -68,7 +68,7 @@ async fn the_start_logs_the_configuration_and_a_new_secrets_file_but_no_secret()
 }
 
 #[actix_web::test]
-async fn a_client_that_is_not_a_trusted_proxy_but_sends_its_header_causes_one_warning() {
+async fn a_proxy_header_from_an_untrusted_client_causes_one_warning() {
     let app = TestApp::spawn_with(&[("TRUSTED_PROXIES", "10.0.0.1")]).await;
 
     for _ in 0..2 {
@@ -123,10 +123,13 @@ async fn no_cookie_key_secret_password_or_state_is_ever_logged() {
     eventually("the app is ready", async || send(Method::GET, "/health/ready", "").await.status == 200).await;
 
     let sent = send(Method::GET, "/", "").await.cookie("id");
-    let state = HashMap::from([("note".to_owned(), "\"canary-of-the-state\"".to_owned())]);
+    let visitor = format!("\"{}\"", Uuid::new_v4());
+    let state = [("note", "\"canary-of-the-state\""), ("visitor_id", &visitor)];
+    let state = HashMap::from(state.map(|(name, json)| (name.to_owned(), json.to_owned())));
     let key = PgSessionStore::new(database.pool.clone()).save(state, &cookie::time::Duration::HOUR).await;
     let cookie = encrypt(SECRET, "id", key.expect("a session").as_ref());
     canaries.extend(sent.iter().chain([&cookie]).flat_map(|cookie| cookie_canaries(cookie)));
+    send(Method::GET, "/visits", &cookie).await; // demo
     for path in ["/", "/nothing", "/static/app.css"] {
         send(Method::GET, path, &cookie).await;
     }
@@ -166,8 +169,6 @@ fn cookie_canaries(cookie: &str) -> [String; 3] {
 fn password(url: &str) -> &str {
     let (_, rest) = url.split_once("://").expect("a URL");
     let (user, _) = rest.split_once('@').expect("a user");
-    user.split_once(':')
-        .map(|(_, password)| password)
-        .filter(|password| password.len() > 8)
-        .unwrap_or("no password")
+    let password = user.split_once(':').map_or("", |(_, password)| password);
+    if password.len() > 8 { password } else { "no password" }
 }

@@ -15,11 +15,14 @@ fn navigation(page: &Page) -> &str {
 
 #[actix_web::test]
 async fn logging_out_deletes_the_session_row_the_cookie_and_what_the_browser_has_stored() {
-    let (app, browser) = TestApp::spawn_with_session().await;
+    let app = TestApp::spawn().await;
+    let (_, cookie) = app.start().await;
 
-    let page = browser.post("/logout", &[]).await;
+    let page = Page::of(app.post("/logout").header("cookie", &cookie)).await;
+    let replayed = app.get_with("/probe", &cookie).await;
 
     assert_eq!((page.status.as_u16(), page.header("location")), (303, "/"), "{page:#?}");
+    assert_eq!((replayed.status.as_u16(), replayed.visitor()), (200, ""), "{replayed:#?}");
     let removal = page.set_cookies().into_iter().find(|set| set.starts_with("id=;")).expect("a removal");
     assert!(removal.contains("Max-Age=0") && removal.contains("Path=/"), "{removal}");
     assert_eq!(page.header("cache-control"), "no-store");
@@ -29,7 +32,7 @@ async fn logging_out_deletes_the_session_row_the_cookie_and_what_the_browser_has
 }
 
 #[actix_web::test]
-async fn logging_out_of_an_expired_session_still_removes_the_cookie() {
+async fn logging_out_of_an_expired_session_removes_the_cookie_and_without_a_session_sets_none() {
     let (app, browser) = TestApp::spawn_with_session().await;
     app.database.execute("update sessions set expires_at = now() - interval '1 second'").await;
 
@@ -37,10 +40,12 @@ async fn logging_out_of_an_expired_session_still_removes_the_cookie() {
 
     let removals = page.set_cookies().into_iter().filter(|set| set.starts_with("id=;")).count();
     assert_eq!(removals, 1, "{page:#?}");
+    let again = browser.post("/logout", &[]).await;
+    assert_eq!((again.status.as_u16(), again.set_cookies().len()), (303, 0), "{again:#?}");
 }
 
 #[actix_web::test]
-async fn a_link_logs_out_if_the_person_asked_for_it_and_an_older_browser_posts_by_its_origin() {
+async fn a_link_on_this_site_a_typed_url_and_a_post_with_only_an_origin_log_out() {
     let (app, browser) = TestApp::spawn_with_session().await;
 
     for (method, name, value) in [
@@ -58,7 +63,7 @@ async fn a_link_logs_out_if_the_person_asked_for_it_and_an_older_browser_posts_b
 }
 
 #[actix_web::test]
-async fn a_link_on_another_site_a_prefetch_or_the_navigation_only_shows_the_page() {
+async fn a_link_on_another_site_a_prefetch_and_the_navigation_only_show_the_page() {
     let (app, browser) = TestApp::spawn_with_session().await;
 
     for (path, site, purpose) in [
@@ -68,7 +73,8 @@ async fn a_link_on_another_site_a_prefetch_or_the_navigation_only_shows_the_page
         ("/logout", "none", "prefetch;prerender"),
         ("/logout?confirm", "same-origin", ""),
     ] {
-        let page = browser.send(Method::GET, path, &[("sec-fetch-site", site), ("sec-purpose", purpose)]).await;
+        let page =
+            browser.send(Method::GET, path, &[("sec-fetch-site", site), ("sec-purpose", purpose)]).await;
 
         assert_eq!(page.status, 200, "{path} {site} {purpose} {page:#?}");
         assert!(page.body.contains(r#"<form method="post" action="/logout">"#), "{page:#?}");
@@ -85,11 +91,11 @@ async fn the_navigation_offers_to_log_out_only_with_a_session() {
     let (app, browser) = TestApp::spawn_with_browser().await;
 
     let prefetched = app.send(Method::GET, "/", &[("sec-purpose", "prefetch")]).await;
-    let foreign = app.request(Method::GET, "/logout").header("sec-fetch-site", "cross-site");
-    let without = [prefetched, Page::of(foreign).await, browser.get("/nothing").await];
-    let foreign = browser.request(Method::GET, "/logout").header("sec-fetch-site", "cross-site");
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let linked = app.send(Method::GET, "/logout", &foreign).await;
+    let without = [prefetched, linked, browser.get("/nothing").await];
     browser.get("/probe/start").await;
-    let with = [browser.get("/").await, Page::of(foreign).await];
+    let with = [browser.get("/").await, browser.send(Method::GET, "/logout", &foreign).await];
 
     for page in without {
         assert!(!navigation(&page).contains(r#"href="/logout?confirm""#), "{page:#?}");
@@ -100,7 +106,7 @@ async fn the_navigation_offers_to_log_out_only_with_a_session() {
 }
 
 #[actix_web::test]
-async fn after_a_logout_the_message_appears_exactly_once_on_a_page_that_a_person_sees() {
+async fn the_logout_message_appears_exactly_once_on_a_page_that_a_person_sees() {
     let (_app, browser) = TestApp::spawn_with_session().await;
     browser.post("/logout", &[]).await;
 
@@ -128,7 +134,7 @@ async fn after_a_logout_the_message_appears_exactly_once_on_a_page_that_a_person
 }
 
 #[actix_web::test]
-async fn a_planted_message_cookie_can_not_put_words_on_a_page() {
+async fn a_planted_message_cookie_cannot_put_text_on_a_page() {
     let app = TestApp::spawn().await;
 
     for value in ["", "Send%20me%20your%20password", "Send-me-your-password", "logged-out2", "%6Cogged"] {

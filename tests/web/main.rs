@@ -1,4 +1,4 @@
-//! The app from outside, over HTTP: one file for each page or subject.
+//! The app from outside, mostly over HTTP: one file for each page or subject.
 
 #[path = "../support/mod.rs"]
 mod support;

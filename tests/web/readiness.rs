@@ -2,7 +2,6 @@
 
 use actix_web::rt;
 use futures_util::future::join_all;
-use reqwest::Method;
 
 use crate::support::{Page, TestApp, eventually};
 
@@ -11,15 +10,14 @@ async fn ready(app: &TestApp) -> u16 {
 }
 
 #[actix_web::test]
-async fn an_app_whose_pool_is_busy_is_ready() {
+async fn the_app_is_ready_while_its_pool_is_busy() {
     let app = TestApp::spawn_with(&[("DATABASE_MAX_CONNECTIONS", "1")]).await;
     let (_, cookie) = app.start().await;
     let mut lock = app.database.pool.begin().await.expect("a transaction");
     sqlx::query("select 1 from sessions for update").execute(&mut *lock).await.expect("a lock");
 
     // The deletion holds the pool's only connection, and waits for the row.
-    let logout = app.request(Method::POST, "/logout").header("sec-fetch-site", "same-origin");
-    let logout = rt::spawn(Page::of(logout.header("cookie", &cookie)));
+    let logout = rt::spawn(Page::of(app.post("/logout").header("cookie", &cookie)));
     let waiting =
         "select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database or pg_locks.database is null
         where datname = current_database() and not granted";
@@ -31,7 +29,7 @@ async fn an_app_whose_pool_is_busy_is_ready() {
 }
 
 #[actix_web::test]
-async fn concurrent_checks_share_a_result() {
+async fn concurrent_readiness_checks_share_a_result() {
     let app = TestApp::spawn().await;
     assert_eq!(ready(&app).await, 200);
     app.database.execute("alter table sessions rename to gone").await;

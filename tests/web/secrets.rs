@@ -6,8 +6,7 @@ pub const NEW: &str = "the newer of the two secrets of these tests";
 pub const OLD: &str = "the older of the two secrets of these tests";
 const BOTH: &str = "the newer of the two secrets of these tests,the older of the two secrets of these tests";
 
-/// An app with both secrets, the user of a new session, and the session's cookie, encrypted with the old
-/// secret.
+/// An app with both secrets, the user of a new session, and the session's cookie, encrypted with the old secret.
 async fn session_under_the_old_secret() -> (TestApp, String, String) {
     let app = TestApp::spawn_with(&[("SESSION_SECRET", BOTH)]).await;
     let (user, cookie) = app.start().await;
@@ -16,7 +15,7 @@ async fn session_under_the_old_secret() -> (TestApp, String, String) {
 }
 
 #[actix_web::test]
-async fn a_cookie_under_an_old_secret_keeps_its_session_and_is_never_replaced() {
+async fn a_cookie_encrypted_with_an_old_secret_keeps_its_session_and_is_never_replaced() {
     let (app, user, old) = session_under_the_old_secret().await;
 
     let reading = app.get_with("/probe", &old).await;
@@ -33,7 +32,7 @@ async fn a_cookie_under_an_old_secret_keeps_its_session_and_is_never_replaced() 
 }
 
 #[actix_web::test]
-async fn a_new_key_is_sent_under_the_new_secret() {
+async fn a_new_key_is_encrypted_with_the_new_secret() {
     let (app, user, old) = session_under_the_old_secret().await;
 
     let page = app.get_with("/probe/rotate", &old).await;
@@ -47,7 +46,7 @@ async fn a_new_key_is_sent_under_the_new_secret() {
 }
 
 #[actix_web::test]
-async fn a_request_that_a_rotation_overtook_sends_no_key_and_writes_nothing() {
+async fn a_request_overtaken_by_a_rotation_sends_no_key_and_writes_nothing() {
     let (app, user, old) = session_under_the_old_secret().await;
 
     let reading = app.hold("nothing", "read", &old).await;

@@ -12,8 +12,8 @@ create table if not exists sessions (
     -- The hour in which the session expires, for the sweep. It is a separate column because PostgreSQL updates a row in
     -- place (HOT) only if no indexed column changes, and expires_at changes up to once a minute.
     expires_hour timestamp not null generated always as (date_trunc('hour', expires_at at time zone 'UTC')) stored,
-    -- Both are set when the session is made, so a request needs no setting of the app. The sweep lowers them if the
-    -- settings are lowered.
+    -- Both are set when the session is created, so requests don't depend on the app's settings. The sweep lowers them
+    -- if the settings are lowered.
     idle_seconds int not null,
     ends_at timestamptz not null,
     remembered boolean not null default false,

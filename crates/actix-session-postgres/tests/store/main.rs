@@ -4,7 +4,8 @@
 mod support;
 
 mod cost;
-mod failures;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod owner;
 mod races;
 mod state;

@@ -1,5 +1,4 @@
-//! Tests concurrent calls on one session. Regardless of their order, a logout is final and a login takes
-//! effect.
+//! Tests concurrent calls on one session. Regardless of their order, a logout is final and a login takes effect.
 
 use std::{future::Future, pin::Pin};
 
@@ -33,8 +32,7 @@ async fn the_old_key_is_invalid_after_concurrent_rotations_logins_and_logouts_in
     let revived = interleave(&store, 1_000, &[rotate, rotate, log_in, update, load, delete]).await;
 
     assert_eq!(revived, 0, "the old key is invalid after each round");
-    // A delete with the old key deletes nothing if it runs after a rotation. But a rotation never copies a
-    // session.
+    // A delete with the old key deletes nothing if it runs after a rotation. But a rotation never copies a session.
     let logins = database.number("select count(*) from sessions where owner is not null").await;
     let rotated = database.number("select count(*) from sessions where owner is null").await;
     assert_eq!(logins, 1_000);

@@ -167,8 +167,7 @@ async fn minutes(store: &Store) -> String {
 
 /// Creates an ordinary session with limits of 7 days idle and 30 days in total, and a remembered session with
 /// 60 and 90 days. Both start this many days from now.
-async fn long_sessions(start: i32) -> Store {
-    let store = Store::new().await;
+async fn start_long_sessions(store: &Store, start: i32) {
     sqlx::query(
         "insert into sessions (id, state, created_at, expires_at, idle_seconds, ends_at, remembered)
         select sha256(idle::text::bytea), '{}', now() + make_interval(days => $1),
@@ -180,11 +179,12 @@ async fn long_sessions(start: i32) -> Store {
     .execute(&store.database.pool)
     .await
     .expect("two sessions");
-    store
 }
 
 #[actix_web::test]
 async fn sessions_that_exceed_lowered_limits_are_shortened() {
+    let store = Store::new().await;
+
     for (limits, remembered, expected) in [
         ((7 * DAY, 30 * DAY), (60 * DAY, 90 * DAY), "10080/10080/43200 86400/86400/129600"),
         ((MINUTE, 30 * DAY), (60 * DAY, 90 * DAY), "1/1/43200 86400/86400/129600"),
@@ -196,7 +196,8 @@ async fn sessions_that_exceed_lowered_limits_are_shortened() {
         ((9 * DAY, 8 * DAY), (70 * DAY, 80 * DAY), "10080/10080/11520 86400/86400/115200"),
         ((HOUR, 99 * DAY), (DAY, 99 * DAY), "60/60/43200 1440/1440/129600"),
     ] {
-        let store = long_sessions(0).await;
+        store.database.execute("delete from sessions").await;
+        start_long_sessions(&store, 0).await;
         let sweeper = store.store.clone().limits(limits.0, limits.1);
         let sweeper = sweeper.remembered_limits(remembered.0, remembered.1);
 
@@ -209,7 +210,8 @@ async fn sessions_that_exceed_lowered_limits_are_shortened() {
 
 #[actix_web::test]
 async fn a_sessions_age_counts_toward_a_lowered_limit() {
-    let store = long_sessions(-10).await;
+    let store = Store::new().await;
+    start_long_sessions(&store, -10).await;
 
     // The remaining 20 and 80 days are within the new limits, but the full 30 and 90 days aren't.
     let sweeper = store.store.clone().limits(7 * DAY, 21 * DAY).remembered_limits(60 * DAY, 81 * DAY);
@@ -223,7 +225,8 @@ async fn a_sessions_age_counts_toward_a_lowered_limit() {
 
 #[actix_web::test]
 async fn sessions_that_started_while_the_clock_was_ahead_are_shortened() {
-    let store = long_sessions(20).await;
+    let store = Store::new().await;
+    start_long_sessions(&store, 20).await;
     let sweeper = store.store.clone().limits(7 * DAY, 30 * DAY).remembered_limits(60 * DAY, 90 * DAY);
     assert_eq!(sweeper.shorten(100).await.expect("no error"), 2);
 

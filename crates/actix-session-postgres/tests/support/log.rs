@@ -20,8 +20,7 @@ pub fn capture() {
     });
 }
 
-/// Returns all lines that contain `text`. Tests run in parallel, so search for something that only your test
-/// uses.
+/// Returns all lines that contain `text`. Tests run in parallel, so search for something that only your test uses.
 pub fn lines_with(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()

@@ -108,8 +108,9 @@ async fn a_browser_session_expires_after_the_middlewares_time_to_live() {
 
 #[actix_web::test]
 async fn a_logout_deletes_the_row_and_removes_the_cookie() {
+    let site = Site::new().await;
+
     for path in ["/end", "/purge"] {
-        let site = Site::new().await;
         let cookie = site.start().await;
 
         let logout = site.get(path, Some(&cookie)).await;

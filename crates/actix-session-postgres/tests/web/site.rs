@@ -32,8 +32,7 @@ pub struct Site {
     send: Box<Send>,
 }
 
-/// `arrived` has a permit for each request that is waiting, and `open` has one for each request that may
-/// continue.
+/// `arrived` has a permit for each request that is waiting, and `open` has one for each request that may continue.
 struct Gate {
     arrived: Semaphore,
     open: Semaphore,
@@ -118,8 +117,7 @@ impl Site {
         self.get("/write", None).await.session().expect("a session cookie")
     }
 
-    /// Sends a request that loads its session and then waits. Runs `meanwhile`, and then lets the request
-    /// continue.
+    /// Sends a request that loads its session and then waits. Runs `meanwhile`, and then lets the request continue.
     pub async fn get_held<T>(
         &self,
         path: &str,

@@ -117,8 +117,7 @@ async fn calls_for_a_locked_row_are_sent_in_batches_of_at_most_max_batch() {
     assert!(count.attempts().iter().all(|ids| ids.len() <= MAX_BATCH));
 }
 
-/// Several batchers write to one row. As with slow commits, each holds the lock longer than the others' lock
-/// timeout.
+/// Several batchers write to one row. As with slow commits, each holds the lock longer than the others' lock timeout.
 #[tokio::test]
 async fn every_call_succeeds_even_if_commits_take_longer_than_the_lock_timeout() {
     let database = TestDatabase::new().await;

@@ -1,26 +1,22 @@
 //! Tests the counters of the `metrics` feature.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::HashMap;
 
 use actix_session::{SessionExt, storage::SessionStore};
-use actix_session_postgres::{PgSession, PgSessionStore};
-use actix_web::{cookie::time::Duration, test::TestRequest};
+use actix_session_postgres::PgSession;
+use actix_web::test::TestRequest;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use support::TestDatabase;
 use uuid::Uuid;
 
-const HALF_AN_HOUR: Duration = Duration::minutes(30);
+use crate::{HALF_AN_HOUR, Store};
 
 #[actix_web::test]
 async fn the_metrics_count_sessions_and_store_errors() {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
-    recorder.install().expect("the only recorder");
-    let database = TestDatabase::new().await;
-    let store = PgSessionStore::new(database.pool.clone());
+    // Counts only in this test's thread, which also runs the store's tasks.
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let Store { store, database } = Store::new().await;
 
     let key = store.save(HashMap::new(), &HALF_AN_HOUR).await.expect("saved");
     store.save(HashMap::new(), &HALF_AN_HOUR).await.expect("saved");
