@@ -1,7 +1,7 @@
 -- Divides `sessions` and `visitors` into 8 partitions each, by a hash of their IDs. Most apps don't need this. If yours
 -- does, copy this file into `migrations/` under the next number.
 --
--- This migration copies all rows, and pages return 503 until it is done. Afterwards, grant privileges to other roles
+-- This migration copies all rows, and pages return 503 until it is done. Afterward, grant privileges to other roles
 -- again.
 
 lock table sessions, visitors in access exclusive mode;

@@ -22,7 +22,7 @@ impl TrustedProxies {
     /// Returns the address of the client whose request came from `peer`.
     ///
     /// Keeps at most one value in each `X-Forwarded-*` header, and only if a trusted proxy wrote it. Removes
-    /// `Forwarded`. Afterwards, `connection_info` can be trusted.
+    /// `Forwarded`. Afterward, `connection_info` can be trusted.
     pub fn find_client(&self, headers: &mut HeaderMap, peer: IpAddr) -> IpAddr {
         // Most proxies write X-Forwarded-* and pass on the client's own Forwarded header.
         headers.remove(header::FORWARDED);

@@ -1,4 +1,4 @@
-//! The table `visitors`: how often each visitor has visited the welcome page. The session's row records the first
+//! The `visitors` table: how often each visitor has visited the welcome page. The session's row records the first
 //! visit, and the second visit creates the row in `visitors`.
 //!
 //! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at the

@@ -13,7 +13,7 @@ const USAGE: &[&str] = &[
     "cargo dev --watch               run the app; after each change, rebuild it and reload the page",
     "cargo dev psql [arguments]      open a shell on that database",
     "cargo dev prepare [--check]     update .sqlx, which builds use to check the SQL, or only verify it",
-    "cargo dev browser [arguments]   run the browser tests, like `cargo test` with these arguments",
+    "cargo dev browser [arguments]   run the browser tests, and pass the arguments to `cargo test`",
     "cargo dev screenshots           take the README's screenshots", // demo
     "cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them", // demo
     "cargo dev rename NAME [TEXT]    rename the app, and optionally describe it",

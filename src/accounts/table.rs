@@ -1,4 +1,4 @@
-//! The table `accounts`. [`super::passwords`] creates and checks the hashes.
+//! The `accounts` table. [`super::passwords`] creates and checks the hashes.
 
 use sqlx::PgPool;
 use sqlx_batcher::acquire;

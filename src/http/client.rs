@@ -27,7 +27,7 @@ impl ClientAddress {
     }
 }
 
-/// Finds the client. Afterwards, `connection_info` can be trusted, because forged headers are gone.
+/// Finds the client. Afterward, `connection_info` can be trusted, because forged headers are gone.
 pub async fn client(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -18,7 +18,7 @@ use flash::Flash;
 /// The content type of pages.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// What `base.html` needs. Every template struct has a field `layout`.
+/// What `base.html` needs. Every template struct has a `layout` field.
 #[derive(Default)]
 pub struct Layout {
     /// The path of the page, without the query.

@@ -1,4 +1,4 @@
-//! How often a client can try a password, and that nobody can lock out the owner.
+//! Tests how often a client can try a password, and that nobody can lock out the owner.
 
 use app::accounts::attempts::{Attempts, Trier};
 use futures_util::future::join_all;

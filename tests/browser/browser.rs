@@ -172,7 +172,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Sets the size of the screen. Below a width of 600 pixels, it is a phone.
+    /// Sets the size of the screen. Below a width of 600 pixels, the browser emulates a phone.
     pub async fn resize(&self, width: u32, height: u32) {
         let screen =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });

@@ -1,4 +1,4 @@
-//! Visits of the welcome page, including pages that the browser prefetches.
+//! Visits to the welcome page, including pages that the browser prefetches.
 
 use actix_web::{HttpResponse, web};
 use app::Pages;
@@ -77,7 +77,7 @@ async fn two_browsers_count_as_two_visitors() {
     assert_eq!((one.visits().await, other.visits().await), (2, 1));
 }
 
-/// A page that makes the browser prefetch or prerender the welcome page, depending on the page's path.
+/// Adds `/ahead/prefetch` and `/ahead/prerender`, which make the browser prefetch or prerender the welcome page.
 fn routes(config: &mut web::ServiceConfig, _: &Pages) {
     config
         .route("/ahead/{kind}", web::get().to(async |kind: web::Path<String>| {

@@ -1,4 +1,4 @@
-//! The `.env` file, and whether `.env.example` and its document describe what `Config` reads.
+//! Tests the `.env` file, and that `.env.example` and `docs/configuration.md` describe what `Config` reads.
 
 use std::{cell::RefCell, collections::BTreeSet, fs};
 

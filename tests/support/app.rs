@@ -132,8 +132,8 @@ impl TestApp {
         (page.visitor().to_owned(), page.cookie("id").expect("a session cookie"))
     }
 
-    /// Sends a request that performs `action` on its session ([`probe::routes`]). Returns when the request waits at
-    /// `gate`. By then, it has loaded the session and saved nothing.
+    /// Sends a request that performs `action` on its session ([`probe::routes`]). Returns once the request is
+    /// waiting at `gate`. By then, it has loaded the session and saved nothing.
     pub async fn hold(&self, action: &str, gate: &str, cookie: &str) -> rt::task::JoinHandle<Page> {
         let request = self.request(Method::GET, &format!("/probe/{action}/held/{gate}"));
         let held = rt::spawn(Page::of(request.header("cookie", cookie)));
@@ -141,7 +141,7 @@ impl TestApp {
         held
     }
 
-    /// Lets a request that waits at `gate` continue.
+    /// Lets a request that is waiting at `gate` continue.
     pub fn release(&self, gate: &str) {
         self.gates.gate(gate).open.add_permits(1);
     }

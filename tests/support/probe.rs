@@ -60,7 +60,7 @@ impl Gate {
 /// | --- | --- |
 /// | `GET /probe` | shows the ID that `start` put into the session, or nothing |
 /// | `GET /probe/{action}` | `start` (or `start-…`, to find it in the log), `write`, `rotate`, `log-in` or `end` the session, then shows its ID |
-/// | `GET /probe/{action}/held/{gate}` | the same, after the test opened the gate |
+/// | `GET /probe/{action}/held/{gate}` | the same, after the test opens the gate |
 /// | `GET /probe-slow`, `/probe-stuck` | never answer; the first has a short deadline |
 /// | `GET /probe-panic`, `/probe-error` | panics, or returns an error |
 /// | `POST /probe-bytes`, `/probe-webhook` | take any body, without a session |
@@ -107,7 +107,7 @@ async fn forbids(
     Err(actix_web::error::ErrorForbidden(anyhow::anyhow!("for members only")))
 }
 
-/// Shows whether a session was loaded, and the body.
+/// Shows the request's body, and whether a session was loaded.
 async fn webhook(request: HttpRequest, body: String) -> String {
     let session = if request.get_session().entries().is_empty() { "empty session" } else { "a session" };
     format!("{session}: {body}")

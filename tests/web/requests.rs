@@ -1,4 +1,4 @@
-//! Requests that are too large or not for this server, and what clients see on their connections.
+//! Requests that are too large or meant for a different server, and what clients see on their connections.
 
 use std::sync::atomic::Ordering;
 

@@ -63,7 +63,7 @@ pub trait PgSession {
     /// Panics if `owner` can't be serialized as JSON.
     fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_>;
 
-    /// Ends the session. The row is deleted before the response is sent, which also removes the cookie.
+    /// Ends the session. The row is deleted before the response is sent. The response also removes the cookie.
     ///
     /// This is the same as actix-session's `purge`. The session ignores further changes in the same request.
     fn end(&self);
@@ -88,7 +88,7 @@ impl LogIn<'_> {
 
 impl PgSession for Session {
     fn rotate(&self) {
-        // A login that was requested before includes a new key.
+        // A login that was requested earlier already includes a new key.
         if !self.contains_key(&RESERVED) {
             Change::Rotate.request(self);
         }

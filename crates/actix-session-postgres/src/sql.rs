@@ -67,13 +67,20 @@ from {table}
 where id = any($1)
 and expires_at > now()",
 
-    // Updates a single row, so it can't deadlock. If the row is locked, it gives up quickly, because a later
-    // request tries again. The commit doesn't wait for the disk. If a crash loses it, the session expires at
-    // most a minute early.
+    // Gives up quickly if a row is locked, because a later request tries again. So it can't deadlock either. The commit
+    // doesn't wait for the disk. If a crash loses it, the session expires at most a minute early.
     touch: "
 update {table}
 set expires_at = {IF_USED_NOW}
 where id = $1
+and expires_at > now()
+and {IS_DUE}
+and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
+
+    touch_many: "
+update {table}
+set expires_at = {IF_USED_NOW}
+where id = any($1)
 and expires_at > now()
 and {IS_DUE}
 and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
@@ -213,7 +220,7 @@ mod tests {
             let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
             table.create(owner, &mut connection).await.expect("created");
             let sql = Sql::new(&table.sql, owner);
-            assert_eq!(sql.all().len(), 17);
+            assert_eq!(sql.all().len(), 18);
             for text in sql.all() {
                 let prepared = connection.prepare(replanned(text).into_sql_str()).await;
                 assert!(prepared.is_ok(), "{text}\n{:?}", prepared.err());

@@ -46,7 +46,7 @@ pub struct PgSessionStore<O: Owner = Uuid> {
 }
 
 impl PgSessionStore {
-    /// Creates a store for the table `sessions`, with a maximum lifetime of eight hours. It doesn't connect
+    /// Creates a store for the `sessions` table, with a maximum lifetime of eight hours. It doesn't connect
     /// until it is used. It then opens up to three connections in addition to the pool's, for the statements
     /// that concurrent requests share.
     ///
@@ -76,7 +76,7 @@ impl<O: Owner> PgSessionStore<O> {
         }
     }
 
-    /// Sets the type that identifies an account. The column `owner` has the corresponding SQL type.
+    /// Sets the type that identifies an account. The `owner` column has the corresponding SQL type.
     #[must_use]
     pub fn owner<P: Owner>(self) -> PgSessionStore<P> {
         PgSessionStore::with(self.pool, self.table, self.max_age, self.limits)
@@ -116,7 +116,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// Creates the table and its indexes if they don't exist. Several replicas can call it at the same time.
     ///
     /// It never changes an existing table. [`MIGRATION`](crate::MIGRATION) contains the same SQL, for the
-    /// table `sessions` with an owner of type `uuid`.
+    /// `sessions` table with an owner of type `uuid`.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached or refuses to create the table.

@@ -25,7 +25,8 @@ use crate::{
 /// Maximum number of rows that [`PgSessionStore::sweep_every`] deletes per statement.
 const BATCH: u32 = 200;
 
-/// Maximum number of rows that it shortens per statement. Each statement reads the table from the start.
+/// Maximum number of sessions that [`PgSessionStore::sweep_every`] shortens per statement. Each statement reads the
+/// table from the start.
 const SHORTEN_BATCH: u32 = 2_000;
 
 /// Time limit for each of these statements.
@@ -64,7 +65,8 @@ impl<O: Owner> PgSessionStore<O> {
     /// Shortens up to `limit` sessions that exceed [`limits`](Self::limits) or
     /// [`remembered_limits`](Self::remembered_limits), and returns how many it shortened.
     ///
-    /// It reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns zero.
+    /// It reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns
+    /// zero.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.

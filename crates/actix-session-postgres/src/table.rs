@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// The SQL that creates the table `sessions`, with an owner of type `uuid`, and its indexes. Copy it into your own
+/// The SQL that creates the `sessions` table, with an owner of type `uuid`, and its indexes. Copy it into your own
 /// migrations if you don't want to call [`migrate`](crate::PgSessionStore::migrate).
 pub const MIGRATION: &str = include_str!("../migrations/sessions.sql");
 

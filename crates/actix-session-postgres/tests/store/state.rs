@@ -1,4 +1,5 @@
-//! Tests that a session's state is loaded exactly as it was saved, and what happens to invalid states and in failures.
+//! Tests that a session's state is loaded exactly as it was saved, and what happens if a state is invalid
+//! or a call fails.
 
 use std::time::Duration;
 
