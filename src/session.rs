@@ -44,7 +44,7 @@ pub struct SessionData {
     pub visitor_id: Option<Uuid>, // demo
 }
 
-/// Returns the store of this deployment. Its sweep shortens sessions that outlast the current settings.
+/// Returns the store of this deployment. Its sweep shortens sessions that exceed the current settings.
 pub fn store(config: &Config, pool: &PgPool) -> PgSessionStore {
     PgSessionStore::new(pool.clone())
         .max_age(config.session_max_age)

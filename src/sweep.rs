@@ -45,7 +45,7 @@ pub async fn sweep_sessions(config: &Config, pool: &PgPool) -> sqlx::Result<u64>
 }
 
 // demo: begin
-/// Deletes all visitors whose sessions must have ended, and returns how many. Each row says how long it is
+/// Deletes all visitors whose sessions can no longer be valid, and returns how many. Each row says how long it is
 /// kept, so a changed setting doesn't delete rows.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use sqlx_batcher::{Batcher, Statement};
 use uuid::Uuid;
 
-/// How long a visitor's row is kept after the session must have ended, in case a request is still running.
+/// How long a visitor's row is kept once the session can no longer be valid, in case a request is still running.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.

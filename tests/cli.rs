@@ -50,7 +50,7 @@ async fn the_list_command_exits_cleanly_if_its_reader_closes_the_pipe() {
 }
 
 #[actix_web::test]
-async fn a_session_that_outlasts_lowered_settings_is_shortened_after_a_restart() {
+async fn a_session_that_exceeds_lowered_settings_is_shortened_after_a_restart() {
     let app = TestApp::spawn_with(&[("SESSION_IDLE_TIMEOUT", "7d"), ("SESSION_MAX_AGE", "30d")]).await;
     app.start().await;
     let long = "select count(*) from sessions where expires_at > now() + interval '61 seconds'";

@@ -1,5 +1,5 @@
-//! The faults. Each function returns when its fault is over, and describes it. It returns `None` if the fault
-//! isn't possible here.
+//! The faults. Each function causes a fault and waits until it is over. Then it returns details for the report, such
+//! as the duration. It returns `None` if the fault isn't possible here.
 
 use std::{thread, time::Duration};
 

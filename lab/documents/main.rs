@@ -62,7 +62,7 @@ fn problem(document: &Path, target: &str) -> Option<String> {
     let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = document.parent().expect("a folder");
     let path = if file.is_empty() { document.to_owned() } else { folder.join(file) };
-    // A copy may have deleted its lab.
+    // The copy in `PROJECT` may not have a lab.
     if path.starts_with(root().join("lab")) && !root().join("lab").exists() {
         return None;
     }
@@ -131,7 +131,7 @@ fn read_all(folders: &[&str], extension: &str) -> String {
 #[test]
 fn every_test_and_metric_named_in_the_documents_exists() {
     let documents = read(".github/SECURITY.md") + &read_all(&["docs"], "md");
-    // A copy may have deleted its lab.
+    // Reads the lab from here, because the copy in `PROJECT` may not have one.
     let sources = read_all(&["src", "tests", "crates", env!("CARGO_MANIFEST_DIR")], "rs");
 
     let mut missing = named_tests(&documents);

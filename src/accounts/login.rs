@@ -146,8 +146,8 @@ async fn make_room(request: &HttpRequest, store: &PgSessionStore, account: Uuid)
 
 /// Returns `next` if it is a page on this site, and the account page otherwise.
 ///
-/// Otherwise, a link to our login page could lead to a fake one that asks for the password again (an open redirect).
-/// Browsers treat `//host` and `/\host` as a different site, even with tabs or line breaks in between.
+/// Without this check, a link to our login page could lead to a fake one that asks for the password again (an open
+/// redirect). Browsers treat `//host` and `/\host` as a different site, even with tabs or line breaks in between.
 pub fn path_after<'a>(request: &HttpRequest, next: &'a str) -> &'a str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_clean =

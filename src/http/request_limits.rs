@@ -121,7 +121,7 @@ fn close(response: &mut HttpResponse) {
 }
 
 /// Returns whether the `Host` header is valid (RFC 9112, section 3.2). actix-http refuses requests without it or with
-/// several. If the target also names a host, as in `http://example.com/`, both must be the same.
+/// several. If the target also names a host, as in `http://example.com/`, the two must match.
 fn has_valid_host(request: &RequestHead) -> bool {
     let Some(host) = request.headers.get(header::HOST) else { return true };
     let target = request.uri.authority();

@@ -72,14 +72,14 @@ pub async fn account(app: &TestApp, email: &str) -> Account {
 }
 
 impl Browser {
-    /// Logs in without the work of a hash. The session has the epoch of `account`, which may be an old one.
+    /// Logs in without computing a hash. The session has the epoch of `account`, which may be an old one.
     async fn log_in_as(&self, account: &Account) -> Page {
         let page = self.get(&format!("/probe-log-in/{}/{}/false", account.id, account.epoch)).await;
         assert_eq!(page.status, 200, "{page:#?}");
         page
     }
 
-    /// Sends the form of `/login` from this client.
+    /// Submits the form on `/login` from this client address.
     async fn log_in_from(&self, client: &str, email: &str, password: &str) -> Page {
         let request = self.request(Method::POST, "/login").header("x-forwarded-for", client);
         let request = request.header("sec-fetch-site", "same-origin");

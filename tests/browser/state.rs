@@ -87,7 +87,7 @@ impl State {
         self.assert_shown(browser).await;
     }
 
-    /// Checks that this is the right page, because a wrong one might pass the tests.
+    /// Checks that this is the right page, because the wrong one might pass the tests.
     async fn assert_shown(self, browser: &Browser) {
         let is_shown = match self {
             Self::LoggedOut => browser.path().await == "/",

@@ -19,8 +19,8 @@ const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://visitor:hunter2h
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// Reads a configuration from these variables alone. If none of them is about the secret, it gets one, because a
-/// configuration without a secret creates a file.
+/// Reads a configuration from these variables alone. If none of them sets a secret, adds [`SECRET`], because reading
+/// a configuration without a secret creates a file.
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let has_secret = variables.iter().any(|(name, _)| name.starts_with("SESSION_SECRET"));
     Config::from_lookup(|name| {

@@ -88,7 +88,7 @@ async fn a_count_survives_a_temporarily_lowered_maximum_age() {
     let [visitor] = new_visitors();
     let month = VisitCounter::new(&database.pool, 30 * 24 * HOUR);
     month.count(visitor).await.expect("a count");
-    // The visitor has returned for ten days. Then the setting is lowered to eight hours for a while.
+    // The visitor has been returning for ten days. Then the setting is lowered to eight hours for a while.
     let pass =
         "update visitors set created_at = created_at - interval '10 days', keep_until = keep_until - 10";
     database.execute(pass).await;

@@ -97,7 +97,7 @@ type Response<B> = Result<ServiceResponse<B>, Error>;
 /// Handles the app's response before actix-session's middleware does.
 async fn before_session<B>(response: impl Future<Output = Response<B>>) -> Response<B> {
     let response = response.await;
-    // Forgets the handler's own calls of the store, which don't affect this session's cookie.
+    // Forgets the handler's own calls to the store, which don't affect this session's cookie.
     let _ = REQUEST.try_with(|request| request.outcome.set(None));
     let response = response?;
     let cookies = response.headers().get_all(SET_COOKIE).count();
@@ -120,7 +120,7 @@ async fn after_session<B>(response: impl Future<Output = Response<B>>) -> Respon
     Ok(response)
 }
 
-/// Removes or corrects the cookie that was added after the first `before` ones, if there is one.
+/// Removes or corrects actix-session's cookie, if there is one. It follows the `before` cookies that the app has set.
 fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
     let Some(added) = headers.get_all(SET_COOKIE).nth(before) else { return };
     let mended = match outcome {

@@ -49,7 +49,7 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
 /// loads a session. Then the request's update and a logout are sent at the same time.
 ///
 /// # Errors
-/// Returns an error if a call of the store fails.
+/// Returns an error if a call to the store fails.
 pub async fn undone_logouts(subject: &impl Subject, rounds: usize) -> Result<usize> {
     let logout = subject.store().await;
     let mut undone = 0;

@@ -1,5 +1,5 @@
-// The visit counter of express-session's examples, with its sessions in PostgreSQL through connect-pg-simple.
-// Everything is at its defaults. With PROCESSES above 1, a cluster shares the connections.
+// The visit counter from express-session's examples, with its sessions in PostgreSQL through connect-pg-simple.
+// All settings have their default values. With PROCESSES above 1, a cluster shares the connections.
 
 import cluster from "node:cluster";
 
