@@ -1,4 +1,4 @@
-//! A server for tests that need a superuser, or a server that no other test uses.
+//! A PostgreSQL server for a test that needs a superuser or can't share a server with other tests.
 
 use dev::Postgres;
 

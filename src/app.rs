@@ -30,8 +30,8 @@ use crate::{session_limit::SessionLimit, visitors::VisitCounter}; // demo
 
 /// Adds every route. A route that supports GET also supports HEAD. Other methods fail with 405.
 ///
-/// Only pages have a session, a deadline and protection against cross-site requests. Other routes, such as health checks
-/// or a webhook, never see a cookie.
+/// Only pages have a session, a deadline and protection against cross-site requests. Other routes, such as a health
+/// check or a webhook, never see a cookie.
 pub fn routes(config: &mut ServiceConfig, pages: &Pages) {
     config
         .service(pages.page(get("/", pages::welcome::get)))
@@ -82,25 +82,25 @@ pub fn build(
         .configure(|services| {
             routes(services, &Pages { dependencies, store });
         })
-        // A request passes through these from the last to the first.
+        // A request passes through these layers from the last to the first.
         .wrap(from_fn(client))
-        // Before any work is done for a request that is too large or too slow.
+        // Runs before any work is done for a request that is too large or too slow.
         .wrap(from_fn(request_limits))
-        // Outside everything that can fail, because it turns failures into pages.
+        // Runs outside everything that can fail, because it turns failures into pages.
         .wrap(from_fn(responses))
         .wrap(Condition::new(config.metrics_address.is_some(), from_fn(measure)))
-        // First, because it gives the request its ID, which is part of every log line of the other layers.
+        // Runs first, because it gives the request the ID that is in every log line of the other layers.
         .wrap(request_log())
 }
 
-/// Gives the routes of pages what they need.
+/// What a route needs to become a page.
 pub struct Pages<'a> {
     dependencies: &'a Dependencies,
     store: PgSessionStore,
 }
 
 impl Pages<'_> {
-    /// Makes a route a page.
+    /// Turns a route into a page.
     pub fn page(&self, route: Resource) -> impl HttpServiceFactory + use<> {
         self.slow_page(route, PAGE_DEADLINE)
     }
@@ -110,7 +110,7 @@ impl Pages<'_> {
         route
             // Loads the session, and saves it when the handler is done.
             .wrap(guard(self.dependencies.cookie.middleware(self.store.clone())))
-            // Outside the session layer, which waits for the database and takes the first cookie.
+            // Runs outside the session layer, which waits for the database and takes the first cookie.
             .wrap(from_fn(move |request, next| page(limit, request, next)))
     }
 }

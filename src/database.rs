@@ -33,7 +33,7 @@ pub fn pool(config: &Config) -> PgPool {
         // Longer than a request waits, so that the pool can finish connecting to a distant server after the
         // request has given up.
         .acquire_timeout(CONNECT_TIMEOUT)
-        // The host name may now resolve to a different server.
+        // The host name may later resolve to a different server.
         .max_lifetime(Duration::from_secs(5 * 60))
         .after_connect(|connection, _| {
             Box::pin(async move {
@@ -65,7 +65,7 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
         Ok(connected) => connected?,
         Err(_) => return Err(silent(&options).await.into()),
     };
-    // A server that has stopped responding would block this forever.
+    // Without a limit, a server that has stopped responding would block this forever.
     let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
     migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     connection.close().await?;
@@ -83,7 +83,7 @@ pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError>
             return Err(error);
         }
         attempts += 1;
-        // Not on every attempt, because that would flood the log during a long outage.
+        // Doesn't log every attempt, because that would flood the log during a long outage.
         if attempts.is_power_of_two() {
             tracing::warn!(%error, attempts, "could not migrate the database; trying again");
         }

@@ -4,7 +4,7 @@ use std::{fmt, fs, net::IpAddr, os::unix::fs::PermissionsExt};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// A valid value.
+/// An example of a valid URL.
 pub(crate) const EXAMPLE: &str = "postgres://user:password@localhost:5432/name";
 
 const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
@@ -130,13 +130,13 @@ fn ssl_mode(value: &str) -> Result<(), String> {
     if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
 }
 
-/// Every connection requires a server that accepts writes, so these values make no difference.
+/// Every connection requires a server that accepts writes anyway, so the accepted values make no difference.
 fn target(value: &str) -> Result<(), String> {
     let is_met = ["any", "primary", "read-write"].contains(&value);
     if is_met { Ok(()) } else { Err("read-write, because the app needs a server that accepts writes".into()) }
 }
 
-/// sqlx ignores a file that others can read.
+/// sqlx ignores a password file that other users can read.
 fn password_file(path: &str) -> Result<(), String> {
     let is_private =
         fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o77 == 0);

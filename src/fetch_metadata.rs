@@ -1,4 +1,4 @@
-//! What a browser says about its request: which site's page it comes from, and what it is for.
+//! What a browser says about a request: which site's page it comes from, and what it is for.
 //!
 //! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms don't need CSRF tokens. See "Fetch
 //! Metadata" in [OWASP's cheat
@@ -19,7 +19,7 @@ pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
 }
 
 /// Returns whether the request comes from a page of this site. Returns `false` if the client sends neither
-/// header. A script can add `Sec-Fetch-Site: same-origin`, but a page can't.
+/// `Sec-Fetch-Site` nor `Origin`. A program can add `Sec-Fetch-Site: same-origin` to its requests, but a page can't.
 pub fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
         return site == b"same-origin";

@@ -2,11 +2,12 @@
 //!
 //! To read the code, follow a request:
 //!
-//! 1. [`server`] starts the app, and [`mod@app`] has the route table and the layers ([`http`]).
-//! 2. [`session`]: what a session contains. [`actix_session_postgres`] stores it.
-//! 3. [`pages`]: the pages, one file each. [`view`] has what their templates share.
+//! 1. [`server`] starts the app. [`mod@app`] has the route table and the layers, which are in [`http`].
+//! 2. [`session`] defines what a session contains. [`actix_session_postgres`] stores it.
+//! 3. [`pages`] has one file per page. [`view`] has what the templates share.
 //!
-//! Imports point down: [`pages`] use [`view`], [`http`] and [`session`], and those use [`error`], [`config`] and [`limits`].
+//! Imports point in one direction: [`pages`] uses [`view`], [`http`] and [`session`], and those use [`error`],
+//! [`config`] and [`limits`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

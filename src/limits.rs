@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Maximum length of path and query, in bytes. RFC 9110 recommends at least 8,000.
+/// Maximum length of the path and query, in bytes. RFC 9110 recommends at least 8,000.
 pub const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// Maximum number of headers. A browser behind two proxies sends about thirty.
@@ -13,7 +13,7 @@ pub const MAX_HEADERS: usize = 64;
 /// Maximum total length of header names and values, in bytes. Browsers accept cookies of up to 4 KiB each.
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Maximum length of a body, in bytes: a form, JSON or anything else.
+/// Maximum length of a request's body, in bytes. The body can be a form, JSON or anything else.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// Time limit for the head of a request.
@@ -39,7 +39,7 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// and every response closes its connection.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Time limit for requests that are still running after that, in whole seconds.
+/// Time limit for requests that are still running after [`LINGER`], in whole seconds.
 pub const GRACE: Duration = Duration::from_secs(11);
 
 /// Maximum number of open connections. Further clients wait.

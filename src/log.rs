@@ -1,4 +1,4 @@
-//! The log: where it goes and what it looks like. [`crate::http::request_log`] writes the lines of requests.
+//! The log: where it goes and what it looks like. [`crate::http::request_log`] logs the requests.
 
 use std::{
     io::{self, IsTerminal},

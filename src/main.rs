@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of the output, such as `head`, needs no more.
+        // The program that reads the output, such as `head`, needs no more of it.
         Err(error) if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) => {
             ExitCode::SUCCESS
         }

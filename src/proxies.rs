@@ -1,4 +1,4 @@
-//! Proxies whose headers are trusted. These say which client sent a request, and which trace it belongs to.
+//! Proxies whose headers are trusted. The headers say which client sent a request, and which trace it belongs to.
 
 use std::{
     net::{IpAddr, SocketAddr},

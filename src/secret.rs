@@ -89,7 +89,7 @@ fn derive(secret: &str) -> Key {
 }
 
 /// Creates the file. If two processes start at the same time, they use the same secret. Each one writes its own file
-/// and tries to link it into place, but only the first one succeeds. Returns whether this was the first.
+/// and tries to link it into place, but only the first one succeeds. Returns whether this process was first.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

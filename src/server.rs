@@ -50,7 +50,7 @@ pub fn start(
 }
 
 /// Listens with a small receive buffer, which every connection inherits. If a client sends requests and reads no
-/// responses, actix-http keeps the requests in memory. With the kernel's own buffers, that is 14 MiB per connection.
+/// responses, actix-http keeps the requests in memory. With the kernel's default buffer, that is 14 MiB per connection.
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -101,8 +101,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Completes [`LINGER`] after SIGTERM, or as soon as SIGINT arrives. During that time, the app still serves, but it
-/// isn't ready.
+/// Completes immediately after SIGINT. After SIGTERM, waits for [`LINGER`] first. While it waits, the app still serves
+/// requests, but isn't ready.
 fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
     // Registered before the first await, because an unhandled signal would kill the process.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");

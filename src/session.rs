@@ -25,7 +25,8 @@ use uuid::Uuid; // demo
 
 use crate::{Config, Error, log::OncePerMinute, secret::SecretKeys};
 
-/// Maximum number of valid cookies that are looked up in the table. Browsers have two at most: with and without a domain.
+/// Maximum number of valid cookies to look up in the table. A browser has at most two: one with a domain, and one
+/// without.
 const MAX_CANDIDATES: usize = 4;
 
 /// The name of the only value that a login keeps in its session. Only `accounts/member.rs` writes it.
@@ -80,8 +81,8 @@ impl SessionCookie {
 
     /// Returns the layer that loads the session from any store, and saves it when the handler is done.
     ///
-    /// The browser deletes the cookie when it is closed, except after a remembered login. The database decides when the
-    /// session ends.
+    /// Closing the browser deletes the cookie, except after a remembered login. The database decides when the session
+    /// ends.
     pub fn middleware<S: SessionStore>(&self, store: S) -> SessionMiddleware<S> {
         SessionMiddleware::builder(store, self.keys.current().clone())
             .cookie_name(self.name.to_owned())
@@ -138,7 +139,7 @@ impl SessionCookie {
     }
     // accounts, demo: end
 
-    /// Counts a cookie that no secret decrypts. If the secret is lost, every visitor has one.
+    /// Counts a cookie that no secret decrypts. If the secret is lost, every visitor has such a cookie.
     fn note_invalid(&self) {
         static WARNINGS: OncePerMinute = OncePerMinute::due();
         metrics::counter!("session_cookies_invalid_total").increment(1);
@@ -176,7 +177,7 @@ pub struct ValidCookie {
     pair: String,
 }
 
-/// Leaves only this session cookie and the other cookies in the `Cookie` header.
+/// Leaves only the chosen session cookie and the `others` in the `Cookie` header.
 pub fn keep_only(chosen: Option<&ValidCookie>, others: &str, headers: &mut HeaderMap) {
     let pairs = chosen.map(|cookie| &*cookie.pair).into_iter().chain([others]);
     let line = pairs.filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("; ");
@@ -211,11 +212,11 @@ impl PresentedCookie {
     }
 }
 
-/// Keeps only one session cookie in the request. Of several valid ones, it is the first whose session is live. No layer
-/// before this may ask the request for its cookies, because actix-web parses them only once.
+/// Keeps only one session cookie in the request. If several are valid, this is the first one whose session is live. No
+/// earlier layer may ask the request for its cookies, because actix-web parses them only once.
 ///
 /// # Errors
-/// Returns [`Error::Unavailable`] if there are several and the database doesn't say which one is live.
+/// Returns [`Error::Unavailable`] if several are valid and the database can't say which one is live.
 pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
     let begin = Instant::now(); // demo
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");

@@ -30,7 +30,7 @@ pub struct SessionLimit {
 }
 
 impl SessionLimit {
-    /// Allows this many new sessions per minute for each client, or any number if it is `None`.
+    /// Allows each client `per_minute` new sessions per minute, or any number with `None`.
     pub fn new(per_minute: Option<NonZeroU32>) -> Self {
         let limiter = per_minute.map(|n| RateLimiter::keyed(Quota::per_minute(n)));
         let experiments = RateLimiter::keyed(EXPERIMENTS_PER_MINUTE);
@@ -48,7 +48,7 @@ impl SessionLimit {
     }
 
     /// Counts an experiment for the client of `request`, or returns [`Error::TooManyRequests`]. Waits until no other
-    /// experiment is running, because one takes as long as many visits. The next starts when the permit is dropped.
+    /// experiment is running, because one takes as long as many visits. The next one starts when the permit is dropped.
     pub async fn experiment(&self, request: &HttpRequest) -> Result<SemaphorePermit<'_>, Error> {
         self.count(&self.experiments, request)?;
         Ok(self.experiment.acquire().await.expect("the semaphore is never closed"))

@@ -30,8 +30,8 @@ impl VisitCounter {
     /// Counts another visit by a returning visitor. Returns the new count once it is committed.
     ///
     /// # Errors
-    /// Returns an error if the database can't be reached or another transaction locks the row. Unless PostgreSQL refused
-    /// the statement, the visit may have been counted anyway.
+    /// Returns an error if the database can't be reached, or if another transaction locks the row. Unless PostgreSQL
+    /// refused the statement, the visit may have been counted anyway.
     pub async fn count(&self, visitor: Uuid) -> Result<i64, sqlx_batcher::Error> {
         self.0.call(visitor).await
     }

@@ -1,5 +1,4 @@
-//! Trusted proxies: which address counts as the client, which headers `connection_info` sees, and which trace ID a request
-//! has.
+//! Trusted proxies: the client's address, the headers that `connection_info` sees, and the trace IDs of requests.
 
 use std::net::IpAddr;
 
@@ -74,7 +73,7 @@ fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a client sends, its address is the one that the trusted proxy appended. Only one value is left.
+    /// Regardless of what a client sends, its address is the one that the trusted proxy appended.
     #[test]
     fn a_client_cannot_choose_its_address(
         forged in proptest::collection::vec(r"[0-9a-z.:, ]{0,20}|10\.0\.0\.[0-9]", 0..4),

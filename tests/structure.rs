@@ -87,8 +87,8 @@ fn the_modules_in_a_list_are_found() {
     assert_eq!(used(text), ["Config", "Error", "http", "view", "error"]);
 }
 
-/// Different line endings would change the migrations, so the database would refuse them. They would also
-/// break scripts.
+/// Different line endings would break scripts. They would also change the hashes of the migrations, so the app
+/// wouldn't start.
 #[test]
 fn every_checkout_has_the_same_line_endings() {
     let attributes = fs::read_to_string(".gitattributes").expect("the file");

@@ -5,20 +5,20 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// A program that stops when this is dropped, or when this process exits for any reason, including SIGKILL.
+/// A program that stops when this value is dropped, or when this process exits for any reason, including SIGKILL.
 ///
 /// A small shell script then sends the program and its children a signal, and SIGKILL 30 seconds later.
 /// Ctrl-C in the terminal doesn't reach them, so the owner decides the order in which programs stop.
 #[derive(Debug)]
 pub struct Kept {
-    /// Closing it stops the program.
+    /// Closing this pipe stops the program.
     pipe: Option<ChildStdin>,
     script: Child,
 }
 
 impl Kept {
     /// Starts the program with its arguments, environment and directory. Its standard input is empty, and its
-    /// standard output goes to `output`. A signal such as `INT` will stop it.
+    /// standard output goes to `output`. `signal`, such as `INT`, is sent to stop it.
     pub fn spawn(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);

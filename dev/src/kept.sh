@@ -20,7 +20,7 @@ exec 3<&0 4>&2 </dev/null 2>/dev/null
 } >/dev/null 4>&- &
 watcher=$!
 
-# In the foreground, because a background process would ignore SIGINT.
+# Runs in the foreground, because a background process would ignore SIGINT.
 (exec "$@" 2>&4 3<&- 4>&-)
 status=$?
 

@@ -26,7 +26,7 @@ pub fn test_database_server() -> &'static TestServer {
 }
 
 impl TestServer {
-    /// The URL of an existing database, from which others can be created and dropped.
+    /// The URL of an existing database. Connect to it to create or drop other databases.
     pub fn admin_url(&self) -> &str {
         &self.admin_url
     }

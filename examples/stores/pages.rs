@@ -23,7 +23,7 @@ use crate::kind::Kind;
 
 pub const COOKIE: &str = "stores-id";
 
-/// Starts the app on two workers, each with an instance of the store.
+/// Starts the app with two workers, each with its own instance of the store.
 pub fn serve<S: SessionStore + 'static>(
     listener: TcpListener,
     kind: Kind,
@@ -40,7 +40,7 @@ pub fn serve<S: SessionStore + 'static>(
             .build();
         App::new()
             .app_data(Data::new(kind))
-            // Outside the session middleware, because it makes other requests with the visitor's cookie.
+            // This route is outside the session middleware, because it makes requests with the visitor's cookie.
             .route("/together", web::post().to(together))
             .service(
                 web::scope("")
@@ -53,7 +53,7 @@ pub fn serve<S: SessionStore + 'static>(
     Ok(server.workers(2).listen(listener)?.run())
 }
 
-/// Counts a visit as the tutorials do: the handler reads the count, adds one, and writes it.
+/// Counts a visit as most tutorials do: the handler reads the count, adds one, and writes it.
 async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     let visits = session.get::<u64>("visits")?.unwrap_or(0) + 1;
     // Most pages wait for something, such as a database. Meanwhile, the visitor's other requests read the
@@ -65,7 +65,7 @@ async fn welcome(session: Session) -> actix_web::Result<impl Responder> {
     )))
 }
 
-/// Shows the count, and facts about this kind of session. It doesn't start a session.
+/// Shows the count, and facts about this kind of session. Doesn't start a session.
 async fn visits(
     session: Session,
     kind: Data<Kind>,

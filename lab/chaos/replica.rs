@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::client::Visitor;
 
-/// Runs a replica with the settings from the environment. The test starts its own program for this, with the
+/// Runs a replica with the settings from the environment. To start one, the test runs its own program with the
 /// argument `replica`.
 pub fn serve() -> ExitCode {
     let config = Config::from_env().expect("settings");
@@ -85,7 +85,7 @@ impl Replica {
         Visitor::new(self.address).try_get("/health/ready").is_ok_and(|answer| answer.status == 200)
     }
 
-    /// Starts it again after a kill, without waiting.
+    /// Starts the replica again after a kill, without waiting until it is ready.
     pub fn restart(&mut self) {
         let program = env::current_exe().expect("this program");
         let mut command = Command::new("/bin/sh");

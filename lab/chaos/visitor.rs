@@ -238,7 +238,7 @@ impl<'a> Visitor<'a> {
             Some((answer, ..)) => {
                 if let Some(new) = cookie_of(&answer).filter(|new| *new != old) {
                     self.ended.push(old);
-                    // A login drops the contents of the anonymous session. The next visit is a new user's first.
+                    // A login drops the anonymous session's contents, so the next visit is a new user's first.
                     if path.ends_with("/log-in") {
                         self.leave();
                     }

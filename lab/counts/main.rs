@@ -27,8 +27,8 @@ async fn at_once(requests: impl Iterator<Item = reqwest::RequestBuilder>) -> Vec
 
 #[actix_web::test]
 async fn two_replicas_counting_the_same_visitors_never_deadlock() {
-    // PostgreSQL detects deadlocks before the statement's lock timeout expires, and each row
-    // takes long enough for two statements to overlap.
+    // With these settings, PostgreSQL detects a deadlock before the statement's lock timeout expires, and each
+    // row takes long enough for two statements to overlap.
     let database = TestDatabase::on_own_server().await;
     database
         .execute(

@@ -1,4 +1,4 @@
-//! Tests what a request costs the database in statements, as counted by pg_stat_statements, and in rows.
+//! Tests how many statements and rows a request costs the database. pg_stat_statements counts the statements.
 
 use std::collections::BTreeMap;
 

@@ -110,7 +110,7 @@ fn fill_the_pool(app: &App) {
     });
 }
 
-/// Sends more requests than there are connections to lose.
+/// Checks that pages and readiness checks return 503. Sends more requests than there are connections to lose.
 fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
     // The result of a readiness check is cached for 200 ms.
     thread::sleep(Duration::from_millis(250));
@@ -199,7 +199,7 @@ impl Network {
         self.age.store(LOST, Ordering::SeqCst);
     }
 
-    /// New connections work, but the old ones never respond.
+    /// Lets new connections work. The old ones still never respond.
     fn work_for_new_connections(&self) {
         self.age.store(LOST + 1, Ordering::SeqCst);
     }

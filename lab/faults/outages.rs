@@ -126,7 +126,7 @@ fn a_pool_that_cannot_grow_serves_with_its_existing_connections() {
 
     let free = "select 20 - count(*) from pg_stat_activity where backend_type = 'client backend'";
     let free: usize = stage.sql(free).parse().expect("a number");
-    // The connection that ran this query is free again, too.
+    // One more, because the connection that ran this query is free again, too.
     let _others = (0..=free).map(|_| stage.holding("select 1")).collect::<Vec<_>>();
 
     for answer in at_once(&app, 10, "/visits", &visitor) {
@@ -140,7 +140,7 @@ fn a_database_without_free_connections_causes_a_503_page_within_two_seconds() {
     let stage = Stage::with(&[("max_connections", "10"), ("superuser_reserved_connections", "0")]);
     let app = stage.app();
 
-    // Ends the app's connections and takes all ten: one for the session that ends them, and nine more.
+    // Takes all ten connections. The first one also ends the app's connections.
     let mut others = vec![stage.holding(
         "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity
          where backend_type = 'client backend' and pid <> pg_backend_pid()",

@@ -62,7 +62,7 @@ impl App {
         app
     }
 
-    /// Does the same without waiting, because the program may refuse to start.
+    /// Starts the program like [`Self::start`], but doesn't wait, because the program may refuse to start.
     pub fn spawn(settings: &[(&str, String)]) -> Self {
         let home = std::env::temp_dir().join(format!("faults-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&home).expect("a directory");
@@ -150,7 +150,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // SIGTERM would take seconds. If the process has exited, its ID may belong to a different process.
+        // SIGTERM would take seconds. If the process has already exited, a different one may have its ID.
         if let Ok(None) = self.kept.try_wait() {
             self.signal("KILL");
         }

@@ -98,8 +98,8 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -su
   -addext subjectAltName=DNS:app.example.org -keyout "$work/key.pem" -out "$CERTIFICATE" 2>/dev/null
 cat "$CERTIFICATE" "$work/key.pem" >"$work/both.pem"
 
-# The proxies' address is 127.0.0.1, but this network is larger. If a proxy passed on a forged header from a
-# visitor in it, the app would trust the header.
+# The trusted network is larger than the proxies' address, 127.0.0.1. If a proxy passed on a forged header from a
+# visitor in that network, the app would trust the header.
 export BIND_ADDRESS=127.0.0.1:$app METRICS_ADDRESS=127.0.0.1:$metrics TRUSTED_PROXIES=127.0.0.0/24 COOKIE_SECURE=true LOG_FORMAT=json
 export NEW_SESSIONS_PER_MINUTE=20
 start app cargo dev

@@ -8,10 +8,10 @@ use std::{fs, thread};
 use anyhow::{Context, Result, ensure};
 use dev::{Home, Kept};
 
-/// A running PgBouncer. It stops when this is dropped, or when this process exits for any reason.
+/// A running PgBouncer. It stops when this value is dropped, or when this process exits for any reason.
 #[derive(Debug)]
 pub struct PgBouncer {
-    /// `None` while it's stopped. Dropped before its directory.
+    /// `None` while PgBouncer is stopped. Dropped before its directory.
     process: Option<Kept>,
     port: u16,
     url: String,
@@ -61,7 +61,7 @@ impl PgBouncer {
         Ok(pgbouncer)
     }
 
-    /// Starts it again after [`PgBouncer::kill9`].
+    /// Starts PgBouncer again after [`PgBouncer::kill9`].
     pub fn start(&mut self) -> Result<()> {
         let mut command = Command::new("pgbouncer");
         command.arg("--quiet").arg(self.home.path.join("pgbouncer.ini"));
@@ -75,7 +75,7 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// Kills it, as a crash would.
+    /// Kills PgBouncer, as a crash would.
     pub fn kill9(&mut self) {
         self.process = None;
     }

@@ -14,11 +14,11 @@ use dev::{Home, Kept, process};
 /// Tells the user how to get Redis.
 const INSTALL: &str = "redis-server isn't installed: run `apt install redis-server` or `brew install redis`";
 
-/// A running Redis server with temporary files. It stops when this is dropped, or when this process exits for
-/// any reason.
+/// A running Redis server with temporary files. It stops when this value is dropped, or when this process
+/// exits for any reason.
 #[derive(Debug)]
 pub struct Redis {
-    /// `None` while it's stopped. Dropped before its directory.
+    /// `None` while the server is stopped. Dropped before its directory.
     server: Option<Kept>,
     port: u16,
     password: String,

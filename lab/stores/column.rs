@@ -13,7 +13,7 @@ use crate::{
     pages::{self, COOKIE, visit_together},
 };
 
-/// Time limit for a request, and for all logout races.
+/// Time limit for a single request, and for all logout races together.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 const HALF_AN_HOUR: Duration = Duration::minutes(30);
@@ -38,8 +38,8 @@ pub struct Column {
     pub counted_in_table: Option<u64>,
 }
 
-/// The titles of two figures that depend on a race. Their values vary from run to run. But if a value is
-/// perfect, it is perfect in every run.
+/// The titles of two figures that depend on races. Imperfect values vary from run to run, but a perfect value is
+/// perfect in every run.
 pub const COUNTED: &str = "visits counted out of 200 concurrent visits, with the count in the session";
 pub const UNDONE: &str = "logouts undone by a concurrent request, out of 1,000";
 

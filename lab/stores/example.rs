@@ -13,7 +13,7 @@ use crate::{
     support::TestDatabase,
 };
 
-/// Visits all pages like a browser, and then uses a copy of its cookie.
+/// Visits all pages like a browser, and then reuses a copy of the cookie.
 async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + Clone + Send + 'static) {
     let (address, server) = example(kind, store);
     let (first, cookie) = get(&address, "/", None).await;
@@ -45,7 +45,7 @@ async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + C
     server.stop(false).await;
 }
 
-/// Returns the page and the cookie that it sets.
+/// Sends a POST request. Returns the page and the cookie that it sets.
 async fn post(address: &str, path: &str, cookie: &str) -> (String, String) {
     let client =
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");

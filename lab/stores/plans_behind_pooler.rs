@@ -7,7 +7,7 @@ use crate::{
     support::{Browser, TestApp, TestDatabase},
 };
 
-/// Statements change their text every ten seconds, which forces a new plan. This leaves time for the measurement.
+/// The text of statements changes every ten seconds, which forces a new plan. The rest is time for the measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn fill(app: &TestApp) {

@@ -23,8 +23,8 @@ const SETTINGS: &str = include_str!("../../deploy/pgbouncer.ini");
 /// The limit that docs/scaling.md says to set for the role.
 pub const TIME_LIMIT: &str = "alter role postgres set statement_timeout = '1500ms'";
 
-/// The settings for tests with many connections. In a debug build, authenticating with a password takes a
-/// client a long time.
+/// The settings for tests with many connections. In a debug build, password authentication is
+/// slow for clients.
 pub fn without_passwords() -> String {
     SETTINGS.replace("scram-sha-256", "trust")
 }

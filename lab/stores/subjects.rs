@@ -46,7 +46,7 @@ impl Subject for Memory {
     }
 }
 
-/// Its documentation says that a session can't be ended before its natural expiry.
+/// The cookie store. Its documentation says that a session can't be ended before its natural expiry.
 pub struct Cookie;
 
 impl Subject for Cookie {
@@ -68,7 +68,8 @@ impl Subject for Cookie {
     }
 }
 
-/// Its documentation says that a purged session is removed, but says nothing about age, size or readable keys.
+/// The Redis store. Its documentation says that a purged session is removed, but says nothing about age, size or
+/// readable keys.
 pub struct InRedis {
     server: RefCell<Redis>,
     day_ahead: OnceCell<Redis>,
@@ -173,7 +174,7 @@ impl InPostgres {
         self.server.borrow().url("postgres")
     }
 
-    /// Returns a pool for an app on other threads. Its connections end with those threads.
+    /// Returns a pool for an app on other threads. Its connections close when those threads stop.
     pub fn another_pool(&self) -> PgPool {
         pool(&self.server.borrow())
     }

@@ -24,7 +24,7 @@ use crate::{
     view::{Layout, flash::Flash, redirect},
 };
 
-/// Messages about what a member has just done, by their name in the address `/account?done=…`.
+/// Messages about what a member has just done. The address `/account?done=…` contains the name of a message.
 static MESSAGES: [Flash; 2] = [
     Flash {
         name: "sessions",
@@ -98,7 +98,7 @@ async fn show(
     form(request, &page, &page.refusal)
 }
 
-/// Returns when a session was last used, to the minute. Close to `ends_at`, it returns a time that is too early.
+/// Returns when a session was last used, to the minute. Close to `ends_at`, the result is too early.
 fn last_used(session: &OwnedSession) -> OffsetDateTime {
     (session.expires_at - session.idle).max(session.created_at)
 }
@@ -116,7 +116,7 @@ pub struct EndSessions {
     session: Option<String>,
 }
 
-/// Ends one of the account's sessions, or all except this one. They are invalid immediately.
+/// Ends one of the account's sessions, or all except this one. The ended sessions are invalid immediately.
 pub async fn end_sessions(
     request: HttpRequest,
     RecentMember(member): RecentMember,
@@ -151,7 +151,7 @@ pub struct NewPassword {
     new: String,
 }
 
-/// Changes the password, gives this session a new key, and ends all others.
+/// Changes the password, gives this session a new key, and ends all other sessions.
 pub async fn change_password(
     request: HttpRequest,
     RecentMember(member): RecentMember,

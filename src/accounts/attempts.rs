@@ -28,13 +28,13 @@ use uuid::Uuid;
 use super::{passwords::RANKS, table::Account};
 use crate::http::client::ClientAddress;
 
-/// Number of wrong passwords in a row, from any clients, after which an account is guarded.
+/// Number of wrong passwords in a row, from any client, after which an account is guarded.
 pub const FREE_FAILURES: i32 = 20;
 
 /// Where an attempt comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Trier {
-    /// A browser that has logged in to this account before (by the number in its cookie), or a member's session.
+    /// A browser that has logged in to this account before, or a member's session. The number identifies it.
     Known(Uuid),
     /// Any other client.
     Client(IpAddr),
@@ -53,7 +53,7 @@ pub struct Attempts {
     clients: [Limit; 3],
     pairs: Limit,
     guarded: [Limit; 2],
-    /// Never refuses an attempt, but networks that try more often wait longer for a hash.
+    /// This never refuses an attempt, but networks that try more often wait longer for a hash.
     lately: RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>,
     seed: RandomState,
 }

@@ -14,7 +14,7 @@ use crate::{
     session::{PresentedCookie, SessionCookie},
 };
 
-/// Logs an event that has happened, with the session that the browser sent.
+/// Logs an event that has happened, with the session whose cookie the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
     write(ClientAddress::of(request).0, account, sent(request), what);
 }

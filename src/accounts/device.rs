@@ -1,4 +1,4 @@
-//! The browser: a short label for people, and a cookie that lets an account recognize it.
+//! A member's browser: a short label for people, and a cookie that lets the account recognize the browser.
 //!
 //! A browser that has logged in to an account keeps a [device cookie][owasp]. With this cookie, the owner can
 //! still log in during an attack on the account. The cookie alone doesn't grant access.
@@ -24,7 +24,7 @@ pub fn remember(request: &HttpRequest, account: Uuid, mut response: HttpResponse
     response.finish()
 }
 
-/// The encryption includes the cookie's name, so no other cookie can replace it.
+/// Returns the encrypted cookie. The encryption includes the cookie's name, so no other cookie can replace it.
 fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
     let session = request.app_data::<Data<SessionCookie>>()?;
     // A known browser keeps its number, so logging in again doesn't give it new attempts.
@@ -58,7 +58,7 @@ fn name(session: &SessionCookie) -> &'static str {
     if session.secure { "__Host-device" } else { "device" }
 }
 
-/// Returns the browser and the system, such as "Firefox on Linux". Never contains text from the header.
+/// Returns the browser and the system, such as "Firefox on Linux". The label never contains text from the header.
 pub fn label(request: &HttpRequest) -> String {
     // More specific names first, because browsers also send the names of other browsers.
     const BROWSERS: [(&str, &str); 7] = [

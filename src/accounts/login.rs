@@ -21,7 +21,7 @@ use crate::{
     view::{Layout, redirect},
 };
 
-/// Maximum number of live sessions of one account.
+/// Maximum number of live sessions per account.
 const MAX_SESSIONS: usize = 100;
 
 #[derive(Template)]

@@ -1,4 +1,4 @@
-//! The logged-in member. A handler with the argument [`Member`] or [`RecentMember`] runs only for members.
+//! The logged-in member. A handler with a [`Member`] or [`RecentMember`] argument runs only for members.
 
 use std::{collections::HashMap, net::IpAddr, pin::Pin};
 
@@ -46,8 +46,8 @@ impl Login {
     }
 }
 
-/// Ends the current session, if any, and starts a new one that is logged in. With `remember`, the new session
-/// lasts after the browser is closed.
+/// Ends the current session, if any, and starts a new one that is logged in. With `remember`, closing the browser
+/// doesn't end the new session.
 pub fn log_in(request: &HttpRequest, account: &Account, remember: bool) {
     let session = request.get_session();
     let login = session.log_in(account.id);
@@ -117,7 +117,7 @@ impl FromRequest for Member {
     }
 }
 
-/// A member whose password was checked within the last ten minutes. Others are redirected to `/confirm`.
+/// A member whose password was checked within the last ten minutes. Other members are redirected to `/confirm`.
 pub struct RecentMember(pub Member);
 
 impl FromRequest for RecentMember {
@@ -134,7 +134,7 @@ impl FromRequest for RecentMember {
     }
 }
 
-/// Redirects to a page that returns here afterward.
+/// Redirects to a page that sends the browser back here afterward.
 fn elsewhere(request: &HttpRequest, page: &str) -> Error {
     // The browser can return to a page, but it can't send a form again.
     let next = if request.method() == Method::GET { request.uri().to_string() } else { "/account".into() };

@@ -1,6 +1,7 @@
 //! Accounts: registration, login, and a page to manage the account. `docs/accounts.md` explains the decisions.
 //!
-//! Everything about accounts is in this folder. `cargo dev without accounts` deletes it and the few lines that refer to it.
+//! Everything about accounts is in this folder. `cargo dev without accounts` deletes it, and the few lines that refer
+//! to it.
 
 mod account;
 pub mod attempts;
@@ -43,7 +44,7 @@ pub struct Accounts {
 
 type Tools = (Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
 
-/// `Option<Member>` would also be `None` if the database failed.
+/// The member, or why there is none. An `Option<Member>` would also be `None` if the database failed.
 type MaybeMember = Result<Member, actix_web::Error>;
 
 fn is_logged_in(member: MaybeMember) -> actix_web::Result<bool> {

@@ -89,7 +89,7 @@ async fn find(pool: &PgPool, email: &str) -> anyhow::Result<Account> {
     table::find_by_email(pool, &email).await?.context("there is no account with this address")
 }
 
-/// Logs a change and deletes the sessions, which are already invalid, because each request reads the account.
+/// Logs a change and deletes the sessions. They are already invalid, because each request reads the account.
 async fn changed(pool: &PgPool, account: &Account, what: &str) -> anyhow::Result<()> {
     tracing::info!(target: "accounts", account = %account.id, "{what}");
     PgSessionStore::new(pool.clone()).end_all_of(&account.id, None).await?;

@@ -32,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WAITING: usize = 64;
 
 /// Number of ranks. The request with the lowest rank gets the next hash. Rank 0 is for members and for
-/// browsers that have logged in to the account before. The others depend on how often the client's network
-/// has recently tried a password.
+/// browsers that have logged in to the account before. The other ranks depend on how often the client's
+/// network has recently tried a password.
 pub const RANKS: usize = 5;
 
 /// Maximum number of concurrent hashes, and the memory that each one uses.
@@ -51,7 +51,8 @@ const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// The most common passwords of eight characters or more, sorted. `common_passwords.md` names the source.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Returns why the account with this address can't have this password, or `None` if it can. The address isn't trusted.
+/// Returns why the account with this address can't have this password, or `None` if it can.
+/// The address can be any text.
 pub fn problem(password: &str, email: &str) -> Option<String> {
     let length = password.nfc().count();
     let lower = password.nfc().collect::<String>().to_lowercase();
@@ -121,7 +122,7 @@ impl Passwords {
     /// Hashes a new password with a random salt.
     ///
     /// # Errors
-    /// Returns [`Error::Timeout`] if too many others are waiting.
+    /// Returns [`Error::Timeout`] if too many other requests are waiting.
     pub async fn hash(&self, rank: usize, password: &str) -> Result<String, Error> {
         let password: String = password.nfc().collect();
         let hash = move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string());
@@ -134,7 +135,7 @@ impl Passwords {
     /// addresses have an account.
     ///
     /// # Errors
-    /// Returns [`Error::Timeout`] if too many others are waiting.
+    /// Returns [`Error::Timeout`] if too many other requests are waiting.
     pub async fn verify(&self, rank: usize, password: &str, hash: Option<&str>) -> Result<bool, Error> {
         let password: String = password.nfc().take(LENGTH.1 + 1).collect();
         let hash = hash.map(str::to_owned);
@@ -155,7 +156,7 @@ impl Passwords {
         let slot = match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                // The fewer places are left, the more likely a request is refused. Otherwise, the client
+                // The fewer places are left, the more likely a request is to be refused. Otherwise, the client
                 // with the most requests would get almost every free place.
                 let places = &self.places[rank];
                 let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();

@@ -32,7 +32,7 @@ pub struct Account {
 /// Returns an email address as the table stores it, or `None` if it is invalid.
 ///
 /// Only sending an email can prove that an address exists, so this doesn't check much. The address must
-/// contain one `@`. It can't contain invisible or ambiguous characters, because two accounts could look the
+/// contain one `@`. It can't contain invisible or ambiguous characters, so that no two accounts look the
 /// same. For example, U+212A (the kelvin sign) becomes `k` in lowercase.
 pub fn email(input: &str) -> Option<String> {
     let input = input.trim();

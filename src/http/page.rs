@@ -33,7 +33,7 @@ pub async fn page(
         return Ok(request.into_response(HttpResponse::Forbidden().finish()));
     }
     if !request.app_data::<Data<Readiness>>().expect("all apps have it").is_migrated() {
-        // The statements may not fit the schema.
+        // The page's statements may not fit the schema.
         return Err(error::Error::Starting.into());
     }
     warn_of_plain_http(request.request());

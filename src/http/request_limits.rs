@@ -70,14 +70,15 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     } else if !has_valid_host(request.head()) || is_websocket_with_body(headers) {
         Some(StatusCode::BAD_REQUEST)
     } else if request.method() == Method::CONNECT {
-        // This asks for a tunnel, so it has no body, and no route accepts it.
+        // CONNECT asks for a tunnel, so it has no body, and no route accepts it.
         Some(StatusCode::METHOD_NOT_ALLOWED)
     } else {
         None
     }
 }
 
-/// Browsers never send this, and actix-http would ignore the length.
+/// Returns whether this is a WebSocket request with a body. Browsers never send one, and actix-http would ignore its
+/// length.
 fn is_websocket_with_body(headers: &HeaderMap) -> bool {
     let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
     headers.contains_key(header::CONTENT_LENGTH) && headers.get_all(header::UPGRADE).any(is_websocket)

@@ -116,7 +116,7 @@ fn log(status: StatusCode, error: &Error) {
     if error.as_error::<StoreFailure>().is_some() {
         return; // The store has already logged it.
     }
-    // Not `Debug`, because PostgreSQL's details quote the row.
+    // Doesn't log the `Debug` text, because PostgreSQL's details quote the row.
     if status.is_server_error() {
         tracing::error!(status = status.as_u16(), %error, "the request failed");
     } else {

@@ -53,7 +53,7 @@ pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse,
     page(&request, &Experiments { layout, outcome: None })
 }
 
-/// Runs one experiment and shows its result. Waits until no other experiment is running.
+/// Waits until no other experiment is running, runs this one, and shows its result.
 pub async fn post(
     request: HttpRequest,
     session: Session,

@@ -20,9 +20,9 @@ struct Logout {
     row: Option<SessionId>,
 }
 
-/// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say, such
-/// as an old browser or a script, is logged out, too. For a link on another site, an image, a prefetch or
-/// `?confirm`, only shows the page.
+/// Logs out if the visitor followed a link on this site or typed the address. A client that doesn't say where the
+/// request comes from, such as an old browser or a script, is logged out, too. For a link on another site, an image, a
+/// prefetch or `?confirm`, this only shows the page.
 pub async fn get(
     request: HttpRequest,
     session: Session,

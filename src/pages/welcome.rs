@@ -31,11 +31,12 @@ struct Visitor {
     times: Option<[Duration; 2]>,
 }
 
-/// Counts one visit and shows the count. HEAD counts nothing, and only a request for a document starts a session.
+/// Counts one visit and shows the count. HEAD requests aren't counted, and only a request for a document starts a
+/// session.
 ///
 /// # Errors
 /// Returns 400 for a prefetch. The browser would show that page later, when its count is out of date. After
-/// an error, it sends a new request instead.
+/// an error, the browser sends a new request instead.
 pub async fn get(
     request: HttpRequest,
     session: Session,

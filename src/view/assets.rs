@@ -43,7 +43,7 @@ const timer = setInterval(async () => {
 }, 500);
 "#;
 
-/// Returns the address of a script that reloads the page after a restart. Only `cargo dev --watch` sets the variable,
+/// Returns the address of a script that reloads the page after a restart. Only `cargo dev --watch` sets `DEV_RELOAD`,
 /// and a release build ignores it.
 pub fn reload() -> Option<&'static str> {
     is_watched().then(|| url("/static/reload.js"))
@@ -93,7 +93,7 @@ impl File {
     }
 }
 
-/// Adds a route for each file. actix-web would match a pattern such as `/static/{file}` with a regular expression.
+/// Adds a route for each file, because actix-web matches a pattern such as `/static/{file}` with a regular expression.
 pub fn routes(config: &mut web::ServiceConfig) {
     for file in FILES.iter() {
         let respond = async move |request: HttpRequest| file.respond(&request);

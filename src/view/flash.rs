@@ -45,8 +45,8 @@ impl Flash {
         ALL.iter().copied().find(|flash| flash.name == cookie.value())
     }
 
-    /// Returns the cookie that replaces the message. It expires after a second. Removing it would be simpler, but curl
-    /// 7.88 ignores a removal if the response sets another cookie after it.
+    /// Returns an empty cookie that replaces the message's cookie and expires after a second. Removing the cookie would
+    /// be simpler, but curl 7.88 ignores a removal if the response sets another cookie after it.
     pub fn forget(request: &HttpRequest) -> Cookie<'static> {
         let mut cookie = cookie(request, "");
         cookie.set_max_age(Duration::SECOND);

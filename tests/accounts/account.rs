@@ -1,4 +1,4 @@
-//! `/account` and `/confirm`: what members see and change.
+//! `/account` and `/confirm`: what members can see and change.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -52,7 +52,7 @@ async fn members_can_end_one_or_all_of_their_other_sessions_but_nobody_elses() {
     assert_eq!(u32::from(two.is_member().await) + u32::from(three.is_member().await), 1);
 
     one.post("/account/sessions", &[]).await;
-    // This login read the account before, and its session is saved now.
+    // This login read the account before that, but its session is saved only now.
     let late = other(&app, &before).await;
     assert!(!two.is_member().await && !three.is_member().await && !late.is_member().await);
     assert!(one.is_member().await && bob.is_member().await);
@@ -65,7 +65,7 @@ async fn changing_the_password_renews_the_key_and_ends_all_other_sessions_and_la
     let old = one.log_in_as(&account).await.cookie("id").expect("a cookie");
 
     let page = one.post("/account/password", &[("current", PASSWORD), ("new", NEW_PASSWORD)]).await;
-    // This login read the account before the change, and its session is saved now.
+    // This login read the account before the change, but its session is saved only now.
     let late = other(&app, &account).await;
 
     assert_eq!(goes_to(&page), (303, "/account?done=password"), "{page:#?}");

@@ -114,7 +114,7 @@ async fn known_browsers_and_new_networks_can_log_in_while_guesses_fill_the_queue
 
     let order = order.into_inner();
     assert_eq!(order.len(), 9 + 2, "{order:?}");
-    // A few guesses already have a turn.
+    // A few guesses had their turn before the other logins arrived.
     assert_eq!((&order[..3], order.iter().position(|rank| *rank == 1) <= Some(6)), (&[4, 4, 0][..], true));
 }
 

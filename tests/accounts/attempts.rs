@@ -145,7 +145,7 @@ async fn registrations_are_limited() {
         app.browser().post("/register", &[("email", &*email), ("password", PASSWORD)]).await
     };
 
-    // Concurrent, because a busy machine hashes so slowly that one client never reaches the limit.
+    // Sent concurrently, because hashing one at a time on a busy machine is too slow to reach the limit.
     let pages = join_all((0..40).map(register)).await;
 
     let refused = pages.iter().find(|page| page.status == 429).unwrap_or_else(|| panic!("{pages:#?}"));

@@ -43,7 +43,7 @@ async fn an_unknown_address_and_a_wrong_password_return_the_same_page_after_the_
         .await;
     let updates = "select count(*) from updates";
 
-    // Without wrong passwords before it, a login changes nothing.
+    // A login updates the account only if wrong passwords preceded it.
     app.browser().log_in(ADA, PASSWORD).await;
     let wrong = app.browser().log_in(ADA, "a guess").await;
     let once = app.database.number(updates).await;

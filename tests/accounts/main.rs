@@ -1,4 +1,4 @@
-//! Accounts from outside, over HTTP and on the command line. A test's name is the rule that it checks.
+//! Tests accounts from the outside, over HTTP and on the command line. A test's name is the rule that it checks.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -38,7 +38,7 @@ pub async fn spawn() -> TestApp {
 }
 
 pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
-    // Everything that the app and its libraries log, but not what the test's own client logs.
+    // Captures everything that the app and its libraries log, but not the log of the test's own client.
     log::capture_at("trace,hyper=off,hyper_util=off,reqwest=off,cookie_store=off");
     let settings = [settings, &[("TRUSTED_PROXIES", "127.0.0.1")]].concat();
     let route = |config: &mut web::ServiceConfig, pages: &Pages| {
@@ -111,7 +111,7 @@ pub async fn other(app: &TestApp, account: &Account) -> Browser {
     browser
 }
 
-/// Moves the time at which all sessions checked the password.
+/// Makes all sessions' last password checks this many minutes older.
 pub async fn minutes_pass(app: &TestApp, minutes: i64) {
     let sql = "update sessions set state = jsonb_set(state::jsonb, '{login,confirmed_at}',
         to_jsonb((state->'login'->>'confirmed_at')::bigint - 60 * $1))::json";

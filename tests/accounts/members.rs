@@ -1,4 +1,4 @@
-//! When a visitor is a member, for how long, and what an operator can change.
+//! When and for how long a visitor is a member, and what an operator can change.
 
 use reqwest::Method;
 

@@ -1,5 +1,5 @@
-//! [axe-core](https://github.com/dequelabs/axe-core) checks every page. It comes from npm, in the version
-//! that `axe/` pins, and isn't part of the app. And everything can be reached with the keyboard.
+//! Checks every page with [axe-core](https://github.com/dequelabs/axe-core), and that everything can be reached with
+//! the keyboard. axe-core comes from npm, in the version that `axe/` pins. It isn't part of the app.
 
 use std::{
     fs::{self, File},

@@ -33,7 +33,7 @@ async fn check(browser: &Browser, state: &str, focus: Option<&str>) {
     assert!(blocked.is_empty(), "{state}: {blocked:?}");
 }
 
-/// Fills in fields, and submits the form of the last one.
+/// Fills in fields, and submits the form that contains the last one.
 async fn submit(browser: &Browser, fields: &[(&str, &str)]) {
     for (id, text) in fields {
         let field = browser.find(&format!("#{id}")).await;

@@ -80,7 +80,7 @@ impl Browser {
         self.open_page(format!("data:text/html,{}", html.replace("{site}", &self.url))).await;
     }
 
-    /// On a busy machine, chromedriver may return while the previous page is still there, so this waits.
+    /// Opens a page and waits for it, because chromedriver may return while the previous page is still there.
     async fn open_page(&self, url: String) {
         self.leave(async { self.driver.goto(&url).await.expect(&url) }).await;
     }
@@ -186,7 +186,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Doesn't use thirtyfour, because that would need the test's runtime, which is waiting for this function.
+    /// Closes the browser without thirtyfour, because that would need the test's runtime, which is waiting.
     fn drop(&mut self) {
         let driver = &Driver::get().url["http://".len()..];
         let session = self.driver.session_id();

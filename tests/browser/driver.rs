@@ -36,7 +36,7 @@ impl Driver {
 
     fn start() -> Result<Self, String> {
         let program = program().ok_or("chromedriver isn't installed.")?;
-        // The script removes this directory.
+        // `driver.sh` removes this directory.
         let home = env::temp_dir().join(format!("browser-tests-{}", process::id()));
         DirBuilder::new()
             .mode(0o700)
@@ -54,7 +54,7 @@ impl Driver {
 
 fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // GitHub's runners have it outside `PATH`.
+    // On GitHub's runners, chromedriver isn't in `PATH`.
     let places = env::var_os("CHROMEWEBDRIVER").map(PathBuf::from).into_iter().chain(env::split_paths(&path));
     places.map(|place| place.join("chromedriver")).find(|program| program.is_file())
 }

@@ -72,8 +72,8 @@ async fn console_messages_failed_requests_and_policy_violations_are_detected() {
 
 const PASSWORD: &str = "three notches on a stick";
 
-/// A visitor's steps. A path without fields is opened, and fields are posted to a path. The pages of a
-/// removed part are 404 pages.
+/// A visitor's steps. Without fields, the visitor opens the path. Otherwise, they post the fields to it. If a
+/// part has been removed, its paths return 404 pages.
 const STEPS: &[(&str, &[(&str, &str)])] = &[
     ("/visits", &[]),
     ("/logout?confirm", &[]),
@@ -107,8 +107,8 @@ const STEPS: &[(&str, &[(&str, &str)])] = &[
 
 const STATUSES: [u16; 13] = [400, 403, 404, 405, 408, 409, 413, 414, 415, 429, 431, 500, 503];
 
-/// Returns what the [Nu HTML checker](https://validator.github.io/validator/) says about these pages. It comes from npm, in
-/// the version that `axe/` pins, and needs Java.
+/// Returns what the [Nu HTML checker](https://validator.github.io/validator/) says about these pages. The checker
+/// comes from npm, in the version that `axe/` pins, and needs Java.
 fn invalid(folder: &Path) -> String {
     let mut checker = Command::new("java");
     checker

@@ -38,7 +38,7 @@ async fn the_secure_cookie_works_on_localhost_in_chromium() {
     assert!(browser.driver.get_named_cookie("__Host-id").await.unwrap().secure.unwrap());
 }
 
-/// Sessions that the test has started. The page after the logout may have started one more.
+/// Counts the sessions that the test has started, without the one that the page after the logout may start.
 const OLD: &str = "select count(*) from sessions where state->>'probe' is not null";
 
 #[actix_web::test]

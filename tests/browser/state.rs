@@ -25,7 +25,7 @@ pub enum State {
 }
 
 impl State {
-    /// Returns all states. Other pages add theirs here.
+    /// Returns all states. Add the states of new pages here.
     pub fn all() -> Vec<Self> {
         [
             &Self::CORE[..],
@@ -149,7 +149,7 @@ async fn write_error(browser: &Browser, status: StatusCode) {
     browser.go("/nothing/here").await;
     let html = ErrorPage::new(status, None).to_html();
     let html = serde_json::to_string(&html).expect("a string");
-    // Waits for the stylesheet.
+    // Waits for the style sheet.
     let script = format!(
         "const done = arguments[0]; document.open(); addEventListener('load', () => done());
          document.write({html}); document.close();"

@@ -1,4 +1,4 @@
-//! Which database URLs are accepted. What sqlx would ignore is refused.
+//! Which database URLs are accepted. Parameters that sqlx would ignore are refused.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

@@ -90,7 +90,7 @@ fn env_example_names_every_variable_that_config_reads_and_no_other() {
     let named: BTreeSet<String> = example().into_iter().map(|(name, _)| name).collect();
 
     assert_eq!(named, asked.into_inner());
-    // Copied as it is, it sets only the database.
+    // An unchanged copy of the file sets only the database.
     assert_eq!(variables(EXAMPLE).iter().map(|(name, _)| name).collect::<Vec<_>>(), ["DATABASE_URL"]);
 }
 

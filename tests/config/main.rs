@@ -1,4 +1,4 @@
-//! The configuration: which values each variable accepts, and what the message says about the others.
+//! The configuration: which values each variable accepts, and what the error message says about invalid ones.
 
 mod database_url;
 mod dotenv;
@@ -148,7 +148,7 @@ fn the_limits_and_times_with_several_units_are_valid() {
 fn spaces_around_a_value_are_ignored_and_an_empty_value_counts_as_not_set() {
     let default = shown("DATABASE_URL", DATABASE_URL.1);
 
-    // Without its value, SESSION_SECRET would create a file: see `secret`.
+    // An empty SESSION_SECRET would create a file: see `secret`.
     for (name, _) in INVALID.iter().filter(|(name, _)| !["DATABASE_URL", "SESSION_SECRET"].contains(name)) {
         assert_eq!(shown(name, ""), default, "{name}");
         assert_eq!(shown(name, " "), default, "{name}");

@@ -31,7 +31,7 @@ fn keys(file: &Path) -> SecretKeys {
     config(&[DATABASE_URL, secret_file(file)]).expect("a valid configuration").session_secret
 }
 
-/// The bytes of the current key, to compare.
+/// The bytes of the current key, for comparisons.
 fn current(keys: &SecretKeys) -> Vec<u8> {
     keys.current().master().to_vec()
 }

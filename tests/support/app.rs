@@ -60,7 +60,7 @@ impl TestApp {
         (app, browser)
     }
 
-    /// Starts the app with these variables instead of the usual settings of a test.
+    /// Starts the app with a test's usual settings, except for these variables.
     pub async fn spawn_with(settings: &[(&str, &str)]) -> Self {
         Self::on(TestDatabase::new().await, settings).await
     }
@@ -69,7 +69,7 @@ impl TestApp {
         Self::with_routes(database, settings, |_, _| {}).await
     }
 
-    /// Starts the app with more routes.
+    /// Starts the app with additional routes.
     pub async fn with_routes(
         database: TestDatabase,
         settings: &[(&str, &str)],
@@ -126,7 +126,7 @@ impl TestApp {
         client.request(method, format!("{}{path}", self.url))
     }
 
-    /// Starts a session on a page that no app has. Returns its ID there and the cookie (`id=…`).
+    /// Starts a session on a page of [`probe`]. Returns the ID that the page shows, and the cookie (`id=…`).
     pub async fn start(&self) -> (String, String) {
         let page = self.get("/probe/start").await;
         (page.visitor().to_owned(), page.cookie("id").expect("a session cookie"))
@@ -209,7 +209,7 @@ impl Drop for TestApp {
     }
 }
 
-/// Returns a session cookie as the app makes it with `secret` for this key: `name=value`.
+/// Returns the session cookie that the app would create for this key with `secret`, as `name=value`.
 pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
     let keys: SecretKeys = secret.parse().expect("a secret");
     let mut jar = CookieJar::new();

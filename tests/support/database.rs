@@ -33,7 +33,7 @@ impl TestDatabase {
         Self::at(server.url(&name), Dropped { name, server })
     }
 
-    /// Returns the database at `url`, without our tables. Keeps `owner` until the end of the test.
+    /// Returns the database at `url`, without the app's tables. Keeps `owner` until the end of the test.
     pub fn at(url: String, owner: impl Any) -> Self {
         let options = PgConnectOptions::from_str(&url).expect("a URL");
         let pool = PgPoolOptions::new().max_connections(30).connect_lazy_with(options.clone());
@@ -64,12 +64,12 @@ struct Dropped {
 impl Drop for Dropped {
     fn drop(&mut self) {
         let (server, name) = (self.server, self.name.clone());
-        // In a separate runtime, because the test's runtime may be stopping.
+        // Uses a separate runtime, because the test's runtime may be stopping.
         let dropped = thread::spawn(move || {
             let drop = admin(server, format!("drop database if exists {name} with (force)"));
             actix_web::rt::System::new().block_on(drop);
         });
-        // Dropping it takes PostgreSQL 0.1 s. A temporary server stops with this process anyway.
+        // Dropping a database takes 0.1 s. A temporary server stops with this process, so there is no need to wait.
         let is_dropped = server.is_temporary() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }

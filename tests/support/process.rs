@@ -13,8 +13,8 @@ pub fn program() -> PathBuf {
     test.ancestors().nth(2).expect("target/debug").join("actix-postgres-sessions")
 }
 
-/// Runs the program in `directory` with only these variables until it exits. Returns its exit code, what it printed, and
-/// its log. Kills it if that takes too long, and then there is no exit code.
+/// Runs the program in `directory` with only these variables until it exits. Returns its exit code, output and log. If
+/// the program takes too long, kills it and returns no exit code.
 pub fn run(
     directory: &Path,
     arguments: &[&str],
@@ -46,7 +46,7 @@ pub fn run(
     (status.code(), text(stdout), text(stderr))
 }
 
-/// A running instance of the program, and its log. The instance is stopped when this is dropped.
+/// A running instance of the program, and its log. The instance stops when this value is dropped.
 pub struct Process {
     pub url: String,
     child: Child,

@@ -1,4 +1,4 @@
-//! Static files: how long they may be kept, and how they are sent.
+//! Static files: how long browsers may cache them, and how they are sent.
 
 use reqwest::{Client, Method};
 

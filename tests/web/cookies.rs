@@ -1,4 +1,4 @@
-//! Session cookies from browsers and attackers, and the cookies next to them.
+//! Session cookies from browsers and attackers, and other cookies in the same requests.
 
 use std::collections::HashSet;
 

@@ -92,7 +92,7 @@ async fn behind_a_trusted_proxy_the_origin_is_compared_with_the_host_that_the_vi
         ("10.0.0.0/8,127.0.0.0/8", "https://shop.example", shop, 303),
         ("10.0.0.1", "https://shop.example", shop, 403),
         ("", "https://shop.example", shop, 403),
-        // The client sent these to the proxy.
+        // The client sent these headers, and the proxy passed them on.
         ("127.0.0.1", "https://evil.example", ("forwarded", "host=evil.example"), 403),
         ("127.0.0.1", "https://evil.example", ("x-forwarded-host", "evil.example, shop.example"), 403),
         ("127.0.0.1", "https://evil.example", ("x-forwarded-server", "evil.example"), 403),

@@ -178,7 +178,7 @@ async fn a_missing_table_returns_a_500_page_that_does_not_name_it_and_logs_one_e
     }
 }
 
-/// Writes of the session fail, because the database is about to shut down, or for any other reason.
+/// Writes to the session fail, either because the database is shutting down or for a different reason.
 #[actix_web::test]
 async fn a_failed_write_of_the_session_returns_an_error_page_without_a_cookie() {
     let app = TestApp::spawn().await;

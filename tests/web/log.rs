@@ -1,4 +1,4 @@
-//! What is in the log, and what must never be.
+//! What the log contains, and what it must never contain.
 
 use std::collections::HashMap;
 
@@ -93,7 +93,7 @@ async fn a_page_over_plain_http_causes_one_warning_unless_the_host_is_local() {
     let plain = TestApp::spawn().await;
     Page::of(plain.request(Method::GET, "/probe").header("host", "app.example")).await;
     Page::of(get("/probe", "app.example").header("x-forwarded-proto", "https")).await;
-    // Browsers send this header over HTTPS and to localhost only.
+    // Browsers send this header only over HTTPS and to localhost.
     Page::of(get("/probe", "app.example").header("sec-fetch-site", "none")).await;
     assert!(warnings().is_empty(), "{:#?}", warnings());
     Page::of(get("/probe", "app.example")).await;

@@ -7,7 +7,7 @@ use crate::{
     support::{Page, TestApp},
 };
 
-/// The links to the pages at the top of a page.
+/// The navigation links at the top of a page.
 fn navigation(page: &Page) -> &str {
     let (_, rest) = page.body.split_once("<nav").unwrap_or_else(|| panic!("no navigation in {page:#?}"));
     rest.split_once("</nav>").map_or(rest, |(navigation, _)| navigation)

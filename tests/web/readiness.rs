@@ -16,7 +16,7 @@ async fn the_app_is_ready_while_its_pool_is_busy() {
     let mut lock = app.database.pool.begin().await.expect("a transaction");
     sqlx::query("select 1 from sessions for update").execute(&mut *lock).await.expect("a lock");
 
-    // The deletion holds the pool's only connection, and waits for the row.
+    // The deletion holds the pool's only connection while it waits for the row's lock.
     let logout = rt::spawn(Page::of(app.post("/logout").header("cookie", &cookie)));
     let waiting =
         "select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database or pg_locks.database is null

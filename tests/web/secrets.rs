@@ -1,4 +1,4 @@
-//! The secrets that encrypt the session cookie, and the change from an old one to a new one.
+//! The secrets that encrypt the session cookie, and how a new one replaces an old one.
 
 use crate::support::{TestApp, decrypt, encrypt};
 

@@ -53,7 +53,7 @@ async fn a_visitor_is_deleted_after_the_last_day_on_which_a_session_may_refer_to
     let counter = VisitCounter::new(&database.pool, 47 * HOUR);
     let [visitor] = new_visitors();
     counter.count(visitor).await.expect("a count");
-    // The margin is an hour, so the session may last until this time in two days.
+    // With a margin of one hour, 47 hours become two days.
     let days = database.number(DAYS).await;
 
     database.execute("update visitors set keep_until = (now() at time zone 'UTC')::date").await;

@@ -49,7 +49,7 @@ async fn the_page_shows_the_time_left_and_resets_the_idle_timer_but_shows_no_exp
     let in_minutes = "update sessions set expires_at = now() + interval '42 minutes 30 seconds'";
     app.database.execute(in_minutes).await;
 
-    // Later than a request would set it, so that only the row can be the source.
+    // No request would set so late a time, so the page must have read it from the row.
     let page = browser.get("/visits").await;
 
     assert!(page.element("in").starts_with("42m"), "{page:#?}");
@@ -112,7 +112,7 @@ async fn a_client_that_prefers_json_gets_the_user_the_count_and_both_ends_of_the
     let app = TestApp::spawn().await;
     let (first, cookie) = app.new_session().await;
     app.get_with("/", &cookie).await;
-    // Later than any request would set it, so that it doesn't change between two requests.
+    // No request would set so late a time, so it doesn't change between two requests.
     app.database.execute("update sessions set expires_at = now() + interval '40 minutes'").await;
 
     for accept in

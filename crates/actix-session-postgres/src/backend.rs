@@ -86,7 +86,7 @@ impl<O: Owner> SessionStore for PgSessionStore<O> {
 }
 
 impl<O: Owner> PgSessionStore<O> {
-    /// Starts a session with a new key. If it replaces another session, ends that in the same statement.
+    /// Starts a session with a new key. If there is a session to replace, ends it in the same statement.
     async fn start(
         &self,
         state: String,
@@ -119,7 +119,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(key)
     }
 
-    /// Writes the state of a session if it is live. Returns the same key.
+    /// Writes a session's state if the session is live. Returns the same key.
     async fn write(&self, key: SessionKey, state: String) -> anyhow::Result<SessionKey> {
         let update = sqlx::query(replanned(&self.sql.update)).bind(SessionId::hash(key.as_ref())).bind(state);
         if self.execute(update).await.context("update a session")? == 0 {
@@ -129,7 +129,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(key)
     }
 
-    /// Gives a session a new key, and writes its state. If the session has ended, returns the same key.
+    /// Gives a session a new key, and writes its state. Returns the new key, or the old one if the session has ended.
     async fn rotate(&self, key: SessionKey, state: String) -> anyhow::Result<SessionKey> {
         let new_key = generate_session_key();
         let rotate = sqlx::query_as(replanned(&self.sql.rotate))
@@ -155,7 +155,7 @@ fn parse<O: Owner>(owner: &str) -> anyhow::Result<O> {
         .map_err(|_| anyhow!("the owner passed to log_in isn't a {}", std::any::type_name::<O>()))
 }
 
-/// Logs that another request has logged out or replaced the key. Saving the state would undo that.
+/// Logs that another request has ended the session or replaced its key. Saving the state would undo that.
 fn log_ended() {
     tracing::debug!(target: TARGET, "the session ended during a request, so the request's changes are dropped");
 }

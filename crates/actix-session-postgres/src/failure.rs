@@ -5,7 +5,7 @@ use actix_web::{
     http::{StatusCode, header::RETRY_AFTER},
 };
 
-/// The error if a session can't be loaded or saved. The store has logged the cause.
+/// The error when a session can't be loaded or saved. The store has already logged the cause.
 ///
 /// With a [`guard`](crate::guard()), the request fails with this error. The response has no body. Its status
 /// is 503 with `Retry-After` if the database is unavailable, and 500 otherwise.
@@ -16,7 +16,7 @@ pub struct StoreFailure {
 }
 
 impl StoreFailure {
-    /// Classifies the cause of a failure.
+    /// Classifies a failure by its cause.
     pub(crate) fn of(cause: &anyhow::Error) -> Self {
         let is_unavailable = cause.chain().any(|cause| {
             cause.downcast_ref().is_some_and(sqlx_batcher::Error::is_unavailable)

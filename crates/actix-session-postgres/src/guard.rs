@@ -1,9 +1,9 @@
-//! Removes outdated session cookies from responses, and corrects the `Max-Age` of the others.
+//! Removes outdated session cookies from responses, and corrects the `Max-Age` of new ones.
 //!
-//! After each change, actix-session's middleware sends the session's cookie again, with the same key. If
-//! another request has rotated the key in the meantime and its response arrived first, this would replace the
-//! browser's valid key with an invalid one. A store can't prevent that, because it must return a key. So the
-//! store records what it did in a task-local value, and [`Guard`] reads it.
+//! After each change to a session, actix-session's middleware sends the session's cookie again, with the same key. If
+//! another request has rotated the key in the meantime and that request's response arrived first, the browser's valid
+//! key would be replaced with an invalid one. A store can't prevent that, because it must return a key. So the store
+//! records what it did in a task-local value, and [`Guard`] reads that value.
 
 use std::cell::Cell;
 
@@ -26,7 +26,7 @@ tokio::task_local! {
     static REQUEST: Request;
 }
 
-/// What happened in a request.
+/// What happened during a request.
 #[derive(Default)]
 struct Request {
     /// The number of `Set-Cookie` headers before actix-session's middleware added its own.
@@ -55,7 +55,7 @@ pub(crate) fn note(outcome: Outcome) {
 ///
 /// - A response sets the session cookie only if the session's key is new.
 /// - If a session is [remembered](crate::LogIn::remember) or a `PersistentSession`, the `Max-Age` of its
-///   cookie lasts until the session's maximum lifetime. So the cookie never has to be sent again.
+///   cookie covers the session's maximum lifetime. So the cookie never has to be sent again.
 /// - If the store fails, the request fails with a [`StoreFailure`].
 ///
 /// The guard doesn't decrypt cookies or run additional statements.
@@ -120,7 +120,7 @@ async fn after_session<B>(response: impl Future<Output = Response<B>>) -> Respon
     Ok(response)
 }
 
-/// Removes or corrects actix-session's cookie, if there is one. It follows the `before` cookies that the app has set.
+/// Removes or corrects actix-session's cookie, if there is one. The first `before` cookies are the app's own.
 fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
     let Some(added) = headers.get_all(SET_COOKIE).nth(before) else { return };
     let mended = match outcome {
@@ -135,7 +135,7 @@ fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
     cookies.into_iter().for_each(|cookie| headers.append(SET_COOKIE, cookie));
 }
 
-/// Returns the cookie with this `Max-Age`, if it should have one.
+/// Returns the cookie with this `Max-Age`, or `None` if it doesn't need one.
 fn with_max_age(cookie: &HeaderValue, remembered: bool, seconds: i64) -> Option<HeaderValue> {
     // The middleware encodes the value, so it doesn't contain a semicolon.
     let attributes = cookie.to_str().ok()?.split("; ");

@@ -31,7 +31,7 @@ pub use typed::Typed;
 /// would also match that.
 const TARGET: &str = "session_store";
 
-/// Counts an event, if the program has installed a recorder for metrics.
+/// Counts an event, if the program has installed a metrics recorder.
 #[cfg(feature = "metrics")]
 fn count(name: &'static str, by: u64) {
     metrics::counter!(name).increment(by);

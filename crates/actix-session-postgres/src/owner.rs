@@ -28,11 +28,11 @@ owner! {
 pub struct OwnedSession {
     /// The ID of its row.
     pub id: SessionId,
-    /// Time of the login.
+    /// When the login happened.
     pub created_at: OffsetDateTime,
-    /// Time at which it expires unless it is used before then.
+    /// When it expires, unless it is used before then.
     pub expires_at: OffsetDateTime,
-    /// Time at which it expires regardless of activity.
+    /// When it expires, regardless of activity.
     pub ends_at: OffsetDateTime,
     /// How long it lasts without requests. `expires_at - idle` is the time of the last use, to the minute,
     /// except shortly before `ends_at`.

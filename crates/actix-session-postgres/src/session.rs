@@ -1,4 +1,4 @@
-//! Methods that log in, rotate the key and end the session, for actix-session's own [`Session`].
+//! Extends actix-session's own [`Session`] with methods to log in, rotate the key and end the session.
 //!
 //! actix-session passes only a key and a state to its store. So the state also contains the requested
 //! [`Change`], under a reserved name.
@@ -34,7 +34,7 @@ impl Change {
     }
 }
 
-/// Returns whether this is the name of a requested change, which isn't part of the session's contents.
+/// Returns whether this is the reserved name. Its value isn't part of the session's contents.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name == *RESERVED
 }
@@ -42,9 +42,9 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 /// Methods of a session in PostgreSQL, in addition to actix-session's own.
 ///
 /// The store makes these changes when the response is ready, together with all other changes to the session.
-/// Until then, `entries()` also contains the requested change, under a random name. It is never stored.
+/// Until then, `entries()` also contains the requested change, under a random name. That entry is never stored.
 pub trait PgSession {
-    /// Gives the session a new key. The old key is invalid before the response is sent, so later requests
+    /// Gives the session a new key. The old key becomes invalid before the response is sent, so later requests
     /// that use it have no session. If another request has ended the session, this doesn't bring it back.
     ///
     /// Call it after every privilege change, such as a new role, as [OWASP recommends][owasp]. For a login, use
@@ -55,7 +55,7 @@ pub trait PgSession {
 
     /// Ends the session, if there is one, and starts a new one that belongs to `owner`.
     ///
-    /// Discards the contents of the anonymous session, because an attacker may have planted them (session
+    /// Discards the contents of the previous session, because an attacker may have planted them (session
     /// fixation). To keep a value, read it before this call and insert it again afterward. Don't call
     /// actix-session's `clear` afterward, because that would also cancel the login.
     ///
@@ -63,7 +63,7 @@ pub trait PgSession {
     /// Panics if `owner` can't be serialized as JSON.
     fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_>;
 
-    /// Ends the session. The row is deleted before the response is sent. The response also removes the cookie.
+    /// Ends the session. Its row is deleted before the response is sent, and the response removes the cookie.
     ///
     /// This is the same as actix-session's `purge`. The session ignores further changes in the same request.
     fn end(&self);

@@ -1,29 +1,29 @@
-//! The text of every statement. All times are from PostgreSQL's clock. A session's row contains its limits,
+//! The text of every SQL statement. All times come from PostgreSQL's clock. A session's row contains its limits,
 //! so loading or extending a session doesn't depend on the app's settings.
 //!
 //! The statements also work on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That
-//! is why a rotation deletes the old row and inserts a new one. `timestamptz + interval` and `extract` from a
-//! `timestamptz` depend on the time zone, and Citus rejects them on a column, so updates calculate times with
+//! is why a rotation deletes the old row and inserts a new one. Citus rejects `timestamptz + interval` on a column,
+//! and `extract` from a `timestamptz` column, because both depend on the time zone. So updates calculate times with
 //! `to_timestamp`. `date_part` is faster than `extract`, which calculates with `numeric`.
 
 use std::time::UNIX_EPOCH;
 
 use sqlx::AssertSqlSafe;
 
-/// Whether the idle timer was last reset at least a minute ago, or half the idle time if that is less.
+/// Whether the idle timer was last reset at least a minute ago (or half the idle time, if that is less).
 const IS_DUE: &str = "expires_at < ends_at
     and expires_at < to_timestamp(date_part('epoch', now()) + idle_seconds - least(60, idle_seconds / 2))";
 
 /// The new expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(date_part('epoch', now()) + idle_seconds), ends_at)";
 
-/// The new end of a session that exceeds the maximum age `$3`. The database's clock may have been ahead when
-/// the session started.
+/// The new end of a session that exceeds the maximum age `$3`. If the database's clock was ahead when the session
+/// started, `created_at` may be in the future.
 const SHORTENED_END: &str =
     "to_timestamp(extract(epoch from least(created_at, now()) - to_timestamp(0)) + $3::int)";
 
-/// Whether a session exceeds the idle time `$2` or the maximum age `$3`. The minute is for sessions that
-/// started after this transaction.
+/// Whether a session exceeds the idle time `$2` or the maximum age `$3`, or started in the future. The minute allows
+/// for sessions that started after this transaction did.
 const OUTLASTS: &str = "(
     idle_seconds > $2::int
     or ends_at - created_at > make_interval(secs => $3::int)
@@ -41,7 +41,7 @@ macro_rules! statements {
         pub(crate) struct Sql { $(pub $name: String,)* }
 
         impl Sql {
-            /// Formats the statements for a table whose column `owner` has this SQL type.
+            /// Formats the statements for a table whose `owner` column has this SQL type.
             pub fn new($table: &str, $owner: &str) -> Self {
                 Self { $($name: format!($sql),)* }
             }
@@ -67,8 +67,8 @@ from {table}
 where id = any($1)
 and expires_at > now()",
 
-    // Gives up quickly if a row is locked, because a later request tries again. So it can't deadlock either. The commit
-    // doesn't wait for the disk. If a crash loses it, the session expires at most a minute early.
+    // Gives up quickly if a row is locked, because a later request will try again. This also prevents deadlocks. The
+    // commit doesn't wait for the disk. If a crash loses the commit, the session expires at most a minute early.
     touch: "
 update {table}
 set expires_at = {IF_USED_NOW}
@@ -148,7 +148,7 @@ where owner = $1
 and expires_at > now()
 order by created_at desc, id",
 
-    // Deletes only live sessions. Deleting the sweep's rows in a different order could deadlock.
+    // Deletes only live sessions. The sweep deletes expired ones, and deleting them here as well could deadlock.
     end_all_of: "
 delete from {table}
 where owner = $1

@@ -1,4 +1,4 @@
-//! The format of the `state` column: JSON that people can read and query. It preserves every byte of a value.
+//! The format of the `state` column: JSON that people can read and query. It preserves every byte of each value.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,8 @@ pub type State = HashMap<String, String>;
 /// The usual format: `{"user_id":"0199…"}`. Each value keeps its exact text, so numbers don't change.
 type Json<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The format for values that are not JSON, which the trait also allows: `[{"user_id":"0199…"},{"note":"not JSON"}]`.
+/// The format for states with values that aren't JSON, which the `SessionStore` trait also allows:
+/// `[{"user_id":"0199…"},{"note":"not JSON"}]`.
 type WithText<'a> = (Json<'a>, BTreeMap<String, String>);
 
 /// Converts a state to JSON, sorted by name.

@@ -37,7 +37,7 @@ pub struct PgSessionStore<O: Owner = Uuid> {
     pub(crate) pool: PgPool,
     table: Table,
     pub(crate) max_age: i32,
-    /// For ordinary sessions, and for [remembered](crate::LogIn::remember) ones.
+    /// The limits for ordinary sessions, and those for [remembered](crate::LogIn::remember) ones.
     pub(crate) limits: [Option<Lifetime>; 2],
     pub(crate) sql: Arc<Sql>,
     pub(crate) loads: Batcher<Load>,
@@ -46,8 +46,8 @@ pub struct PgSessionStore<O: Owner = Uuid> {
 }
 
 impl PgSessionStore {
-    /// Creates a store for the `sessions` table, with a maximum lifetime of eight hours. It doesn't connect
-    /// until it is used. It then opens up to three connections in addition to the pool's, for the statements
+    /// Creates a store for the `sessions` table, with a maximum session lifetime of eight hours. The store doesn't
+    /// connect until it is used. It then opens up to three connections in addition to the pool's, for the statements
     /// that concurrent requests share.
     ///
     /// A session also expires if it is idle for too long. That limit is the time to live of
@@ -93,7 +93,7 @@ impl<O: Owner> PgSessionStore<O> {
     ///
     /// This doesn't affect [remembered](crate::LogIn::remember) sessions. The search for sessions to shorten
     /// reads the whole table, because an index would slow down every new session. So each replica searches at
-    /// most once per sweep, and less often if this takes more than 1% of the replica's time.
+    /// most once per sweep, and less often if the search takes more than 1% of the replica's time.
     #[must_use]
     pub fn limits(self, idle: Duration, max_age: Duration) -> Self {
         Self { limits: [Some(Lifetime::new(idle, max_age)), self.limits[1]], ..self }

@@ -1,5 +1,5 @@
-//! Deletes expired sessions. They are already invalid, so this only keeps the table from growing. Also
-//! shortens sessions that exceed the current settings.
+//! Deletes expired sessions, and shortens those that exceed the current settings. Expired sessions are already
+//! invalid, so deleting them only keeps the table from growing.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -29,13 +29,13 @@ const BATCH: u32 = 200;
 /// table from the start.
 const SHORTEN_BATCH: u32 = 2_000;
 
-/// Time limit for each of these statements.
+/// Time limit for each batch.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Pause between two of these statements, so that the database has time for visits.
+/// Pause between two batches, so that the database has time for requests.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A sweep that runs in the background until this is dropped.
+/// A sweep that runs in the background until this value is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it stops the sweep"]
 pub struct Sweep(JoinHandle<()>);
@@ -50,7 +50,7 @@ impl Drop for Sweep {
 impl<O: Owner> PgSessionStore<O> {
     /// Deletes up to `limit` sessions that expired before the current hour, and returns how many it deleted.
     ///
-    /// If another replica is sweeping, it returns zero without deleting anything.
+    /// If another replica is sweeping, this returns zero without deleting anything.
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.
@@ -65,7 +65,7 @@ impl<O: Owner> PgSessionStore<O> {
     /// Shortens up to `limit` sessions that exceed [`limits`](Self::limits) or
     /// [`remembered_limits`](Self::remembered_limits), and returns how many it shortened.
     ///
-    /// It reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns
+    /// This reads the whole table. If another replica is sweeping, or if no limits are set, it does nothing and returns
     /// zero.
     ///
     /// # Errors
@@ -121,7 +121,8 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(changed)
     }
 
-    /// Sweeps and shortens immediately, and then about once per `interval`, until the returned value is dropped.
+    /// Sweeps and shortens sessions immediately, and then about once per `interval`, until the returned value is
+    /// dropped.
     ///
     /// The pause between two sweeps is random, from 0.5 to 1.5 times `interval`. Any number of replicas can
     /// do this at the same time.
@@ -138,7 +139,7 @@ impl<O: Owner> PgSessionStore<O> {
                 if next <= Instant::now()
                     && let Some(took) = repeat(SHORTEN_BATCH, "shortened sessions", search).await
                 {
-                    // The search reads the whole table. If it finds little, it gets at most 1% of the time.
+                    // The search reads the whole table, so the next one waits 100 times as long as this one took.
                     next = Instant::now() + took * 100;
                 }
                 sleep(interval.mul_f64(0.5 + random())).await;
@@ -175,7 +176,7 @@ where
     took
 }
 
-/// Returns a random number from 0 to 1, which comes from the seed of a hash map.
+/// Returns a random number from 0 to 1, derived from the seed of a hash map.
 fn random() -> f64 {
     f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
 }

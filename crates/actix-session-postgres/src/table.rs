@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 /// migrations if you don't want to call [`migrate`](crate::PgSessionStore::migrate).
 pub const MIGRATION: &str = include_str!("../migrations/sessions.sql");
 
-/// Maximum length of the table's name. The longest name of an index is 17 characters longer.
+/// Maximum length of the table's name. The longest index name is 17 characters longer.
 const MAX_NAME: usize = 63 - "_expires_hour_idx".len();
 
 /// The error if the name passed to [`PgSessionStore::table`](crate::PgSessionStore::table) isn't valid.

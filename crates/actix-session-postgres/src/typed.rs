@@ -19,7 +19,7 @@ use crate::{
     session::{LogIn, is_reserved},
 };
 
-/// An extractor for the request's session. Its contents are the struct `T`.
+/// An extractor for the request's session, whose contents are the struct `T`.
 ///
 /// Each field of `T` is a value in the session, under the field's name. Fields that are `None` are left out.
 /// Values for which `T` has no field remain in the session.
@@ -36,8 +36,8 @@ struct IsLogged(Rc<Cell<bool>>);
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Returns the contents of the session. For a missing value, you get the default from `T::default()`.
     ///
-    /// The same applies to a value that doesn't match its field's type, for example after an update of the
-    /// app. The value remains in the session. Each request logs such values once, without their contents.
+    /// The same applies to a value that doesn't match its field's type, for example after an app update. The value
+    /// remains in the session. Each request logs the names of such values once.
     ///
     /// # Panics
     /// Panics if `T` isn't serialized as a JSON object.
@@ -49,7 +49,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
         if let Ok(data) = from_fields(&json) {
             return data;
         }
-        // At least one value doesn't match. Starts with the defaults, and adds one value after another.
+        // At least one value doesn't match. Starts with the defaults, and adds the values one by one.
         let mut data = T::default();
         let defaults = to_fields(&data);
         let mut fields: Fields = defaults.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
@@ -110,7 +110,7 @@ impl<T> Typed<T> {
         self.session.end();
     }
 
-    /// Returns whether the session has no contents. It may be new, have ended, or be a login without values.
+    /// Returns whether the session has no contents. It may be new, or have ended, or be a login without values.
     pub fn is_empty(&self) -> bool {
         self.session.entries().keys().all(|name| is_reserved(name))
     }

@@ -21,7 +21,7 @@ use crate::session::State;
 pub struct MemorySessionStore(Arc<Mutex<HashMap<String, (State, Instant)>>>);
 
 impl MemorySessionStore {
-    /// Removes this session if it has expired, and returns all sessions.
+    /// Removes the session with this key if it has expired, and returns all sessions.
     fn sessions(&self, key: &str) -> MutexGuard<'_, HashMap<String, (State, Instant)>> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sessions.get(key).is_some_and(|(_, expires_at)| *expires_at <= Instant::now()) {

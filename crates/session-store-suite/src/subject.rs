@@ -7,7 +7,7 @@ use time::Duration;
 
 /// A store to test, with methods that let the suite inspect it and control its server.
 ///
-/// Three methods are required. For a store with a server, also implement those after
+/// Three methods are required. For a store with a server, also implement the methods after
 /// [`Subject::inapplicable`]. You can write them as `async fn`.
 pub trait Subject {
     /// The store.

@@ -1,4 +1,4 @@
-//! Tests that the suite detects each fault. A memory store has one fault at a time, and the suite must report
+//! Tests that the suite detects faults. Each test gives a memory store one fault, and the suite must report
 //! the guarantee that the fault breaks.
 
 use std::{
@@ -144,7 +144,7 @@ impl Subject for Store {
     }
 
     async fn stored(&self) -> String {
-        // Other stores look as if they stored only hashes.
+        // With any other fault, the store looks as if it contained only hashes.
         if matches!(self.fault, Fault::StoresKeys | Fault::DeletesNothing) {
             self.memory().dump()
         } else {

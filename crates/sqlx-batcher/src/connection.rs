@@ -61,15 +61,15 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
-/// [`PgPool::acquire`] makes this choice only once. If PostgreSQL doesn't accept more connections, it keeps
-/// trying to open one, even if a connection of the pool becomes idle. If the caller gives up, it also stops
-/// opening the connection, so it might never connect to a distant server. This function continues in the
-/// background, and a later call gets the connection.
+/// [`PgPool::acquire`] makes this choice only once. If PostgreSQL doesn't accept more connections, that method keeps
+/// trying to open one, even if one of the pool's connections becomes idle. If the caller gives up, it also stops
+/// connecting, so it might never reach a distant server. This function continues to connect in the background, and a
+/// later call gets the connection.
 ///
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    // Starts a task only if it has to wait.
+    // Starts a task only if no connection is available immediately.
     let acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
         Either::Left((result, _)) => return result,
         Either::Right(((), waiting)) => tokio::spawn(waiting),

@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean: whether it refused the statement, and whether another attempt may succeed.
+//! What a database error means: whether PostgreSQL refused the statement, and whether another attempt may succeed.
 //! This depends on the class of the error code. See PostgreSQL's [error
 //! codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
 
@@ -11,9 +11,10 @@ use crate::Error;
 /// Returns whether the database is unavailable: it can't be reached, didn't respond in time, or is out of
 /// resources. Any other error is most likely a bug.
 ///
-/// The SQLSTATE classes are a broken connection (08), insufficient resources (53), an unavailable lock (55), operator
-/// intervention (57) and a system error (58). 25006 means that the server is a standby. An error that closes the
-/// connection also counts. For example, a server whose disk is full may refuse connections with an internal error.
+/// These SQLSTATE classes count: a broken connection (08), insufficient resources (53), an unavailable lock (55),
+/// operator intervention (57) and a system error (58). So does the code 25006, which means that the server is a
+/// standby. An error that closes the connection also counts. For example, a server whose disk is full may refuse
+/// connections with an internal error.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>().is_some_and(|error| {
@@ -42,9 +43,9 @@ impl Error {
     }
 }
 
-/// Returns whether PostgreSQL refused the statement, perhaps because of a single item. The SQLSTATE classes are bad data
-/// (21, 22, 23, 44), a conflict with another transaction (40), an exceeded limit (54), a lock (55), an exception in a
-/// trigger or function (P0), and a damaged row (XX).
+/// Returns whether PostgreSQL refused the statement, perhaps because of a single item. These SQLSTATE classes count:
+/// bad data (21, 22, 23, 44), a conflict with another transaction (40), an exceeded limit (54), a lock (55), an
+/// exception in a trigger or function (P0), and a damaged row (XX).
 pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     // 40003 is statement_completion_unknown: in a distributed database, the write may have been committed.
     code(error).is_some_and(|code| {
@@ -53,7 +54,7 @@ pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
     })
 }
 
-/// Returns whether another attempt may succeed: a serialization failure, a deadlock, or a lock timeout.
+/// Returns whether another attempt may succeed, because this is a serialization failure, a deadlock or a lock timeout.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01" | "55P03"))
 }

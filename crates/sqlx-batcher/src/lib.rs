@@ -33,7 +33,7 @@ use worker::{Config, Worker};
 /// Maximum number of callers that can wait for one batcher. Further calls fail immediately with [`Error::Overloaded`].
 pub const QUEUE_SIZE: usize = 4096;
 
-/// Maximum number of items in one statement. The other callers wait for the next one.
+/// Maximum number of items in one statement. Further callers wait for the next statement.
 pub const MAX_BATCH: usize = 128;
 
 /// Time after which a call fails with [`Error::TimedOut`].
@@ -74,7 +74,7 @@ pub trait Statement: Send + Sync + 'static {
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Output>>> + Send;
 }
 
-/// The reason why a call failed. A write may have been committed anyway, unless PostgreSQL refused it.
+/// The reason a call failed. A write may have been committed anyway, unless PostgreSQL refused it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// PostgreSQL refused the statement, can't be reached, or is read-only. Other calls may share the error.

@@ -1,4 +1,5 @@
-//! The task behind a batcher. It takes calls from the queue, sends their items as one statement, and returns the outputs.
+//! The task behind a batcher. It takes calls from the queue, sends their items as one statement, and returns the
+//! outputs.
 
 use std::{
     collections::VecDeque,
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 /// Pause before another attempt if no other calls arrive.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// After a retry, other calls get this many times as long as it took, because it may have waited for a lock.
+/// After a retry, other calls get this many times as long as the retry took, because it may have waited for a lock.
 const OTHERS: u32 = 4;
 
 /// How many items are remembered after their calls failed because of a conflict.

@@ -63,7 +63,7 @@ fn output(program: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs the SQL files in a directory, sorted by name, and returns what they print.
+/// Runs the SQL files in a directory in order of their names, and returns their output.
 fn run_sql(postgres: &Postgres, directory: &str) -> Result<String> {
     let files = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut files = files.map(|file| file.path()).collect::<Vec<_>>();
@@ -76,7 +76,7 @@ fn run_sql(postgres: &Postgres, directory: &str) -> Result<String> {
     output(psql.args(files.iter().flat_map(|file| ["--file".as_ref(), file.as_os_str()])))
 }
 
-/// Returns the repository's text files, without those that aren't UTF-8. Fails if there are uncommitted changes.
+/// Returns the path and text of each UTF-8 file in the repository. Fails if there are uncommitted changes.
 fn committed_files() -> Result<Vec<(String, String)>> {
     let changes = output(Command::new("git").args(["status", "--porcelain"]))?;
     ensure!(changes.is_empty(), "commit your changes first, so that you can undo this:\n{changes}");

@@ -26,14 +26,14 @@ pub fn check() -> Result<()> {
     succeed(diff.args(["--recursive", "--brief", ".sqlx", FRESH]), problem)
 }
 
-/// Compiles the app's library against a migrated database, which makes sqlx's macros write to [`FRESH`].
-/// Nothing else contains checked queries.
+/// Compiles the app's library against a migrated database, so that sqlx's macros write to [`FRESH`].
+/// Only the library has queries that are checked at compile time.
 fn describe_queries() -> Result<()> {
     let postgres = Postgres::temporary()?;
     run_sql(&postgres, "migrations")?;
     let _ = fs::remove_dir_all(FRESH);
     fs::create_dir_all(FRESH)?;
-    // Cargo compiles only what has changed. This makes it compile the library again.
+    // A new modification time makes Cargo compile the library even if it hasn't changed.
     let library = File::options().append(true).open("src/lib.rs")?;
     let modified = library.metadata()?.modified()?;
     library.set_modified(SystemTime::now())?;

@@ -20,7 +20,7 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
     ensure!(name == NAME || !is_taken, "the app already uses a package named {name}");
 
     for (path, text) in committed_files()? {
-        // The licenses name the authors of the template.
+        // The licenses keep the old name, because they name the template's authors.
         if text.contains(NAME) && !path.contains("LICENSE-") {
             fs::write(&path, text.replace(NAME, name)).with_context(|| format!("can't write {path}"))?;
         }
@@ -31,7 +31,7 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
         let old = old.context("Cargo.toml has no description")?;
         fs::write("Cargo.toml", manifest.replace(old, &format!("description = {description:?}")))?;
     }
-    // The packages in Cargo.lock are sorted by name.
+    // Cargo.lock sorts packages by name, so their order may change.
     succeed(cargo().args(["update", "--workspace", "--quiet"]), "can't update Cargo.lock")?;
     // The new name may change how lines are wrapped.
     format();

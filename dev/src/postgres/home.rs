@@ -16,8 +16,8 @@ const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep
 #[derive(Debug)]
 pub struct Home {
     pub path: PathBuf,
-    /// A locked file or a pipe, which the server's keeper also holds. It keeps the directory locked, or keeps
-    /// it from being removed, until both this process and the server have exited. Dropped before `remover`.
+    /// A file that locks the directory, or a pipe that delays its removal. The server's keeper also holds it, so
+    /// it stays open until both this process and the server have exited. Dropped before `remover`.
     pub guard: OwnedFd,
     pub(crate) remover: Option<Remover>,
 }
@@ -36,7 +36,7 @@ impl Home {
     /// Creates a directory that is removed after its server has stopped.
     pub fn temporary(program: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{program}-{}", random()));
-        // Starts before the directory exists, so that nothing is left behind if this process is killed here.
+        // Starts the remover first, so that nothing is left behind if this process is killed at this point.
         let mut remover = Command::new("/bin/sh");
         remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         let mut remover = remover.spawn().context("can't start /bin/sh")?;
@@ -89,11 +89,11 @@ pub struct Address {
     password: String,
 }
 
-/// Returns the server that runs in `home`, if there is one that accepts connections.
+/// Returns the address of the server that runs in `home`, if it accepts connections.
 pub fn running(home: &Path) -> Option<Address> {
     let file = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
     let lines = file.lines().map(str::trim).collect::<Vec<_>>();
-    // The others are the data directory, start time, socket directory, address and shared memory.
+    // The ignored lines are the data directory, start time, socket directory, address and shared memory.
     let [pid, _, _, port, _, _, _, "ready"] = lines[..] else { return None };
     let password = fs::read_to_string(home.join("password")).ok()?;
     Some(Address { pid: pid.parse().ok()?, port: port.parse().ok()?, password })

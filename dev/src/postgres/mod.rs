@@ -23,10 +23,10 @@ pub use installation::Installation;
 const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal --max_wal_senders=0 \
     --shared_buffers=64MB --max_connections=200 --jit=off";
 
-/// A running PostgreSQL server. It stops when this is dropped, or when this process exits for any reason.
+/// A running PostgreSQL server. It stops when this value is dropped, or when this process exits for any reason.
 #[derive(Debug)]
 pub struct Postgres {
-    /// `None` while it's stopped. Dropped before its directory.
+    /// `None` while the server is stopped. Dropped before its directory.
     server: Option<Kept>,
     /// Keeps its last value while the server is stopped.
     address: Address,
@@ -93,7 +93,7 @@ impl Postgres {
         command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
         let mut server = Kept::spawn(&command, end, home.guard.try_clone()?.into())?;
         let keeper = server.pid();
-        // A killed server may have left its file behind.
+        // A killed server may have left its `postmaster.pid` behind.
         let ready = || running(&home.path).filter(|found| process::children(keeper).contains(&found.pid));
         wait_until(|| ready().is_some() || !matches!(server.try_wait(), Ok(None)))?;
         let problem = || format!("PostgreSQL didn't start. The end of its log:\n{}", home.last_words());

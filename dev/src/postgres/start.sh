@@ -6,8 +6,8 @@ shift 2
 umask 077
 exec >>"$home/log" 2>&1
 
-# PostgreSQL refuses to run as root, so root runs it as the owner of the data, or as `postgres` or `nobody`. It keeps
-# the privilege to enter private directories, because the project may be in `/root`.
+# PostgreSQL refuses to run as root, so root runs it as the owner of the data, or as `postgres` or `nobody`. That user
+# can still enter private directories, because the project may be in `/root`.
 run=
 if [ "$(id -u)" = 0 ]; then
     if ! command -v setpriv >/dev/null; then

@@ -3,7 +3,7 @@ select exists (
     select from information_schema.columns where table_name = 'sessions' and column_name = 'ends_at'
 ) as has_ends \gset
 \if :has_ends
--- The same as in the app, whose sweep would shorten longer ones.
+-- These are the app's default limits. Its sweep would shorten longer sessions.
 alter table sessions alter idle_seconds set default 1800, alter ends_at set default now() + interval '8 hours';
 \endif
 insert into sessions (id, state, expires_at)

@@ -1,5 +1,5 @@
--- Makes each visit reset the idle timer, as if the visitor's previous visit was ten minutes ago. Otherwise, the timer
--- would be reset once a minute, but the visitors of the benchmark return several times per second.
+-- Makes each visit reset the idle timer, as if the visitor's previous visit had been ten minutes ago. Otherwise, only
+-- one visit per minute would, because the benchmark's visitors return several times per second.
 create or replace function leave_it_due() returns trigger language plpgsql as $$
 begin
     new.expires_at := now() + interval '20 minutes';

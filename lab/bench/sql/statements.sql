@@ -1,4 +1,4 @@
--- What each statement of each contender has cost.
+-- The cost of each contender's statements.
 select
     datname as database,
     calls,

@@ -13,7 +13,7 @@ pub struct Plan {
     /// The visitors to measure
     #[arg(value_enum, default_values_t = [Scenario::Returning, Scenario::New, Scenario::Rare])]
     pub scenarios: Vec<Scenario>,
-    /// Takes about a minute: half a second at 1 and 64 connections, in one round, or in seven with --compare
+    /// Takes about a minute: half a second each with 1 and 64 connections, in one round, or seven with --compare
     #[arg(long)]
     quick: bool,
     /// Measures only these contenders

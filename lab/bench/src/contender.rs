@@ -47,14 +47,14 @@ pub struct Contender {
     /// Its database, if it uses PostgreSQL.
     pub database: Option<String>,
     pub address: SocketAddr,
-    /// The visitors that have a session.
+    /// The visitors that already have a session.
     pub visitors: Vec<Visitor>,
     process: Kept,
-    /// The Redis server, if it uses one.
+    /// Its Redis server, if it uses one.
     redis: Option<Redis>,
 }
 
-/// Starts all contenders. The app comes first, because the ratios compare it with the others. Also returns
+/// Starts all contenders. The app comes first, because the ratios compare all others with it. Also returns
 /// the contenders that can't take part, with the reasons.
 pub async fn start_all(plan: &Plan, bench: &Bench) -> Result<(Vec<Contender>, Vec<(String, String)>)> {
     let mut contenders = Vec::new();

@@ -9,7 +9,7 @@ use dev::{Postgres, postgres::Installation};
 /// The library that counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
 
-/// The servers keep their connections open. PostgreSQL's default is 100.
+/// More than PostgreSQL's default of 100, because all servers keep their connections open.
 const MAX_CONNECTIONS: (&str, &str) = ("max_connections", "200");
 
 /// The PostgreSQL server that the contenders share.

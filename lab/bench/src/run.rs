@@ -99,7 +99,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 /// Measures all contenders in turn, round after round. Each round begins with a different contender.
 async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -> Result<Vec<Measurement>> {
     let mut scenarios = plan.scenarios.clone();
-    // Returning visitors first, because new ones add rows. Rare visitors last, because they change the table.
+    // Returning visitors come before new ones, which add rows. Rare visitors come last, because they change the table.
     scenarios.sort();
     scenarios.dedup();
     let (mut cells, count) = (Vec::new(), contenders.len());
@@ -112,7 +112,7 @@ async fn measure_all(plan: &Plan, bench: &Bench, contenders: &mut [Contender]) -
     let (begin, mut measurements) = (Instant::now(), Vec::new());
     for (done, &(round, cell)) in cells.iter().enumerate() {
         // After a checkpoint, PostgreSQL writes each page to its log in full the first time it changes. All
-        // contenders should pay for that equally.
+        // contenders should bear this cost equally.
         bench.database.run("postgres", "checkpoint")?;
         for n in 0..count {
             let contender = &mut contenders[(n + usize::from(round)) % count];

@@ -27,7 +27,7 @@ impl Parts {
         thread::sleep(window.end - Instant::now());
         refresh(&mut system);
 
-        // Processes that have exited, such as an autovacuum, don't count.
+        // Processes that have exited, such as an autovacuum worker, don't count.
         let seconds = |process: &Process| {
             let before = before.get(&process.pid()).copied().unwrap_or(0);
             (process.accumulated_cpu_time() - before) as f64 / 1000.0

@@ -32,7 +32,7 @@ async fn the_old_key_is_invalid_after_concurrent_rotations_logins_and_logouts_in
     let revived = interleave(&store, 1_000, &[rotate, rotate, log_in, update, load, delete]).await;
 
     assert_eq!(revived, 0, "the old key is invalid after each round");
-    // A delete with the old key deletes nothing if it runs after a rotation. But a rotation never copies a session.
+    // If the delete runs after a rotation, its key is invalid, and the session remains. But a rotation never copies it.
     let logins = database.number("select count(*) from sessions where owner is not null").await;
     let rotated = database.number("select count(*) from sessions where owner is null").await;
     assert_eq!(logins, 1_000);
@@ -46,7 +46,7 @@ async fn a_logout_that_waits_for_a_rotation_does_not_delete_the_session() {
 
     in_line(&database, &key, rotate(&store, &key), delete(&store, &key)).await;
 
-    // When the logout ran, its key was already invalid.
+    // The logout ran after the rotation had made its key invalid.
     assert_eq!(database.number("select count(*) from sessions").await, 1);
     assert_eq!(store.load(&key).await.expect("no error"), None);
 }

@@ -42,7 +42,7 @@ impl Subject for InPostgres {
         PgSessionStore::new(self.pool.clone())
     }
 
-    /// Takes two statements, because Citus rejects `timestamptz - interval` on a column.
+    /// Uses two statements, because Citus rejects `timestamptz - interval` on a column.
     async fn age(&self, key: &SessionKey, by: Duration) {
         let id = SessionId::of(key.as_ref());
         let times = sqlx::query_as("select created_at, expires_at, ends_at from sessions where id = $1");

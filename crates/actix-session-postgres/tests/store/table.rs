@@ -58,7 +58,7 @@ async fn a_table_name_that_is_not_a_plain_identifier_is_rejected() {
     }
 }
 
-/// Makes every call on a table with this name.
+/// Calls every method of a store whose table has this name.
 async fn use_table(database: &TestDatabase, name: &str) {
     let store = PgSessionStore::new(database.pool.clone()).table(name).expect("a name");
     store.migrate().await.expect("migrated");

@@ -78,6 +78,6 @@ async fn concurrent_loads_reset_the_idle_timer_once() {
     let waiting = "select count(*) from sessions where expires_at < now() + interval '29 minutes'";
     eventually("the other session's timer", async || store.database.number(waiting).await == 0).await;
 
-    // The test itself caused two of these.
+    // Two of these are the test's own updates.
     assert_eq!(store.database.number("select count(*) from resets").await, 4);
 }

@@ -1,4 +1,4 @@
-//! When a session ends, and whether the end is final.
+//! Guarantees about when a session ends, and whether the end is final.
 
 use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
@@ -77,7 +77,7 @@ pub async fn idle_timeout(subject: &impl Subject) -> Result<()> {
     let (young, old) = (Session::new(subject).await?, Session::new(subject).await?);
 
     subject.age(&young.key, TTL - Duration::MINUTE).await;
-    // There is no `load` in between, because it may count as use.
+    // Uses a separate session, because loading the first one may count as use.
     subject.age(&old.key, TTL + Duration::SECOND).await;
 
     young.ensure_live("a minute before it expires").await?;

@@ -10,12 +10,12 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::Subject;
 
-/// Returns an error that says how the store breaks a guarantee.
+/// Checks one guarantee. The error says how the store breaks it.
 type Check<S> = for<'a> fn(&'a S) -> LocalBoxFuture<'a, Result<()>>;
 
 macro_rules! guarantees {
     ($($file:ident::$name:ident: $sentence:literal,)*) => {
-        /// Returns all guarantees, in the order in which they are checked: name, sentence and check.
+        /// Returns the name, sentence and check of each guarantee, in the order in which they are checked.
         pub fn guarantees<S: Subject>() -> Vec<(&'static str, &'static str, Check<S>)> {
             vec![$((stringify!($name), $sentence, |subject| Box::pin($file::$name(subject))),)*]
         }

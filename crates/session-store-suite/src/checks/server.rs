@@ -58,7 +58,7 @@ async fn call_everything<S: SessionStore>(session: &Session<S>) -> Result<()> {
     Ok(())
 }
 
-/// The same instance of the store must work again.
+/// The same instance of the store must work again after an outage.
 pub async fn recovery(subject: &impl Subject) -> Result<()> {
     let session = Session::new(subject).await?;
 

@@ -55,7 +55,7 @@ async fn a_locked_row_does_not_fail_other_calls() {
     let (database, _lock) = locked().await;
     let batcher = Batcher::new(&database.options, Count::default());
 
-    // One row has many calls, in a batch with calls for other rows.
+    // Many calls are for the locked row. They are in a batch with calls for other rows.
     let calls = start_calls(&batcher, (0..60).map(|n| if n % 3 == 0 { LOCKED } else { n })).await;
 
     for (n, call) in (0..60).zip(calls) {

@@ -120,8 +120,8 @@ async fn a_full_queue_rejects_further_calls_immediately() {
     }
 }
 
-/// Forwards connections to `port` while the gate is open. Keeps other connections open, but never answers
-/// them. Returns its own port.
+/// Starts a gateway, which forwards connections to `port` while the gate is open. While it is closed, the
+/// gateway accepts connections but never answers. Returns the gateway's port.
 async fn start_gateway(port: u16, gate: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let own_port = listener.local_addr().expect("bound").port();

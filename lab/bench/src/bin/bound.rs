@@ -1,4 +1,4 @@
-//! The bound: the app's session store and visit counter behind plain Actix. The cookie is the session's key.
+//! The bound: the app's session store and visit counter behind plain Actix. The cookie contains the session's key.
 //! There is no session middleware, encryption or other layer, and the page is as short as the peers' pages.
 
 use std::{collections::HashMap, env};

@@ -19,7 +19,7 @@ pub struct Results {
     pub commit: String,
     /// The machine, and the versions of the programs.
     pub about: Vec<(String, String)>,
-    /// The names and descriptions of the contenders. The first one is compared with the others.
+    /// The names and descriptions of the contenders. The others are compared with the first one.
     pub contenders: Vec<(String, String)>,
     /// The contenders that could not take part, and why.
     pub missing: Vec<(String, String)>,

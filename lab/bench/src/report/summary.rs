@@ -9,9 +9,9 @@ use crate::measure::{Cell, Figure, Figures, Measurement};
 pub struct Row {
     pub contender: String,
     pub cell: Cell,
-    /// The rate of the first contender divided by the rate of this one. It is the median of each round's ratio.
+    /// The first contender's rate divided by this one's. The ratio is calculated per round, and this is the median.
     pub ratio: Option<f64>,
-    /// The medians over all rounds, except that the slowest response and the memory are the maximums.
+    /// The medians over all rounds, except for the slowest response and the memory, which are maximums.
     pub figures: Figures,
     /// Number of wrong responses in all rounds.
     pub errors: u64,
