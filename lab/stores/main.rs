@@ -1,4 +1,4 @@
-//! Compares the kinds of sessions: the acceptance suite on four stores, the `stores` example, and `docs/stores.md`.
+//! Compares session stores: runs the acceptance suite, tests the `stores` example, and checks `docs/stores.md`.
 
 #[path = "../own_server.rs"]
 mod own_server;

@@ -34,7 +34,7 @@ pub const FREE_FAILURES: i32 = 20;
 /// Where an attempt comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Trier {
-    /// A browser that has logged in to this account before, or a member's session. The number identifies it.
+    /// A browser that has logged in to this account before, or a member's session, identified by this UUID.
     Known(Uuid),
     /// Any other client.
     Client(IpAddr),

@@ -27,7 +27,7 @@ pub fn remember(request: &HttpRequest, account: Uuid, mut response: HttpResponse
 /// Returns the encrypted cookie. The encryption includes the cookie's name, so no other cookie can replace it.
 fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
     let session = request.app_data::<Data<SessionCookie>>()?;
-    // A known browser keeps its number, so logging in again doesn't give it new attempts.
+    // A known browser keeps its ID, so logging in again doesn't give it new attempts.
     let browser = known(request, account).unwrap_or_else(Uuid::new_v4);
     let cookie = Cookie::build(name(session), format!("{account} {browser}"))
         .path("/")
@@ -40,7 +40,7 @@ fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
     jar.get(name(session)).cloned()
 }
 
-/// Returns where an attempt on `account` comes from: a browser that the account knows, or any other client.
+/// Returns where an attempt on `account` comes from: a browser that has logged in to it before, or any other client.
 pub fn trier(request: &HttpRequest, account: Option<Uuid>) -> Trier {
     account.and_then(|account| known(request, account)).map_or_else(|| Trier::client(request), Trier::Known)
 }

@@ -59,7 +59,7 @@ async fn an_unknown_address_and_a_wrong_password_return_the_same_page_after_the_
 }
 
 #[actix_web::test]
-async fn a_failing_database_returns_an_error_page_instead_of_the_form() {
+async fn a_failing_database_causes_an_error_page_instead_of_the_form() {
     let (app, _, browser) = ada().await;
     app.database.execute("alter table accounts rename to away").await;
 

@@ -63,7 +63,7 @@ async fn a_link_on_this_site_a_typed_url_and_a_post_with_only_an_origin_log_out(
 }
 
 #[actix_web::test]
-async fn a_link_on_another_site_a_prefetch_and_the_navigation_only_show_the_page() {
+async fn links_on_other_sites_prefetches_and_the_navigation_show_the_logout_page_without_logging_out() {
     let (app, browser) = TestApp::spawn_with_session().await;
 
     for (path, site, purpose) in [

@@ -18,7 +18,7 @@ fn new_visitors<const N: usize>() -> [Uuid; N] {
 }
 
 #[actix_web::test]
-async fn concurrent_visits_of_several_visitors_are_numbered_without_gaps() {
+async fn concurrent_visits_by_several_visitors_are_numbered_without_gaps() {
     let database = TestDatabase::new().await;
     let counter = VisitCounter::new(&database.pool, HOUR);
     let [new, returning, frequent] = new_visitors();

@@ -43,7 +43,7 @@ async fn the_idle_timer_is_reset_at_most_once_a_minute() {
     left(1750).await;
     let before = store.database.number(version).await;
     store.load(&key).await.expect("alive");
-    // Once a second session's timer is reset, any reset of the first one has been sent, too.
+    // When another session's timer has been reset, any reset of the first one has been sent, too.
     let other = store.save(&state(&[("other", "1")])).await;
     let expire =
         "update sessions set expires_at = now() + interval '1 second' where state->>'other' is not null";
