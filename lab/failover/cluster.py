@@ -98,7 +98,7 @@ class Cluster:
         address = f"127.0.0.1:{self.postgres[node]}"
         for old, new in [
             (r"name: db1", f"name: {node}"),
-            (r"  # Three, so that one may fail.\n  hosts: .*", f"  use_proxies: true\n  hosts: 127.0.0.1:{self.links[node]}"),
+            (r"(etcd3:\n(?:  #.*\n)*)  hosts: .*", rf"\1  use_proxies: true\n  hosts: 127.0.0.1:{self.links[node]}"),
             (r"/etc/patroni/", f"{self.tls}/"),
             (r"10\.0\.0\.1, 10\.0\.0\.2", "127.0.0.1"),
             (r"10\.0\.0\.1:8008", f"127.0.0.1:{self.patroni[node]}"),
