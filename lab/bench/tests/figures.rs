@@ -48,6 +48,7 @@ fn the_table_of_targets_shows_the_committed_results_and_the_missed_targets() {
         [rate(returning, 1, "redis", 0.9, 2), rate(new, 1, "redis", 0.9, 2)],
         [rate(returning, 64, "express", 15.0, 1), String::new()],
         [rate(returning, 64, "redis", 1.0, 2), rate(new, 64, "redis", 1.0, 2)],
+        [rate(returning, 64, "app on redis", 0.95, 2), rate(new, 64, "app on redis", 0.95, 2)],
         [rate(returning, 256, "redis", 1.0, 2), rate(new, 256, "redis", 1.0, 2)],
         [p99(returning), p99(new)],
         [cpu(returning), cpu(new)],
