@@ -278,7 +278,7 @@ fn limit_files(stage: &Stage, limits: &str) {
     for pid in std::iter::once(server).chain(process::children(server)) {
         let mut prlimit = Command::new("prlimit");
         prlimit.args([format!("--pid={pid}"), format!("--fsize={limits}")]);
-        // In a container, even root may change only the limits of its own processes.
+        // In a container, root may not change the limits of other users' processes.
         prlimit.uid(owner.uid()).gid(owner.gid());
         let output = prlimit.output().expect("this test needs `prlimit` from util-linux");
         let gone = !process::is_running(pid);

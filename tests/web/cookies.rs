@@ -130,7 +130,7 @@ async fn an_invalid_cookie_starts_a_new_session_and_logs_at_most_one_line() {
         "' or 1=1 --".to_owned(),
         "{\"visitor_id\":1}".to_owned(),
     ]);
-    // Anyone who knows the secret can make these, but no session has these keys.
+    // The secret is enough to make these, but no session has these keys.
     for key in
         ["A".repeat(64), String::new(), "a\r\nb".into(), "é".repeat(32), "A".repeat(3000), "\0".repeat(64)]
     {
