@@ -19,8 +19,6 @@ create table if not exists sessions (
     remembered boolean not null default false,
     constraint sessions_pkey primary key (id),
     constraint sessions_id_is_sha256 check (octet_length(id) = 32),
-    constraint sessions_idle_is_positive check (idle_seconds > 0),
-    constraint sessions_expire_by_their_end check (expires_at <= ends_at),
     -- The store enforces the same limit (MAX_STATE_BYTES). This one applies to every other writer, too.
     constraint sessions_state_size check (octet_length(state::text) <= 65536)
 )
