@@ -1,6 +1,6 @@
 //! Rules about files, such as the order of the modules in `src/`: a module only uses modules above it in the list.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 const ORDER: &[&str] = &[
     "limits",
@@ -114,6 +114,41 @@ fn the_development_container_and_the_image_have_the_same_compiler() {
     assert_eq!(compiler(&dockerfile).expect("an image"), compiler(&read("Dockerfile")).expect("an image"));
     let user = container["remoteUser"].as_str().expect("a user");
     assert!(dockerfile.contains(&format!("USER {user}\n")), "{dockerfile}");
+}
+
+/// Returns the images that Dockerfiles and Compose files name.
+fn images(text: &str) -> BTreeSet<&str> {
+    let lines = text.lines().map(str::trim);
+    let images = lines.filter_map(|line| line.strip_prefix("FROM ").or(line.strip_prefix("image: ")));
+    images.filter_map(|image| image.split(' ').next()).collect()
+}
+
+fn without_hashes(text: &str) -> String {
+    let (start, rest) = text.split_once("@sha256:").unwrap_or((text, ""));
+    let end = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    if rest.is_empty() { start.to_owned() } else { start.to_owned() + &without_hashes(end) }
+}
+
+/// `deploy/pinned/` must also have the images of new services, and the changes in the other Dockerfile.
+#[test]
+fn production_pins_every_image_by_its_hash() {
+    let read = |file: &str| fs::read_to_string(file).expect(file);
+    let mut named = read("Dockerfile") + &read("docker-compose.yml");
+    for file in files(Path::new("deploy")).iter().filter_map(|file| file.to_str()) {
+        if file.starts_with("deploy/compose.") {
+            named += &read(file);
+        }
+    }
+    let dockerfile = read("deploy/pinned/Dockerfile");
+    let pinned = read("deploy/pinned/compose.yml") + &dockerfile;
+
+    for image in images(&pinned) {
+        let hash = image.split_once("@sha256:").expect(image).1;
+        assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{image}");
+    }
+    assert_eq!(images(&without_hashes(&pinned)), images(&named));
+    let (_comment, rest) = dockerfile.split_once('\n').expect("a comment");
+    assert_eq!(without_hashes(rest), read("Dockerfile"));
 }
 
 #[test]

@@ -73,6 +73,9 @@ if docker compose version >/dev/null 2>&1; then
   DOMAIN=app.example.org docker compose -f docker-compose.yml -f deploy/compose.caddy.yml config --quiet
   docker compose -f docker-compose.yml -f deploy/compose.metrics.yml config --quiet
   echo "ok  compose.caddy.yml and compose.metrics.yml extend docker-compose.yml"
+  COMPOSE_PROFILES=metrics docker compose -f docker-compose.yml -f deploy/compose.caddy.yml \
+    -f deploy/compose.metrics.yml -f deploy/pinned/compose.yml config --images >"$work/images"
+  is "pinned/compose.yml pins the images of all services, except the app's" 1 "$(grep -vc @sha256: "$work/images")"
 else
   echo "SKIPPED  compose.caddy.yml and compose.metrics.yml extend docker-compose.yml: docker compose is missing"
 fi
