@@ -54,7 +54,7 @@ pub struct Config {
     pub experiments: bool, // demo
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one JSON object per line.
     pub log_format: LogFormat,
-    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn`): what to log, as an
+    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn`): what to log, as an
     /// [`EnvFilter`](tracing_subscriber::EnvFilter).
     pub log_filter: String,
 }
@@ -155,7 +155,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 const BIND_ADDRESS: &str = "127.0.0.1:8080";
-const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=error,sqlx=warn";
+const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn";
 
 struct Reader<L> {
     lookup: L,

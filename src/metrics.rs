@@ -32,7 +32,6 @@ const COUNTERS: &[(&str, &str)] = &[
     ("sessions_refused_total", "Sessions that were not started because the client had started too many"), // demo
     ("sessions_swept_total", "Expired sessions that were deleted"),
     ("visitors_swept_total", "Visitors that were deleted because their sessions had expired"), // demo
-    ("session_cookies_invalid_total", "Session cookies that no secret could decrypt"),
     ("session_store_errors_total", "Sessions that could not be loaded, saved or deleted"),
     ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];

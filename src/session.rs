@@ -11,8 +11,9 @@ use actix_session::{
     storage::{SessionKey, SessionStore},
 };
 use actix_session_postgres::{PgSessionStore, SessionId, Typed};
+use actix_web::HttpMessage; // demo
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
     dev::ServiceRequest,
     http::header::{self, HeaderMap, HeaderValue},
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid; // demo
 
-use crate::{Config, Error, log::OncePerMinute, secret::SecretKeys};
+use crate::{Config, Error, secret::SecretKeys};
 
 /// Maximum number of valid cookies to look up in the table. A browser has at most two: one with a domain, and one
 /// without.
@@ -104,7 +105,19 @@ impl SessionCookie {
         cookie
     }
 
-    /// Returns the valid session cookies among these headers, and all cookies with other names, separated by `; `.
+    /// Returns whether nothing has to be chosen, because there is only one cookie with this name, and only one secret.
+    fn is_alone_in(&self, headers: &HeaderMap) -> bool {
+        let mut lines = headers.get_all(header::COOKIE);
+        let line = lines.next().and_then(|line| line.to_str().ok()).unwrap_or_default();
+        let mut names =
+            line.split(';').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name).trim());
+        // actix-web decodes names, so `__%48ost-id` would have this name, too.
+        let is_plain = names.clone().all(|name| !name.contains('%'));
+        let is_alone = names.any(|name| name == self.name) && !names.any(|name| name == self.name);
+        is_plain && is_alone && lines.next().is_none() && self.keys.all().len() == 1
+    }
+
+    /// Returns the valid session cookies among these headers, and all other cookies, separated by `; `.
     pub fn valid_in(&self, headers: &HeaderMap) -> (Vec<ValidCookie>, String) {
         let (mut valid, mut others) = (Vec::<ValidCookie>::new(), Vec::new());
         let pairs =
@@ -117,10 +130,12 @@ impl SessionCookie {
                 others.push(pair);
                 continue;
             };
-            // actix-web decodes names, so `__%48ost-id` would also match. Browsers don't protect that name.
-            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
-            let Some((value, (key, is_current))) = value.zip(self.decrypt(cookie.value())) else {
-                self.note_invalid();
+            // Browsers don't protect a name that is this name only when it is decoded.
+            let Some(value) = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('=')) else {
+                continue;
+            };
+            let Some((key, is_current)) = self.decrypt(cookie.value()) else {
+                others.push(pair);
                 continue;
             };
             if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) {
@@ -138,17 +153,6 @@ impl SessionCookie {
         self.decrypt(cookie.value()).map(|(key, _)| key)
     }
     // accounts, demo: end
-
-    /// Counts a cookie that no secret decrypts. If the secret is lost, every visitor has such a cookie.
-    fn note_invalid(&self) {
-        static WARNINGS: OncePerMinute = OncePerMinute::due();
-        metrics::counter!("session_cookies_invalid_total").increment(1);
-        if WARNINGS.is_due() {
-            tracing::warn!(name = self.name, "ignored a session cookie that no secret decrypts");
-        } else {
-            tracing::debug!(name = self.name, "ignored a session cookie that no secret decrypts");
-        }
-    }
 
     /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
     fn decrypt(&self, value: &str) -> Option<(String, bool)> {
@@ -169,7 +173,7 @@ impl SessionCookie {
 /// A session cookie that one of the secrets decrypts. Its session may have ended.
 #[derive(Clone)]
 pub struct ValidCookie {
-    /// The value as the browser sent it, encrypted.
+    /// The encrypted value.
     pub value: String,
     /// The session's key.
     pub key: String,
@@ -177,49 +181,52 @@ pub struct ValidCookie {
     pair: String,
 }
 
-/// Leaves only the chosen session cookie and the `others` in the `Cookie` header.
-pub fn keep_only(chosen: Option<&ValidCookie>, others: &str, headers: &mut HeaderMap) {
+impl ValidCookie {
+    /// Returns the cookie of this request, if it has one. Decrypts it each time.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
+        cookie.valid_in(request.headers()).0.pop()
+    }
+
+    /// Returns the ID of the session's row, or `None` if the store can't have created such a key.
+    pub fn session_id(&self) -> Option<SessionId> {
+        SessionId::of(&self.key)
+    }
+}
+
+/// Puts the chosen session cookie in front of the `others`, because actix-session takes the first one with its name.
+pub fn put_first(chosen: Option<&ValidCookie>, others: &str, headers: &mut HeaderMap) {
     let pairs = chosen.map(|cookie| &*cookie.pair).into_iter().chain([others]);
     let line = pairs.filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("; ");
-    // Usually, this is the only cookie, and nothing has to change.
-    if headers.get_all(header::COOKIE).ne([line.as_str()]) {
-        headers.remove(header::COOKIE);
-        let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
-        line.for_each(|line| headers.append(header::COOKIE, line));
-    }
+    headers.remove(header::COOKIE);
+    let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
+    line.for_each(|line| headers.append(header::COOKIE, line));
 }
 
-/// The valid session cookie that the browser sent, in the extensions of a request.
-#[derive(Clone)]
-pub struct PresentedCookie {
-    /// The cookie.
-    pub cookie: ValidCookie,
-    /// How long it took to decrypt the value.
-    pub decrypted_in: std::time::Duration, // demo
-    /// When the lookup of the session began.
-    pub since: Instant, // demo
+// demo: begin
+/// In the extensions of a request.
+struct LookupStart(Instant);
+
+/// Returns how long ago the lookup of this request's session began.
+pub fn since_lookup(request: &HttpRequest) -> std::time::Duration {
+    request.extensions().get().map(|LookupStart(start)| start.elapsed()).unwrap_or_default()
 }
+// demo: end
 
-impl PresentedCookie {
-    /// Returns the cookie of this request.
-    pub fn of(request: &HttpRequest) -> Option<Self> {
-        request.extensions().get().cloned()
-    }
-
-    /// Returns the ID of the cookie's row, or `None` if the store can't have created such a key.
-    pub fn session_id(&self) -> Option<SessionId> {
-        SessionId::of(&self.cookie.key)
-    }
-}
-
-/// Keeps only one session cookie in the request. If several are valid, this is the first one whose session is live. No
+/// Chooses the request's session cookie. If several are valid, this is the first one whose session is live. No
 /// earlier layer may ask the request for its cookies, because actix-web parses them only once.
 ///
 /// # Errors
 /// Returns [`Error::Unavailable`] if several are valid and the database can't say which one is live.
 pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
-    let begin = Instant::now(); // demo
+    if !request.headers().contains_key(header::COOKIE) {
+        return Ok(());
+    }
+    request.extensions_mut().insert(LookupStart(Instant::now())); // demo
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
+    if cookie.is_alone_in(request.headers()) {
+        return Ok(());
+    }
     let (mut valid, others) = cookie.valid_in(request.headers());
     if valid.len() > 1 {
         let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it");
@@ -231,14 +238,6 @@ pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
         let live = live.map_err(|error| Error::Unavailable(error.to_string()))?;
         valid.swap(0, live.into_iter().position(|is_live| is_live).unwrap_or(0));
     }
-    let chosen = valid.into_iter().next();
-    keep_only(chosen.as_ref(), &others, request.headers_mut());
-    if let Some(cookie) = chosen {
-        request.extensions_mut().insert(PresentedCookie {
-            cookie,
-            decrypted_in: begin.elapsed(), // demo
-            since: Instant::now(),         // demo
-        });
-    }
+    put_first(valid.first(), &others, request.headers_mut());
     Ok(())
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error,
-    session::PresentedCookie,
+    session::ValidCookie,
     view::{Layout, flash::Flash, redirect},
 };
 
@@ -237,5 +237,5 @@ pub async fn delete(
 }
 
 fn this_session(request: &HttpRequest) -> Option<SessionId> {
-    PresentedCookie::of(request).and_then(|cookie| cookie.session_id())
+    ValidCookie::of(request).and_then(|cookie| cookie.session_id())
 }

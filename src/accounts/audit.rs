@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::member::Login;
 use crate::{
     http::{client::ClientAddress, request_log::log_after_success},
-    session::{PresentedCookie, SessionCookie},
+    session::{SessionCookie, ValidCookie},
 };
 
 /// Logs an event that has happened, with the session whose cookie the browser sent.
@@ -39,7 +39,7 @@ pub fn log_logout(request: &HttpRequest) {
 }
 
 fn sent(request: &HttpRequest) -> Option<SessionId> {
-    PresentedCookie::of(request).and_then(|cookie| cookie.session_id())
+    ValidCookie::of(request).and_then(|cookie| cookie.session_id())
 }
 
 fn write(client: IpAddr, account: Option<Uuid>, session: Option<SessionId>, what: &str) {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    session::{PresentedCookie, Session, SessionCookie},
+    session::{Session, SessionCookie, ValidCookie},
     session_limit::SessionLimit,
     view::{Layout, page},
     visitors::VisitCounter,
@@ -61,7 +61,7 @@ pub async fn post(
     fields: Form<HashMap<String, String>>,
     (cookie, store, counter, pool, limit): Tools,
 ) -> Result<HttpResponse, Error> {
-    let presented = PresentedCookie::of(&request);
+    let presented = ValidCookie::of(&request);
     let (false, Some(presented)) = (session.is_empty(), presented) else {
         return get(request, session).await;
     };
@@ -78,9 +78,9 @@ pub async fn post(
         }
         "rotate" => {
             session.rotate();
-            let header = format!("{}={}", cookie.name, presented.cookie.value);
+            let header = format!("{}={}", cookie.name, presented.value);
             let address = request.connection_info().host().to_owned();
-            Outcome::Rotated { header, address, old: presented.cookie.value }
+            Outcome::Rotated { header, address, old: presented.value }
         }
         "replay" => {
             let key = fields.get("cookie").and_then(|value| cookie.key_in(value));

@@ -8,7 +8,7 @@ use crate::accounts; // accounts
 use crate::{
     Error,
     fetch_metadata::{fetch_site, is_for_document, is_seen},
-    session::{PresentedCookie, Session, SessionCookie},
+    session::{Session, SessionCookie, ValidCookie},
     view::{Layout, flash::LOGGED_OUT, page, redirect},
 };
 
@@ -33,7 +33,7 @@ pub async fn get(
     if is_seen(&request) && is_asked_for && request.query_string() != "confirm" {
         return Ok(post(request, session, cookie).await);
     }
-    let presented = PresentedCookie::of(&request).filter(|_| !session.is_empty());
+    let presented = ValidCookie::of(&request).filter(|_| !session.is_empty());
     let row = presented.and_then(|presented| presented.session_id());
     page(&request, &Logout { layout: Layout::new(&request, row.is_some()), row })
 }
@@ -44,7 +44,7 @@ pub async fn post(request: HttpRequest, session: Session, cookie: Data<SessionCo
     // Not "cookies", because that would also delete the message's cookie and those of other apps on
     // localhost. Not "cache", because that takes several seconds in Chromium, and no page is cached.
     response.insert_header(("clear-site-data", r#""storage""#));
-    if PresentedCookie::of(&request).is_some() {
+    if ValidCookie::of(&request).is_some() {
         if session.is_empty() {
             // The session has already ended, so actix-session would leave the cookie in the browser.
             response.cookie(cookie.removal());

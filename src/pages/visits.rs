@@ -1,6 +1,9 @@
 //! `GET /visits`: the visit count and the visitor's own session. It doesn't count a visit or start a session.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_session_postgres::SessionId;
 use actix_web::{
@@ -17,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     Config, Error,
-    session::{PresentedCookie, Session, SessionCookie},
+    session::{Session, SessionCookie, ValidCookie, since_lookup},
     view::{Layout, page},
     visitors::COUNT_SQL,
 };
@@ -33,7 +36,9 @@ struct Visits {
 struct SessionView {
     visitor_id: Uuid,
     cookie: Arc<SessionCookie>,
-    presented: PresentedCookie,
+    presented: ValidCookie,
+    /// How long it took to decrypt the cookie's value.
+    decrypted_in: Duration,
     /// How long it took to find the session.
     found_in: Duration,
     id: SessionId,
@@ -52,11 +57,14 @@ pub async fn get(
     config: Data<Config>,
     cookie: Data<SessionCookie>,
 ) -> Result<HttpResponse, Error> {
+    let found_in = since_lookup(&request);
+    let begin = Instant::now();
+    let presented = ValidCookie::of(&request);
+    let decrypted_in = begin.elapsed();
     let mut view = None;
-    if let (Some(visitor_id), Some(presented)) = (session.data().visitor_id, PresentedCookie::of(&request))
+    if let (Some(visitor_id), Some(presented)) = (session.data().visitor_id, presented)
         && let Some(id) = presented.session_id()
     {
-        let found_in = presented.since.elapsed();
         if let Some(row) = find(&pool, id).await? {
             // Before the second visit, there is only the session's row.
             let visitor = find_visitor(&pool, visitor_id).await?;
@@ -66,6 +74,7 @@ pub async fn get(
                 visitor_id,
                 cookie,
                 presented,
+                decrypted_in,
                 found_in,
                 id,
                 row,

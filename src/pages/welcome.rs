@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::Method, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web::Data};
 use askama::Template;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::{
     Error,
     fetch_metadata::{is_for_document, is_prefetch},
     http::request_log::log_after_success,
-    session::{PresentedCookie, Session},
+    session::{Session, since_lookup},
     session_limit::SessionLimit,
     view::{Layout, page},
     visitors::VisitCounter,
@@ -46,13 +46,13 @@ pub async fn get(
     if is_prefetch(&request) {
         return Err(Error::BadRequest("a prefetch of a page that counts"));
     }
-    let found_in = request.extensions().get::<PresentedCookie>().map(|cookie| cookie.since.elapsed());
+    let found_in = since_lookup(&request);
     let visitor = match session.data().visitor_id {
         _ if request.method() == Method::HEAD => None,
         Some(id) => {
             let begin = Instant::now();
             let visits = counter.count(id).await?;
-            Some(Visitor { id, visits, times: found_in.map(|found_in| [found_in, begin.elapsed()]) })
+            Some(Visitor { id, visits, times: Some([found_in, begin.elapsed()]) })
         }
         None if session.is_empty() && is_for_document(&request) => {
             limit.check(&request)?;

@@ -13,7 +13,7 @@ static LINES: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
 
 /// Starts capturing the log. Each test app does this.
 pub fn capture() {
-    capture_at("debug,hyper=off,sqlx=info,actix_session=error");
+    capture_at("debug,hyper=off,sqlx=info,actix_session=warn");
 }
 
 /// Like [`capture`], with a different filter. Only the first call's filter counts.

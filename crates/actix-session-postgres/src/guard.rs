@@ -138,12 +138,11 @@ fn mend(headers: &mut HeaderMap, before: usize, outcome: Outcome) {
 /// Returns the cookie with this `Max-Age`, or `None` if it doesn't need one.
 fn with_max_age(cookie: &HeaderValue, remembered: bool, seconds: i64) -> Option<HeaderValue> {
     // The middleware encodes the value, so it doesn't contain a semicolon.
-    let attributes = cookie.to_str().ok()?.split("; ");
-    let (usual, mut attributes): (Vec<&str>, Vec<&str>) =
-        attributes.partition(|attribute| attribute.starts_with("Max-Age="));
-    if !remembered && usual.is_empty() {
+    let cookie = cookie.to_str().ok()?;
+    if !remembered && !cookie.contains("; Max-Age=") {
         return None;
     }
+    let mut attributes: Vec<_> = cookie.split("; ").filter(|part| !part.starts_with("Max-Age=")).collect();
     let max_age = format!("Max-Age={}", seconds.max(0));
     attributes.push(&max_age);
     HeaderValue::from_str(&attributes.join("; ")).ok()

@@ -1,17 +1,14 @@
 //! The contents of a session as a struct.
 
 use std::{
-    cell::Cell,
-    collections::BTreeMap,
     future::{Ready, ready},
     marker::PhantomData,
-    rc::Rc,
 };
 
 use actix_session::{Session, SessionExt};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use serde::{Serialize, de::DeserializeOwned, de::value::MapDeserializer};
-use serde_json::value::RawValue;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::{
     PgSession, TARGET,
@@ -25,44 +22,38 @@ use crate::{
 /// Values for which `T` has no field remain in the session.
 pub struct Typed<T> {
     session: Session,
-    is_logged: IsLogged,
     contents: PhantomData<fn() -> T>,
 }
-
-/// Whether a request has already logged an unreadable value.
-#[derive(Clone, Default)]
-struct IsLogged(Rc<Cell<bool>>);
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// Returns the contents of the session. For a missing value, you get the default from `T::default()`.
     ///
     /// The same applies to a value that doesn't match its field's type, for example after an app update. The value
-    /// remains in the session. Each request logs the names of such values once.
+    /// remains in the session, and this method logs its name.
     ///
     /// # Panics
-    /// Panics if `T` isn't serialized as a JSON object.
+    /// Panics if [`serde_json::to_value`] doesn't convert `T` to an object.
     pub fn data(&self) -> T {
         let entries = self.session.entries();
         let json = entries.iter().filter(|(name, _)| !is_reserved(name));
-        let json = json.filter_map(|(name, json)| Some((name.as_str(), serde_json::from_str(json).ok()?)));
-        let json: Fields = json.collect();
-        if let Ok(data) = from_fields(&json) {
+        let values = json.filter_map(|(name, json)| Some((name.clone(), serde_json::from_str(json).ok()?)));
+        let values: Fields = values.collect();
+        if let Ok(data) = T::deserialize(&values) {
             return data;
         }
         // At least one value doesn't match. Starts with the defaults, and adds the values one by one.
         let mut data = T::default();
-        let defaults = to_fields(&data);
-        let mut fields: Fields = defaults.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        let mut fields = to_fields(&data);
         let mut unreadable = Vec::new();
-        for (name, value) in json {
+        for (name, value) in values {
             let mut more = fields.clone();
-            more.insert(name, value);
-            match from_fields(&more) {
+            more.insert(name.clone(), value);
+            match T::deserialize(&more) {
                 Ok(with_value) => (fields, data) = (more, with_value),
                 Err(_) => unreadable.push(name),
             }
         }
-        if !unreadable.is_empty() && !self.is_logged.0.replace(true) {
+        if !unreadable.is_empty() {
             tracing::warn!(target: TARGET, fields = ?unreadable, "ignoring unreadable values of a session");
         }
         data
@@ -74,7 +65,7 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
     /// time, one change is lost. Keep counters and other shared data in separate tables.
     ///
     /// # Panics
-    /// Panics if `T` isn't serialized as a JSON object.
+    /// Panics if [`serde_json::to_value`] doesn't convert `T` to an object.
     pub fn update(&self, change: impl FnOnce(&mut T)) {
         let mut data = self.data();
         let before = to_fields(&data);
@@ -84,11 +75,11 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
             self.session.remove(name);
         }
         for (name, value) in after {
-            match value.get() {
-                json if before.get(&name).is_some_and(|before| before.get() == json) => {}
-                "null" => drop(self.session.remove(&name)),
+            match value {
+                value if before.get(&name) == Some(&value) => {}
+                Value::Null => drop(self.session.remove(&name)),
                 // `insert`, not `update`: in actix-session 0.11, `update` doesn't mark the session as changed.
-                _ => self.session.insert(name, value).expect("JSON can be serialized as JSON"),
+                value => self.session.insert(name, value).expect("JSON can be serialized as JSON"),
             }
         }
     }
@@ -126,19 +117,16 @@ impl<T: 'static> FromRequest for Typed<T> {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let is_logged = request.extensions_mut().get_or_insert_with(IsLogged::default).clone();
-        ready(Ok(Self { session: request.get_session(), is_logged, contents: PhantomData }))
+        ready(Ok(Self { session: request.get_session(), contents: PhantomData }))
     }
 }
 
-/// The JSON of each field.
-type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+/// The value of each field.
+type Fields = Map<String, Value>;
 
-fn from_fields<T: DeserializeOwned>(fields: &Fields) -> serde_json::Result<T> {
-    T::deserialize(MapDeserializer::new(fields.iter().map(|(name, value)| (*name, *value))))
-}
-
-fn to_fields(data: &impl Serialize) -> BTreeMap<String, Box<RawValue>> {
-    let fields = serde_json::to_string(data).and_then(|json| serde_json::from_str(&json));
-    fields.expect("a session's contents must be a struct with named fields")
+fn to_fields(data: &impl Serialize) -> Fields {
+    let Ok(Value::Object(fields)) = serde_json::to_value(data) else {
+        panic!("a session's contents must be a struct with named fields");
+    };
+    fields
 }
