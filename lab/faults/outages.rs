@@ -234,8 +234,11 @@ fn the_app_is_not_ready_without_its_tables_or_privileges_and_logs_the_reason_onc
         for _ in 0..5 {
             assert_eq!(app.get("/health/ready").status, 200, "{end}");
         }
-        let log = app.log();
-        let new = log.lines().skip(lines).collect::<Vec<_>>();
+        // A separate thread writes the app's log.
+        let new = eventually("it is ready again in the log", FIVE_SECONDS, || {
+            let new = app.log().lines().skip(lines).map(str::to_owned).collect::<Vec<_>>();
+            new.iter().any(|line| line.contains("ready again")).then_some(new)
+        });
         let reasons = new.iter().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
         assert!(reasons.len() == 1 && reasons[0].contains(cause), "{outage}: {new:#?}");
         assert_eq!(new.iter().filter(|line| line.contains("ready again")).count(), 1, "{end}: {new:#?}");
