@@ -7,7 +7,12 @@ use crate::support::TestDatabase;
 impl TestDatabase {
     /// Creates a database on its own server, even if `DATABASE_URL` is set.
     pub async fn on_own_server() -> Self {
-        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        Self::on_server_with(&[]).await
+    }
+
+    /// Creates a database on its own server with settings such as `("max_connections", "10")`.
+    pub async fn on_server_with(settings: &[(&str, &str)]) -> Self {
+        let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(postgres.url("postgres"), postgres).migrated().await
     }
 }

@@ -61,7 +61,7 @@ fn a_second_server_in_the_same_directory_fails_to_start() {
     let refused = Postgres::start(&home, &[]).unwrap_err();
 
     assert!(format!("{refused:#}").contains("another process is using it"), "{refused:?}");
-    assert_eq!(running(&home).unwrap().url("postgres"), postgres.url("postgres"));
+    assert_eq!(running(&home).unwrap(), (postgres.pid(), postgres.port()));
 }
 
 #[test]

@@ -7,11 +7,13 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::support::{Page, TestApp, TestDatabase, eventually};
 
+const STATEMENTS: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements");
+
 struct Counted(TestApp);
 
 impl Counted {
     async fn spawn() -> Self {
-        let app = TestApp::on(TestDatabase::on_own_server().await, &[]).await;
+        let app = TestApp::on(TestDatabase::on_server_with(&[STATEMENTS]).await, &[]).await;
         app.database.execute("create extension pg_stat_statements").await;
         Self(app)
     }

@@ -162,7 +162,8 @@ pub struct InPostgres {
 
 impl InPostgres {
     pub async fn new() -> Self {
-        let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        let library = [("shared_preload_libraries", "pg_stat_statements")];
+        let server = Postgres::temporary_with(&library).unwrap_or_else(|error| panic!("{error:#}"));
         let pool = pool(&server);
         MIGRATIONS.run(&pool).await.expect("migrated");
         sqlx::raw_sql("create extension pg_stat_statements").execute(&pool).await.expect("an extension");

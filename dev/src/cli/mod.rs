@@ -8,10 +8,8 @@ pub mod without; // accounts, demo
 use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use dev::{
-    Postgres, cargo,
-    postgres::{Installation, running},
-};
+use dev::postgres::{Installation, client, running};
+use dev::{Postgres, cargo};
 
 const NO_BROWSER: &str = "the browser tests failed. They need Chromium and chromedriver:
   Debian   apt install chromium chromium-driver
@@ -26,8 +24,8 @@ pub fn browser(arguments: &[&str]) -> Result<()> {
 
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
 pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
-    let address = running(home).context("start `cargo dev` first")?;
-    let mut psql = address.client(Installation::find()?.bin("psql"));
+    let (_, port) = running(home).context("start `cargo dev` first")?;
+    let mut psql = client(Installation::find()?.bin.join("psql"), home, port);
     Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
 }
 

@@ -1,35 +1,26 @@
-//! A server's directory, with its data, log and password, and how to connect to the server.
+//! A server's directory, with its data, log and password.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::{fmt, io::Read, os::fd::OwnedFd};
+use std::process::{Command, Stdio};
+use std::{io, io::Read, os::fd::OwnedFd};
 
 use anyhow::{Context, Result};
 
-/// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
-const REMOVE: &str = r#"read -r _; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done"#;
+/// Removes a directory in the background when standard input closes. Retries while the server's last processes are
+/// still writing.
+const REMOVE: &str = r#"exec 3<&0; { read -r _ <&3; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done; } &"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]
 pub struct Home {
     pub path: PathBuf,
     /// A file that locks the directory, or a pipe that delays its removal. The server's keeper also holds it, so
-    /// it stays open until both this process and the server have exited. Dropped before `remover`.
+    /// it stays open until both this process and the server have exited.
     pub guard: OwnedFd,
-    pub(crate) remover: Option<Remover>,
-}
-
-/// The shell that removes a temporary directory.
-#[derive(Debug)]
-pub struct Remover(Child);
-
-impl Drop for Remover {
-    fn drop(&mut self) {
-        let _ = self.0.wait();
-    }
+    pub(crate) is_temporary: bool,
 }
 
 impl Home {
@@ -37,13 +28,12 @@ impl Home {
     pub fn temporary(program: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{program}-{}", random()));
         // Starts the remover first, so that nothing is left behind if this process is killed at this point.
+        let (closes, guard) = io::pipe()?;
         let mut remover = Command::new("/bin/sh");
-        remover.args(["-c", REMOVE]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
-        let mut remover = remover.spawn().context("can't start /bin/sh")?;
-        let guard = remover.stdin.take().context("standard input is a pipe")?.into();
-        let home = Home { path, guard, remover: Some(Remover(remover)) };
-        DirBuilder::new().mode(0o700).create(&home.path).context("can't create a temporary directory")?;
-        home.prepare()
+        remover.args(["-c", REMOVE]).arg(&path).stdin(closes).stdout(Stdio::null()).process_group(0);
+        remover.status().context("can't start /bin/sh")?;
+        fs::create_dir(&path).context("can't create a temporary directory")?;
+        Home { path, guard: guard.into(), is_temporary: true }.prepare()
     }
 
     /// Locks a directory. Creates it if it doesn't exist.
@@ -52,7 +42,7 @@ impl Home {
         let path = path.canonicalize()?;
         let lock = File::create(path.join("lock"))?;
         lock.try_lock().context("another process is using it")?;
-        Home { path, guard: lock.into(), remover: None }.prepare()
+        Home { path, guard: lock.into(), is_temporary: false }.prepare()
     }
 
     fn prepare(self) -> Result<Self> {
@@ -81,44 +71,26 @@ pub(crate) fn random() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The process ID, port and password of a server on 127.0.0.1. The user is `postgres`.
-#[derive(Default)]
-pub struct Address {
-    pub(super) pid: u32,
-    pub(super) port: u16,
-    password: String,
-}
-
-/// Returns the address of the server that runs in `home`, if it accepts connections.
-pub fn running(home: &Path) -> Option<Address> {
+/// Returns the process ID and port of the server that runs in `home`, if it accepts connections.
+pub fn running(home: &Path) -> Option<(u32, u16)> {
     let file = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
     let lines = file.lines().map(str::trim).collect::<Vec<_>>();
     // The ignored lines are the data directory, start time, socket directory, address and shared memory.
     let [pid, _, _, port, _, _, _, "ready"] = lines[..] else { return None };
-    let password = fs::read_to_string(home.join("password")).ok()?;
-    Some(Address { pid: pid.parse().ok()?, port: port.parse().ok()?, password })
+    Some((pid.parse().ok()?, port.parse().ok()?))
 }
 
-impl Address {
-    /// Returns the URL of a database, including the password.
-    pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
-    }
-
-    /// Returns a command for a program such as `psql`, whose environment makes it connect to the `postgres`
-    /// database. Other users can see a program's arguments, but not its environment.
-    pub fn client(&self, program: PathBuf) -> Command {
-        let mut client = Command::new(program);
-        client.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
-        client.env("PGUSER", "postgres").env("PGPASSWORD", &self.password).env("PGDATABASE", "postgres");
-        client.env_remove("PGSERVICE").env_remove("PGSSLMODE");
-        client
-    }
+/// Returns the password of the server in `home`.
+pub(super) fn password(home: &Path) -> String {
+    fs::read_to_string(home.join("password")).expect("the server's password")
 }
 
-/// Omits the password.
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "127.0.0.1:{}", self.port)
-    }
+/// Returns a command for a program such as `psql`, whose environment makes it connect to the `postgres` database of the
+/// server in `home`. Other users can see a program's arguments, but not its environment.
+pub fn client(program: PathBuf, home: &Path, port: u16) -> Command {
+    let mut client = Command::new(program);
+    client.env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string());
+    client.env("PGUSER", "postgres").env("PGPASSWORD", password(home)).env("PGDATABASE", "postgres");
+    client.env_remove("PGSERVICE").env_remove("PGSSLMODE");
+    client
 }

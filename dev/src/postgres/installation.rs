@@ -14,7 +14,7 @@ const PLACES: &str = "/usr/lib/postgresql /usr/lib64/postgresql /usr /usr/libexe
 /// A directory with `postgres`, `initdb` and other programs.
 #[derive(Debug)]
 pub struct Installation {
-    pub(super) bin: PathBuf,
+    pub bin: PathBuf,
     major: u32,
 }
 
@@ -31,20 +31,6 @@ impl Installation {
         let usual = PLACES.split(' ').flat_map(fs::read_dir).flatten().flatten();
         let usual = usual.filter_map(|place| Self::at(&place.path().join("bin")));
         first.or_else(|| usual.max_by_key(|found| found.major)).map_or_else(download::get, Ok)
-    }
-
-    /// Returns the path of a program, such as `psql`. A program that is missing here is looked up in `PATH`.
-    pub fn bin(&self, program: &str) -> PathBuf {
-        let path = self.bin.join(program);
-        if path.exists() { path } else { program.into() }
-    }
-
-    /// Returns whether the server can load a library, such as `pg_stat_statements`.
-    pub fn has_library(&self, name: &str) -> bool {
-        let exists = |place| {
-            ["so", "dylib"].iter().any(|kind| self.bin.join(format!("{place}/{name}.{kind}")).exists())
-        };
-        ["../lib", "../lib/postgresql", "../lib64/pgsql"].into_iter().any(exists)
     }
 
     /// Returns the installation in this directory, if its programs run and are new enough.

@@ -14,8 +14,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Kept, process};
 
+use home::password;
 pub(crate) use home::random;
-pub use home::{Address, Home, running};
+pub use home::{Home, client, running};
 pub use installation::Installation;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
@@ -28,8 +29,9 @@ const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal 
 pub struct Postgres {
     /// `None` while the server is stopped. Dropped before its directory.
     server: Option<Kept>,
-    /// Keeps its last value while the server is stopped.
-    address: Address,
+    /// The last process's ID while the server is stopped.
+    pid: u32,
+    port: u16,
     home: Home,
     installation: Installation,
     arguments: Vec<String>,
@@ -62,17 +64,13 @@ impl Postgres {
     fn launch(installation: Installation, home: Home, settings: &[(&str, &str)]) -> Result<Self> {
         let always = ["--listen_addresses=127.0.0.1", "--unix_socket_directories="];
         let mut arguments = always.map(str::to_owned).to_vec();
-        if home.remover.is_some() {
+        if home.is_temporary {
             arguments.extend(TEMPORARY.split(' ').map(str::to_owned));
-            if installation.has_library("pg_stat_statements") {
-                arguments.push("--shared_preload_libraries=pg_stat_statements".to_owned());
-            }
         }
         arguments.extend(settings.iter().map(|(name, value)| format!("--{name}={value}")));
-        let address = Address::default();
-        let mut postgres = Postgres { server: None, address, home, installation, arguments };
+        let mut postgres = Postgres { server: None, pid: 0, port: 0, home, installation, arguments };
         for _ in 0..5 {
-            postgres.address.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            postgres.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             match postgres.start_server() {
                 // Another process took the port first.
                 Err(_) if postgres.home.last_words().contains("Address already in use") => {}
@@ -85,40 +83,41 @@ impl Postgres {
     /// Starts the server, and waits until it accepts connections.
     fn start_server(&mut self) -> Result<()> {
         let home = &self.home;
-        let end = if home.remover.is_some() { "QUIT" } else { "INT" };
+        let end = if home.is_temporary { "QUIT" } else { "INT" };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
         // PostgreSQL's account may not have access to the current directory.
-        command.arg(format!("--port={}", self.port())).current_dir("/").env("LC_ALL", "C");
+        command.arg(format!("--port={}", self.port)).current_dir("/").env("LC_ALL", "C");
         let mut server = Kept::spawn(&command, end, home.guard.try_clone()?.into())?;
         let keeper = server.pid();
         // A killed server may have left its `postmaster.pid` behind.
-        let ready = || running(&home.path).filter(|found| process::children(keeper).contains(&found.pid));
+        let ready = || running(&home.path).filter(|(pid, _)| process::children(keeper).contains(pid));
         wait_until(|| ready().is_some() || !matches!(server.try_wait(), Ok(None)))?;
         let problem = || format!("PostgreSQL didn't start. The end of its log:\n{}", home.last_words());
-        (self.address, self.server) = (ready().with_context(problem)?, Some(server));
+        (self.pid, _) = ready().with_context(problem)?;
+        self.server = Some(server);
         Ok(())
     }
 
     /// Returns the URL of a database, including the password.
     pub fn url(&self, database: &str) -> String {
-        self.address.url(database)
+        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", password(&self.home.path), self.port)
     }
 
     /// Returns a command for a PostgreSQL program, such as `psql`, that connects to the `postgres` database.
     pub fn client(&self, program: &str) -> Command {
-        self.address.client(self.installation.bin(program))
+        client(self.installation.bin.join(program), &self.home.path, self.port)
     }
 
     /// The process ID of the server. While it's stopped, the ID of its last process.
     pub fn pid(&self) -> u32 {
-        self.address.pid
+        self.pid
     }
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.address.port
+        self.port
     }
 
     /// The directory that contains the data, the log and the password.

@@ -4,7 +4,7 @@
 use std::{fs, io::Write, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
-use dev::{Postgres, postgres::Installation};
+use dev::Postgres;
 
 /// The library that counts statements.
 const STATEMENTS: &str = "pg_stat_statements";
@@ -24,8 +24,6 @@ impl Database {
     /// # Errors
     /// Returns an error if another benchmark is running, or if PostgreSQL doesn't start.
     pub fn start(home: &Path) -> Result<Self> {
-        let has_library = Installation::find()?.has_library(STATEMENTS);
-        ensure!(has_library, "PostgreSQL's library {STATEMENTS} is not installed (postgresql-contrib)");
         let settings = [MAX_CONNECTIONS, ("shared_preload_libraries", STATEMENTS)];
         let database = Database { postgres: Postgres::start(home, &settings)? };
         // Each new database is a copy of template1.
