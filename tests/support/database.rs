@@ -6,7 +6,6 @@ use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::sync::OnceCell;
 
 /// A database for one test. It is dropped together with this struct, even if the test panics.
 pub struct TestDatabase {
@@ -24,10 +23,7 @@ impl TestDatabase {
     }
 
     pub async fn without_schema() -> Self {
-        static LEFTOVERS: OnceCell<()> = OnceCell::const_new();
         let server = test_database_server();
-        LEFTOVERS.get_or_init(|| drop_leftovers(server)).await;
-
         let name = server.new_database_name();
         admin(server, format!("create database {name}")).await;
         Self::at(server.url(&name), Dropped { name, server })
@@ -79,18 +75,4 @@ async fn admin(server: &TestServer, sql: String) {
     let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
     connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
     connection.close().await.expect("close");
-}
-
-async fn drop_leftovers(server: &TestServer) {
-    if server.is_temporary() {
-        return;
-    }
-    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
-    let names: Vec<String> = sqlx::query_scalar("select datname::text from pg_database")
-        .fetch_all(&mut connection)
-        .await
-        .expect("list");
-    for name in names.into_iter().filter(|name| server.is_leftover(name)) {
-        admin(server, format!("drop database if exists {name} with (force)")).await;
-    }
 }
