@@ -14,9 +14,8 @@ const USAGE: &[&str] = &[
     "cargo dev psql [arguments]      open a shell on that database",
     "cargo dev prepare [--check]     update .sqlx, which builds use to check the SQL, or only verify it",
     "cargo dev browser [arguments]   run the browser tests, and pass the arguments to `cargo test`",
-    "cargo dev screenshots           take the README's screenshots", // demo
     "cargo dev lab [NAME]            run a long test, such as chaos; without a name, list them", // demo
-    "cargo dev rename NAME [TEXT]    rename the app, and optionally describe it",
+    "cargo dev rename NAME           rename the app",
     "cargo dev without accounts      remove the accounts from the app", // accounts
     "cargo dev without demo          remove the pages about visits, and everything that explains them", // demo
     "cargo dev help                  show this",
@@ -45,17 +44,12 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["prepare"] => cli::prepare::renew()?,
         ["prepare", "--check"] => cli::prepare::check()?,
         ["browser", ref arguments @ ..] => cli::browser(arguments)?,
-        ["screenshots"] => cli::screenshots()?,              // demo
         ["lab", ref arguments @ ..] => cli::lab(arguments)?, // demo
-        ["rename", name] => cli::rename::rename(name, None)?,
-        ["rename", name, description] => cli::rename::rename(name, Some(description))?,
+        ["rename", name] => cli::rename::rename(name)?,
         ["without", part] => cli::without::take_out(part)?, // accounts, demo
         ["help" | "--help" | "-h"] => println!("{}", USAGE.join("\n")),
         _ => {
-            let known = format!("cargo dev {} ", words[0]);
-            let usage = USAGE.iter().filter(|line| line.starts_with(&known)).copied().collect::<Vec<_>>();
-            let usage = if usage.is_empty() { USAGE } else { &usage };
-            eprintln!("cargo dev {} is not a command. Usage:\n{}", words.join(" "), usage.join("\n"));
+            eprintln!("cargo dev {} is not a command. Usage:\n{}", words.join(" "), USAGE.join("\n"));
             return Ok(ExitCode::from(2));
         }
     }

@@ -10,7 +10,7 @@ git clone --quiet . "$work/template"
 git clone --quiet "$work/template" "$work/copy"
 
 cd "$work/copy"
-cargo dev rename my-app 'An app of mine'
+cargo dev rename my-app
 sed -i 's/^pub const MAX_HEADERS: usize = .*/pub const MAX_HEADERS: usize = 65;/' src/limits.rs
 git commit --quiet --all --message 'Make it mine'
 

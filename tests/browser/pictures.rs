@@ -1,5 +1,9 @@
-//! The README's screenshots. `cargo dev screenshots` saves them where the README expects them. Ordinary test
-//! runs take them, too, so that a failure is noticed.
+//! The README's screenshots. Ordinary test runs take them, too, so that a failure is noticed. This command saves them
+//! where the README expects them:
+//!
+//! ```sh
+//! SCREENSHOTS_DIR=$PWD/docs/screenshots cargo dev browser pictures::
+//! ```
 
 use std::{env, fs, path::PathBuf};
 

@@ -30,13 +30,6 @@ pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 // demo: begin
-/// Takes the README's screenshots by running one of the browser tests.
-pub fn screenshots() -> Result<()> {
-    let mut tests = cargo();
-    tests.args(["test", "--package", "browser", "--", "pictures::"]);
-    succeed(tests.env("SCREENSHOTS_DIR", fs::canonicalize("docs/screenshots")?), NO_BROWSER)
-}
-
 /// Replaces this process with the lab's program.
 pub fn lab(arguments: &[&str]) -> Result<()> {
     ensure!(Path::new("lab").exists(), "this copy has no lab/");

@@ -10,8 +10,8 @@ use super::{committed_files, format, succeed};
 /// The current name. Renaming also replaces this constant, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
 
-/// Replaces the name in all files of the repository, and the package's description if a new one is given.
-pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
+/// Replaces the name in all files of the repository.
+pub fn rename(name: &str) -> Result<()> {
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
     ensure!(is_name, "a name must start with a letter and contain only letters, digits and hyphens");
@@ -25,16 +25,13 @@ pub fn rename(name: &str, description: Option<&str>) -> Result<()> {
             fs::write(&path, text.replace(NAME, name)).with_context(|| format!("can't write {path}"))?;
         }
     }
-    if let Some(description) = description {
-        let manifest = fs::read_to_string("Cargo.toml")?;
-        let old = manifest.lines().find(|line| line.starts_with("description"));
-        let old = old.context("Cargo.toml has no description")?;
-        fs::write("Cargo.toml", manifest.replace(old, &format!("description = {description:?}")))?;
-    }
     // Cargo.lock sorts packages by name, so their order may change.
     succeed(cargo().args(["update", "--workspace", "--quiet"]), "can't update Cargo.lock")?;
     // The new name may change how lines are wrapped.
     format();
-    println!("The app is now called {name}. Review the changes with `git diff`, and run `cargo test`.");
+    println!(
+        "The app is now called {name}. Describe it in Cargo.toml, review the changes with `git diff`, and run"
+    );
+    println!("`cargo test`.");
     Ok(())
 }
