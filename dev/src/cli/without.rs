@@ -82,14 +82,18 @@ fn label(line: &str) -> &str {
     comments.min_by_key(|comment| comment.len()).unwrap_or_default()
 }
 
-#[test]
-fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
-    let text =
-        "a\n/// doc\nb // one\n\n# one: begin\nc\n# one: end\n\n| d <!-- two --> |\ne /* one, two */\none\n";
+#[cfg(test)]
+mod tests {
+    use super::without;
 
-    let without_one = without("one", text).expect("complete blocks");
+    #[test]
+    fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
+        let text = "a\n/// doc\nb // one\n\n# one: begin\nc\n# one: end\n\n| d <!-- two --> |\ne /* one, two */\none\n";
 
-    assert_eq!(without_one, "a\n\n| d <!-- two --> |\ne /* two */\none\n");
-    assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
-    assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
+        let without_one = without("one", text).expect("complete blocks");
+
+        assert_eq!(without_one, "a\n\n| d <!-- two --> |\ne /* two */\none\n");
+        assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
+        assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
+    }
 }
