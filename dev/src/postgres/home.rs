@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 
 /// Removes a directory in the background when standard input closes. Retries while the server's last processes are
 /// still writing.
-const REMOVE: &str = r#"exec 3<&0; { read -r _ <&3; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done; } &"#;
+const REMOVE: &str =
+    r#"exec 3<&0; { read -r _ <&3; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done; } &"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ mod download;
 mod home;
 mod installation;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{net::TcpListener, process::Command, thread};
 
@@ -17,7 +17,7 @@ use crate::{Kept, process};
 use home::password;
 pub(crate) use home::random;
 pub use home::{Home, client, running};
-pub use installation::Installation;
+pub use installation::programs;
 
 /// The settings of temporary servers. Their data doesn't have to survive a power failure. It survives
 /// [`Postgres::kill9`], because the operating system already has it.
@@ -33,7 +33,7 @@ pub struct Postgres {
     pid: u32,
     port: u16,
     home: Home,
-    installation: Installation,
+    programs: PathBuf,
     arguments: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Postgres {
 
     /// Starts a temporary server with settings such as `("max_connections", "10")`.
     pub fn temporary_with(settings: &[(&str, &str)]) -> Result<Self> {
-        Self::launch(Installation::find()?, Home::temporary("postgres")?, settings)
+        Self::launch(Home::temporary("postgres")?, settings)
     }
 
     /// Starts a server that keeps its data in `home`. The directory is created if it doesn't exist.
@@ -58,17 +58,17 @@ impl Postgres {
     /// [`Postgres::temporary`].
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let problem = || format!("can't keep a database in {}", home.display());
-        Self::launch(Installation::find()?, Home::lock(home).with_context(problem)?, settings)
+        Self::launch(Home::lock(home).with_context(problem)?, settings)
     }
 
-    fn launch(installation: Installation, home: Home, settings: &[(&str, &str)]) -> Result<Self> {
+    fn launch(home: Home, settings: &[(&str, &str)]) -> Result<Self> {
         let always = ["--listen_addresses=127.0.0.1", "--unix_socket_directories="];
         let mut arguments = always.map(str::to_owned).to_vec();
         if home.is_temporary {
             arguments.extend(TEMPORARY.split(' ').map(str::to_owned));
         }
         arguments.extend(settings.iter().map(|(name, value)| format!("--{name}={value}")));
-        let mut postgres = Postgres { server: None, pid: 0, port: 0, home, installation, arguments };
+        let mut postgres = Postgres { server: None, pid: 0, port: 0, home, programs: programs()?, arguments };
         for _ in 0..5 {
             postgres.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             match postgres.start_server() {
@@ -86,7 +86,7 @@ impl Postgres {
         let end = if home.is_temporary { "QUIT" } else { "INT" };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("start.sh"), "postgres"]);
-        command.arg(&self.installation.bin).arg(&home.path).args(&self.arguments);
+        command.arg(&self.programs).arg(&home.path).args(&self.arguments);
         // PostgreSQL's account may not have access to the current directory.
         command.arg(format!("--port={}", self.port)).current_dir("/").env("LC_ALL", "C");
         let mut server = Kept::spawn(&command, end, home.guard.try_clone()?.into())?;
@@ -107,7 +107,7 @@ impl Postgres {
 
     /// Returns a command for a PostgreSQL program, such as `psql`, that connects to the `postgres` database.
     pub fn client(&self, program: &str) -> Command {
-        client(self.installation.bin.join(program), &self.home.path, self.port)
+        client(self.programs.join(program), &self.home.path, self.port)
     }
 
     /// The process ID of the server. While it's stopped, the ID of its last process.
