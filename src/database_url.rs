@@ -9,11 +9,11 @@ pub(crate) const EXAMPLE: &str = "postgres://user:password@localhost:5432/name";
 
 const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
-/// The parameters that sqlx knows, except for `options[name]`.
-const PARAMETERS: &str = " sslmode sslrootcert sslcert sslkey statement-cache-capacity host hostaddr port dbname user password application_name options ";
+/// The parameters that sqlx knows and that need no check here, except for `options[name]`.
+const PARAMETERS: &str = " sslrootcert sslcert sslkey statement-cache-capacity hostaddr port dbname user password application_name options ";
 
 /// PostgreSQL's variables that sqlx ignores. They affect where and how securely a program connects.
-pub(crate) const UNSUPPORTED: [&str; 13] = [
+pub(crate) const UNSUPPORTED: [&str; 14] = [
     "PGSERVICE",
     "PGREQUIRESSL",
     "PGSSLCRL",
@@ -27,18 +27,18 @@ pub(crate) const UNSUPPORTED: [&str; 13] = [
     "PGREQUIREAUTH",
     "PGREQUIREPEER",
     "PGLOADBALANCEHOSTS",
+    "PGTARGETSESSIONATTRS",
 ];
 
 /// Checks a value. The error says what the value must be.
 type Check = fn(&str) -> Result<(), String>;
 
 /// The supported variables, and the check for each one.
-pub(crate) const VARIABLES: [(&str, Check); 6] = [
+pub(crate) const VARIABLES: [(&str, Check); 5] = [
     ("PGHOST", one_host),
     ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),
     ("PGPORT", |value| value.parse::<u16>().map(drop).map_err(|_| "a port".into())),
     ("PGSSLMODE", ssl_mode),
-    ("PGTARGETSESSIONATTRS", target),
     ("PGPASSFILE", password_file),
 ];
 
@@ -72,42 +72,28 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
             "a URL with a percent-encoded password: %2F for /, %3F for ?, %23 for #, %40 for @".into()
         );
     }
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut parameters = Vec::new();
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        match name {
-            "target_session_attrs" => {
-                target(value).map_err(|accepts| format!("a URL in which {name} is {accepts}"))?;
-                continue;
-            }
-            "sslmode" => ssl_mode(value).map_err(|accepts| format!("a URL in which {name} is {accepts}"))?,
-            "host" => one_host(value).map_err(|accepts| format!("a URL with {accepts}"))?,
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let parameters: Vec<_> = parameters.map(|text| text.split_once('=').unwrap_or((text, ""))).collect();
+    for &(name, value) in &parameters {
+        let checked = match name {
+            "host" => one_host(value),
+            "sslmode" => ssl_mode(value),
             "sslrootcert" if value == "system" => {
-                return Err(
-                    "a URL without sslrootcert=system, because the system's certificates are always accepted"
-                        .into(),
-                );
+                Err("a file; the system's certificates always count".into())
             }
-            _ if name.starts_with("options[") || PARAMETERS.contains(&format!(" {name} ")) => {}
-            "ssl" => return Err("a URL with sslmode=require in place of ssl".into()),
-            _ if plain(name) == name => {
-                return Err(format!("a URL without {name}, which the app doesn't support"));
-            }
-            _ => return Err("a URL without unknown parameters".into()),
-        }
-        parameters.push(parameter);
+            _ if name.starts_with("options[") || PARAMETERS.contains(&format!(" {name} ")) => Ok(()),
+            _ => return Err(format!("a URL without {}, which the app doesn't support", plain(name))),
+        };
+        checked.map_err(|accepts| format!("a URL in which {name} is {accepts}"))?;
     }
-    let has = |name: &str| parameters.iter().any(|parameter| parameter.starts_with(&format!("{name}=")));
+    let has = |name: &str| parameters.iter().any(|(known, _)| *known == name);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     one_host(host).map_err(|accepts| format!("a URL with {accepts}"))?;
     // A URL can't have a user without a host, so this adds a host, which the parameter overrides.
-    let placeholder = match (authority.ends_with('@'), has("host") || has("hostaddr")) {
-        (true, true) => "localhost",
-        (true, false) => return Err("a URL with a host, or with ?host=/var/run/postgresql at its end".into()),
-        (false, _) => "",
-    };
-    let url = format!("postgres://{authority}{placeholder}{path}?{}", parameters.join("&"));
+    let is_socket = authority.ends_with('@') && (has("host") || has("hostaddr"));
+    let placeholder = if is_socket { "localhost" } else { "" };
+    let url = format!("postgres://{authority}{placeholder}{rest}");
     let options: PgConnectOptions = url.parse().map_err(|_| invalid())?;
     if has("sslrootcert") && !verifies(&options) {
         return Err("a URL with sslmode=verify-full, because sslrootcert has no effect otherwise".into());
@@ -128,12 +114,6 @@ fn one_host(value: &str) -> Result<(), String> {
 fn ssl_mode(value: &str) -> Result<(), String> {
     let is_known = SSL_MODES.replace(" or ", ", ").split(", ").any(|mode| mode == value);
     if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
-}
-
-/// Every connection requires a server that accepts writes anyway, so the accepted values make no difference.
-fn target(value: &str) -> Result<(), String> {
-    let is_met = ["any", "primary", "read-write"].contains(&value);
-    if is_met { Ok(()) } else { Err("read-write, because the app needs a server that accepts writes".into()) }
 }
 
 /// sqlx ignores a password file that other users can read.
