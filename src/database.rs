@@ -61,10 +61,7 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
     let options = options(url).options([("lock_timeout", "200ms"), ("statement_timeout", "0")]);
     let connect = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
-    let mut connection = match connect.await {
-        Ok(connected) => connected?,
-        Err(_) => return Err(silent(&options).await.into()),
-    };
+    let mut connection = connect.await.map_err(|_| silent())??;
     // Without a limit, a server that has stopped responding would block this forever.
     let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
     migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
@@ -103,22 +100,12 @@ fn is_temporary(error: &MigrateError) -> bool {
     code.is_none_or(|code| !code.starts_with("42"))
 }
 
-/// Returns the error for a server that doesn't respond. If the host name resolves to several addresses, sqlx
-/// has tried only the first one, which neither accepted nor refused the connection.
-pub(crate) async fn silent(options: &PgConnectOptions) -> sqlx::Error {
-    let lookup = tokio::net::lookup_host((options.get_host(), options.get_port()));
-    let addresses = tokio::time::timeout(Duration::from_secs(1), lookup).await;
-    let addresses = addresses.into_iter().flatten().flatten();
-    let addresses: Vec<_> = addresses.map(|address| address.ip().to_string()).collect();
-    let hint = match &addresses[..] {
-        [first, _, ..] => format!(
-            "; the host has the addresses {}, and {first} does not respond: set the host to one that does",
-            addresses.join(", ")
-        ),
-        _ => String::new(),
-    };
-    let message = format!("the server did not respond within {CONNECT_TIMEOUT:?}{hint}");
-    std::io::Error::new(ErrorKind::TimedOut, message).into()
+/// Returns the error for a server that neither accepts nor refuses a connection.
+pub(crate) fn silent() -> sqlx::Error {
+    let problem = format!(
+        "the server did not respond within {CONNECT_TIMEOUT:?}; if its host has several addresses, only the first is tried"
+    );
+    std::io::Error::new(ErrorKind::TimedOut, problem).into()
 }
 
 /// Returns how to connect to this database.

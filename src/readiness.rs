@@ -143,7 +143,7 @@ async fn check_database(
         Some(open) => open,
         None => match timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(opened) => opened?,
-            Err(_) => return Err(silent(options).await),
+            Err(_) => return Err(silent()),
         },
     };
     let check = sqlx::query!(
