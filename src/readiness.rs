@@ -12,7 +12,8 @@ use std::{
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::is_alive;
 use tokio::{
-    sync::{Notify, watch},
+    runtime::Handle,
+    sync,
     time::{Instant, timeout},
 };
 
@@ -27,37 +28,39 @@ const KEPT: Duration = Duration::from_millis(200);
 /// How long the connection is used. The limit is the same as for the pool's connections.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-type Answer = Option<(Instant, Result<(), String>)>;
-
 /// Whether the app can serve pages. Shared by all workers.
-///
-/// A task with its own connection queries the database, so that a check never waits for requests.
-#[derive(Debug)]
 pub struct Readiness {
     /// Whether the schema is up to date.
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
-    asked: Arc<Notify>,
-    answer: watch::Receiver<Answer>,
+    runtime: Handle,
+    database: Arc<sync::Mutex<Database>>,
     /// The last problem that was logged.
     problem: Mutex<Option<String>>,
 }
 
+/// A connection that only checks use, so that a check never waits for requests.
+struct Database {
+    options: PgConnectOptions,
+    /// The connection, and when it was opened.
+    connection: Option<(PgConnection, Instant)>,
+    /// The last result, which is a problem or nothing, and when it was known.
+    result: Option<(Option<String>, Instant)>,
+}
+
 impl Readiness {
-    /// Starts the task. It connects when the first check arrives, and stops when this value is dropped.
+    /// Connects when the first check arrives, in the current runtime.
     ///
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub fn new(options: &PgConnectOptions) -> Self {
-        let asked = Arc::<Notify>::default();
-        let (sender, answer) = watch::channel(None);
-        tokio::spawn(ask(options.clone(), Arc::clone(&asked), sender));
+        let database = Database { options: options.clone(), connection: None, result: None };
         Self {
             migrated: AtomicBool::default(),
             stopping: AtomicBool::default(),
-            asked,
-            answer,
+            runtime: Handle::current(),
+            database: Arc::new(sync::Mutex::new(database)),
             problem: Mutex::default(),
         }
     }
@@ -77,75 +80,64 @@ impl Readiness {
         if !self.is_migrated() || self.is_stopping() {
             return false;
         }
-        let begin = Instant::now();
-        let is_fresh = |answer: &Answer| answer.as_ref().is_some_and(|(at, _)| *at + KEPT > begin);
-        let mut answer = self.answer.clone();
-        if !is_fresh(&answer.borrow()) {
-            self.asked.notify_one();
-        }
-        let problem = match timeout(READY_TIMEOUT, answer.wait_for(is_fresh)).await {
-            Ok(Ok(answer)) => answer.as_ref().and_then(|(_, result)| result.clone().err()),
-            // A known problem is more specific.
-            Ok(Err(_)) | Err(_) => self
-                .known_problem()
-                .or_else(|| Some(format!("the database did not respond within {READY_TIMEOUT:?}"))),
-        };
-        let is_ready = problem.is_none();
-        self.report(problem);
-        is_ready
-    }
-
-    fn known_problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn report(&self, problem: Option<String>) {
+        let (database, begin) = (Arc::clone(&self.database), Instant::now());
+        // A separate task, because connecting to a distant server takes longer than this check can wait.
+        let result = self.runtime.spawn(async move { database.lock().await.problem_since(begin).await });
+        let result = timeout(READY_TIMEOUT, result).await;
         let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let problem = match result {
+            Ok(Ok(problem)) => problem,
+            // A known problem is more specific.
+            _ if known.is_some() => known.clone(),
+            _ => Some(format!("the database did not respond within {READY_TIMEOUT:?}")),
+        };
         match &problem {
             _ if *known == problem => {}
             Some(problem) => tracing::warn!(%problem, "not ready"),
             None => tracing::info!("ready again"),
         }
-        *known = problem;
+        known.clone_from(&problem);
+        problem.is_none()
     }
 }
 
-/// Queries the database whenever a check needs a new result.
-async fn ask(options: PgConnectOptions, asked: Arc<Notify>, sender: watch::Sender<Answer>) {
-    let (mut connection, mut since) = (None, Instant::now());
-    loop {
-        tokio::select! {
-            () = asked.notified() => {}
-            () = sender.closed() => return,
+impl Database {
+    /// Queries the database, unless a recent result is known.
+    async fn problem_since(&mut self, begin: Instant) -> Option<String> {
+        match &self.result {
+            Some((problem, at)) if *at + KEPT > begin => problem.clone(),
+            _ => {
+                let problem = self.check().await.err().map(|error| error.to_string());
+                self.result.insert((problem, Instant::now())).0.clone()
+            }
         }
-        if since.elapsed() > LIFETIME {
-            // The host name may now resolve to a different server.
-            (connection, since) = (None, Instant::now());
+    }
+
+    async fn check(&mut self) -> sqlx::Result<()> {
+        // After a while, the host name may resolve to a different server.
+        let mut kept = self.connection.take().filter(|(_, since)| since.elapsed() < LIFETIME);
+        if let Some((open, _)) = &mut kept
+            && !is_alive(open).await
+        {
+            kept = None;
         }
-        let result = check_database(&options, &mut connection).await;
-        sender.send_replace(Some((Instant::now(), result.map_err(|error| error.to_string()))));
+        let (mut open, since) = match kept {
+            Some(kept) => kept,
+            None => {
+                let opened = timeout(CONNECT_TIMEOUT, self.options.connect()).await;
+                (opened.map_err(|_| silent())??, Instant::now())
+            }
+        };
+        let checked = timeout(CONNECT_TIMEOUT, check_database(&mut open)).await;
+        checked.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
+        self.connection = Some((open, since));
+        Ok(())
     }
 }
 
 /// Fails if a table or a column is missing, if a table is locked, if this role isn't allowed to write to it,
 /// or if the server is a standby. Also fails if a pooler drops the app's settings.
-async fn check_database(
-    options: &PgConnectOptions,
-    connection: &mut Option<PgConnection>,
-) -> sqlx::Result<()> {
-    // The connection may have been closed since the last check.
-    if let Some(open) = connection
-        && !is_alive(open).await
-    {
-        *connection = None;
-    }
-    let mut open = match connection.take() {
-        Some(open) => open,
-        None => match timeout(CONNECT_TIMEOUT, options.connect()).await {
-            Ok(opened) => opened?,
-            Err(_) => return Err(silent()),
-        },
-    };
+async fn check_database(connection: &mut PgConnection) -> sqlx::Result<()> {
     let check = sqlx::query!(
         r#"
         select
@@ -165,8 +157,7 @@ async fn check_database(
             ) as "has_sessions!"
         "#
     );
-    let check = timeout(CONNECT_TIMEOUT, check.fetch_one(&mut open)).await;
-    let check = check.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
+    let check = check.fetch_one(connection).await?;
     let problem = if !check.is_writable {
         "the server is read-only; is it a standby?"
     } else if !check.may_write {
@@ -176,7 +167,6 @@ async fn check_database(
     } else if !check.is_read_committed {
         "default_transaction_isolation must be read committed; set it for the role"
     } else {
-        *connection = Some(open);
         return Ok(());
     };
     Err(sqlx::Error::Configuration(problem.into()))
