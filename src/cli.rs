@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::accounts; // accounts
 use crate::sweep::sweep_visitors; // demo
-use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep::sweep_sessions};
+use crate::{Config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep::sweep_sessions};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -74,10 +74,10 @@ impl Command {
     /// # Errors
     /// Returns an error if a setting is invalid, or if the command fails.
     pub async fn run(self) -> anyhow::Result<()> {
-        if let Self::Healthcheck = self {
-            return health::check(config::bind_address_from_env()?);
-        }
         let config = Config::from_env()?;
+        if let Self::Healthcheck = self {
+            return health::check(config.bind_address);
+        }
         let _log = log::init(&config);
         let pool = connect(&config).await.context("can't connect to the database")?;
         match self {

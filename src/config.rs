@@ -53,19 +53,10 @@ pub struct Config {
     /// `EXPERIMENTS` (`false`): set it to `true` to let visitors experiment with sessions at `/experiments`.
     pub experiments: bool, // demo
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one JSON object per line.
-    pub log_format: LogFormat,
+    pub log_as_json: bool,
     /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn`): what to log, as an
     /// [`EnvFilter`](tracing_subscriber::EnvFilter).
     pub log_filter: String,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object per line.
-    Json,
 }
 
 /// All missing and invalid variables, and what each one accepts.
@@ -81,7 +72,7 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         read_dotenv()?;
-        Self::from_lookup(variable)
+        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// Reads the variables through `lookup`. Empty variables count as unset.
@@ -90,12 +81,16 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
+        if read.get("DATABASE_URL").is_none() {
+            read.problems
+                .push(format!("DATABASE_URL: must be set, for example to {}", database_url::EXAMPLE));
+        }
         let mut config = Self {
-            database_url: read.required("DATABASE_URL", database_url::EXAMPLE, database_url::parse),
+            database_url: read.parse("DATABASE_URL", database_url::EXAMPLE, database_url::parse),
             migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url::parse)),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
             workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
-            bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, address),
+            bind_address: read.parse("BIND_ADDRESS", "127.0.0.1:8080", address),
             session_secret: SecretKeys::default(),
             session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
             session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
@@ -112,27 +107,21 @@ impl Config {
             trusted_proxies: read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str),
             metrics_address: read.parse("METRICS_ADDRESS", "", optional(address)),
             experiments: read.parse("EXPERIMENTS", "false", boolean), // demo
-            log_format: read.parse("LOG_FORMAT", "pretty", log_format),
+            log_as_json: read.parse("LOG_FORMAT", "pretty", log_format),
             log_filter: read.parse("RUST_LOG", LOG_FILTER, log_filter),
         };
-        read.check_order("SESSION", config.session_idle_timeout, config.session_max_age);
-        read.check_order("REMEMBER", config.remember_idle_timeout, config.remember_max_age); // accounts
+        let ages = [
+            ("SESSION", config.session_idle_timeout, config.session_max_age),
+            ("REMEMBER", config.remember_idle_timeout, config.remember_max_age), // accounts
+        ];
+        for (name, _, _) in ages.iter().filter(|(_, idle, max_age)| idle > max_age) {
+            read.problems.push(format!("{name}_IDLE_TIMEOUT: must not be longer than {name}_MAX_AGE"));
+        }
         read.check_postgres_variables(&config.database_url);
         // Read last, because this may create a file.
         config.session_secret = read.session_secret();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
     }
-}
-
-/// Reads only `BIND_ADDRESS`, so that a health check doesn't need the other settings.
-///
-/// # Errors
-/// Returns an error if the variable is invalid.
-pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
-    read_dotenv()?;
-    let mut read = Reader { lookup: variable, problems: Vec::new() };
-    let address = read.parse("BIND_ADDRESS", BIND_ADDRESS, address);
-    if read.problems.is_empty() { Ok(address) } else { Err(ConfigError(read.problems)) }
 }
 
 fn read_dotenv() -> Result<(), ConfigError> {
@@ -150,11 +139,6 @@ fn read_dotenv() -> Result<(), ConfigError> {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-const BIND_ADDRESS: &str = "127.0.0.1:8080";
 const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn";
 
 struct Reader<L> {
@@ -176,21 +160,6 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             None => {}
         }
         parse(default).expect("the default is valid")
-    }
-
-    /// Like [`Reader::parse`], but the variable must be set. `example` is a valid value.
-    fn required<T>(&mut self, name: &str, example: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        if self.get(name).is_none() {
-            self.problems.push(format!("{name}: must be set, for example to {example}"));
-        }
-        self.parse(name, example, parse)
-    }
-
-    /// Checks that an idle timeout isn't longer than the corresponding maximum age.
-    fn check_order(&mut self, name: &str, idle: Duration, max_age: Duration) {
-        if idle > max_age {
-            self.problems.push(format!("{name}_IDLE_TIMEOUT: must not be longer than {name}_MAX_AGE"));
-        }
     }
 
     /// Checks the variables that sqlx reads itself, because sqlx ignores invalid values.
@@ -260,10 +229,10 @@ fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "true or false".into())
 }
 
-fn log_format(value: &str) -> Result<LogFormat, String> {
+fn log_format(value: &str) -> Result<bool, String> {
     match value {
-        "pretty" => Ok(LogFormat::Pretty),
-        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(false),
+        "json" => Ok(true),
         _ => Err("pretty or json".into()),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat};
+use crate::Config;
 
 /// Maximum number of lines waiting to be written. They take about 5 MiB of memory. Further lines are lost.
 const MAX_WAITING_LINES: usize = 16_384;
@@ -26,9 +26,10 @@ pub fn init(config: &Config) -> WorkerGuard {
         .with_env_filter(EnvFilter::new(&config.log_filter))
         .with_ansi(io::stderr().is_terminal())
         .with_writer(writer);
-    match config.log_format {
-        LogFormat::Pretty => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).with_span_list(false).init(),
+    if config.log_as_json {
+        subscriber.json().flatten_event(true).with_span_list(false).init();
+    } else {
+        subscriber.init();
     }
     log_panics();
     guard
