@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use actix_session_postgres::PgSessionStore;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
-use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::accounts; // accounts
@@ -79,7 +78,10 @@ impl Command {
             return health::check(config.bind_address);
         }
         let _log = log::init(&config);
-        let pool = connect(&config).await.context("can't connect to the database")?;
+        // Without a time limit for statements, because ending all sessions may take a while.
+        let connect = PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT);
+        let pool = connect.connect_with(database::options(&config.database_url)).await;
+        let pool = pool.context("can't connect to the database")?;
         match self {
             Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
             Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
@@ -97,12 +99,6 @@ impl Command {
         }
         Ok(())
     }
-}
-
-/// Connects without a time limit for statements, because ending all sessions may take a while.
-async fn connect(config: &Config) -> sqlx::Result<PgPool> {
-    let options = database::options(&config.database_url);
-    PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT).connect_with(options).await
 }
 
 async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
@@ -124,20 +120,19 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn end(pool: &PgPool, which: Which) -> anyhow::Result<()> {
-    let sessions = match which {
-        Which { owner: Some(owner), .. } => {
-            PgSessionStore::new(pool.clone()).end_all_of(&owner, None).await?
-        }
-        Which { id: Some(id), .. } => {
-            let is_id = id.len() >= 12 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
-            anyhow::ensure!(is_id, "a session's ID has at least 12 hexadecimal digits");
-            let end =
-                sqlx::query!("delete from sessions where starts_with(encode(id, 'hex'), lower($1))", id);
-            end.execute(pool).await?.rows_affected()
-        }
-        _ => pool.execute("delete from sessions").await?.rows_affected(),
-    };
+async fn end(pool: &PgPool, Which { id, owner, .. }: Which) -> anyhow::Result<()> {
+    let is_start = |id: &String| id.len() >= 12 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    ensure!(id.as_ref().is_none_or(is_start), "a session's ID has at least 12 hexadecimal digits");
+    let end = sqlx::query!(
+        "
+        delete from sessions
+        where ($1::text is null or starts_with(encode(id, 'hex'), lower($1)))
+        and ($2::uuid is null or owner = $2)
+        ",
+        id,
+        owner,
+    );
+    let sessions = end.execute(pool).await?.rows_affected();
     tracing::info!(sessions, "ended sessions");
     Ok(())
 }
