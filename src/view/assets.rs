@@ -30,19 +30,6 @@ struct File {
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Reloads the page once a new process serves it. The address of this script contains the hash for the
-/// process that rendered the page.
-const RELOAD: &str = r#"const { src } = document.currentScript;
-const timer = setInterval(async () => {
-  const { headers } = await fetch(src, { method: "HEAD", cache: "no-store" });
-  const isSame = headers.get("etag").includes(new URL(src).searchParams.get("v"));
-  if (!isSame && (await fetch("/health/ready")).ok) {
-    clearInterval(timer);
-    location.reload();
-  }
-}, 500);
-"#;
-
 /// Returns the address of a script that reloads the page after a restart. Only `cargo dev --watch` sets `DEV_RELOAD`,
 /// and a release build ignores it.
 pub fn reload() -> Option<&'static str> {
@@ -63,7 +50,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     ];
     if is_watched() {
         // The process ID makes the script's hash change at each start.
-        let script = format!("{RELOAD}// {}\n", std::process::id());
+        let script = format!("{}// {}\n", include_str!("../../static/reload.js"), std::process::id());
         files.push(File::new("/static/reload.js", SCRIPT, script.leak().as_bytes()));
     }
     files
