@@ -6,8 +6,6 @@ use time::OffsetDateTime;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
-use crate::{Error, error::OnConstraint};
-
 /// An account. It doesn't implement `Debug`, so that its hash can't end up in a log.
 #[derive(Clone)]
 pub struct Account {
@@ -43,25 +41,24 @@ pub fn email(input: &str) -> Option<String> {
     (is_clean && has_parts && input.len() <= 254).then(|| input.to_lowercase())
 }
 
-/// Creates an account.
+/// Creates an account, or returns `None` if the address already has one.
 ///
 /// # Errors
-/// Returns [`Error::Conflict`] if the address already has an account.
-pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<Account, Error> {
+/// Returns an error if the database can't be reached.
+pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> sqlx::Result<Option<Account>> {
     let create = sqlx::query_as!(
         Account,
         r#"
         insert into accounts (id, email, password_hash)
         values ($1, $2, $3)
+        on conflict (email) do nothing
         returning id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
         "#,
         Uuid::now_v7(),
         email,
         password_hash,
     );
-    // A query before the insert isn't enough, because two concurrent registrations could both pass it.
-    let created = create.fetch_one(&mut *acquire(pool).await?).await;
-    created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
+    create.fetch_optional(&mut *acquire(pool).await?).await
 }
 
 /// Finds the account with this ID.
