@@ -64,24 +64,20 @@ type Limit = DefaultKeyedRateLimiter<u16>;
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            known: limit(10, 60),
-            clients: [limit(30, 2), limit(60, 1), RateLimiter::keyed(per_minute(120))],
-            pairs: limit(10, 60),
-            guarded: [limit(3, 20 * 60), limit(30, 2 * 60)],
-            lately: limit(RANKS as u32 - 2, 10 * 60).with_middleware(),
+            known: limit(10, 60.0),
+            clients: [limit(30, 2.0), limit(60, 1.0), limit(120, 0.5)],
+            pairs: limit(10, 60.0),
+            guarded: [limit(3, 20.0 * 60.0), limit(30, 2.0 * 60.0)],
+            lately: limit(RANKS as u32 - 2, 10.0 * 60.0).with_middleware(),
             seed: RandomState::new(),
         }
     }
 }
 
 /// Allows a burst of `burst` attempts, and then one every `seconds` seconds.
-fn limit(burst: u32, seconds: u64) -> Limit {
-    let quota = Quota::with_period(Duration::from_secs(seconds)).expect("not zero");
+fn limit(burst: u32, seconds: f64) -> Limit {
+    let quota = Quota::with_period(Duration::from_secs_f64(seconds)).expect("not zero");
     RateLimiter::keyed(quota.allow_burst(NonZeroU32::new(burst).expect("not zero")))
-}
-
-fn per_minute(n: u32) -> Quota {
-    Quota::per_minute(NonZeroU32::new(n).expect("not zero"))
 }
 
 impl Attempts {
