@@ -133,7 +133,7 @@ pub async fn end_sessions(
             audit::log(&request, Some(account.id), &format!("ended the session {name}"));
         }
     } else {
-        let raised = table::raise_epoch(&pool, account.id, Some(account.epoch)).await?;
+        let raised = table::raise_epoch(&pool, &account, None).await?;
         let epoch = raised.ok_or(Error::Conflict("another change came first"))?;
         // Raising the epoch also ends a login that is still being saved.
         let ended = store.end_all_of(&account.id, this_session(&request)).await?;
@@ -168,7 +168,7 @@ pub async fn change_password(
         return show(&request, &account, &store, None, refusal).await;
     }
     let hash = accounts.passwords.hash(0, &new).await?;
-    let changed = table::change_password(&pool, &account, &hash).await?;
+    let changed = table::raise_epoch(&pool, &account, Some(&hash)).await?;
     account.epoch = changed.ok_or(Error::Conflict("another change came first"))?;
     audit::log(&request, Some(account.id), "changed the password");
     store.end_all_of(&account.id, this_session(&request)).await?;

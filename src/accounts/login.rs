@@ -82,7 +82,7 @@ pub async fn post(
     Form(Credentials { email, password, remember, next }): Form<Credentials>,
 ) -> Result<HttpResponse, Error> {
     let known = table::email(&email).unwrap_or_default();
-    let account = table::find_by_email(&pool, &known).await?;
+    let account = table::find(&pool, None, Some(&known)).await?;
     let trier = device::trier(&request, account.as_ref().map(|account| account.id));
     let who = (&*known, account.as_ref());
     let refusal = match (check(&request, &pool, &accounts, trier, who, &password).await?, account) {

@@ -103,7 +103,7 @@ impl FromRequest for Member {
             let session = request.get_session();
             let Some(login) = Login::of(&session) else { return Err(elsewhere(&request, "/login")) };
             let pool = request.app_data::<Data<PgPool>>().expect("all apps have it");
-            let account = table::find(pool, login.account_id).await.map_err(error::Error::from)?;
+            let account = table::find(pool, Some(login.account_id), None).await.map_err(error::Error::from)?;
             let is_valid = |account: &Account| account.epoch == login.epoch && account.disabled_at.is_none();
             match account.filter(is_valid) {
                 Some(account) => Ok(Self { account, session, login }),

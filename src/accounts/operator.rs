@@ -12,13 +12,13 @@ use super::{
 };
 
 /// The arguments of `accounts`.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(clap::Subcommand)]
 enum Command {
     /// Lists all accounts
     List,
@@ -35,27 +35,29 @@ enum Command {
 }
 
 impl Arguments {
-    /// Runs the command.
+    /// Runs the command. The sessions that it ends are already invalid before their rows are deleted, because each
+    /// request reads the account.
     ///
     /// # Errors
     /// Returns an error if there is no such account, or if the database can't be reached.
     pub async fn run(self, pool: &PgPool) -> anyhow::Result<()> {
-        match self.command {
+        let (account, change) = match self.command {
             Command::List => {
                 for account in table::list(pool).await? {
                     let blocked = if account.disabled_at.is_some() { "blocked" } else { "" };
                     writeln!(io::stdout(), "{}  {}  {blocked}", account.id, account.email)?;
                 }
+                return Ok(());
             }
             Command::Disable { email } => {
                 let account = find(pool, &email).await?;
                 table::set_disabled(pool, account.id, true).await?;
-                changed(pool, &account, "blocked the account").await?;
+                (account, "blocked the account")
             }
             Command::Enable { email } => {
                 let account = find(pool, &email).await?;
                 table::set_disabled(pool, account.id, false).await?;
-                tracing::info!(target: "accounts", account = %account.id, "unblocked the account");
+                (account, "unblocked the account")
             }
             Command::SetPassword { email } => {
                 let account = find(pool, &email).await?;
@@ -64,36 +66,31 @@ impl Arguments {
                     bail!("{problem}");
                 }
                 let hash = Passwords::default().hash(0, &password).await?;
-                table::change_password(pool, &account, &hash)
-                    .await?
-                    .context("the account has just changed")?;
-                changed(pool, &account, "set the password").await?;
+                let changed = table::raise_epoch(pool, &account, Some(&hash)).await?;
+                changed.context("the account has just changed")?;
+                (account, "set the password")
             }
             Command::EndSessions { email } => {
                 let account = find(pool, &email).await?;
-                table::raise_epoch(pool, account.id, None).await?;
-                changed(pool, &account, "ended all sessions").await?;
+                let ended = table::raise_epoch(pool, &account, None).await?;
+                ended.context("the account has just changed")?;
+                (account, "ended all sessions")
             }
             Command::Delete { email } => {
                 let account = find(pool, &email).await?;
                 table::delete(pool, account.id).await?;
-                changed(pool, &account, "deleted the account").await?;
+                (account, "deleted the account")
             }
-        }
+        };
+        tracing::info!(target: "accounts", account = %account.id, "{change}");
+        PgSessionStore::new(pool.clone()).end_all_of(&account.id, None).await?;
         Ok(())
     }
 }
 
 async fn find(pool: &PgPool, email: &str) -> anyhow::Result<Account> {
     let email = table::email(email).context("this is not an email address")?;
-    table::find_by_email(pool, &email).await?.context("there is no account with this address")
-}
-
-/// Logs a change and deletes the sessions. They are already invalid, because each request reads the account.
-async fn changed(pool: &PgPool, account: &Account, what: &str) -> anyhow::Result<()> {
-    tracing::info!(target: "accounts", account = %account.id, "{what}");
-    PgSessionStore::new(pool.clone()).end_all_of(&account.id, None).await?;
-    Ok(())
+    table::find(pool, None, Some(&email)).await?.context("there is no account with this address")
 }
 
 /// Reads a password. It isn't an argument, because other users of the machine could see it there.

@@ -61,20 +61,11 @@ pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> sqlx::Re
     create.fetch_optional(&mut *acquire(pool).await?).await
 }
 
-/// Finds the account with this ID.
+/// Finds the account with this ID, or with this address in the form that [`email()`] returns.
 ///
 /// # Errors
 /// Returns an error if the database can't be reached.
-pub async fn find(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<Account>> {
-    find_by(pool, Some(id), None).await
-}
-
-/// Finds the account with this address, in the form that [`email`] returns.
-pub(super) async fn find_by_email(pool: &PgPool, email: &str) -> sqlx::Result<Option<Account>> {
-    find_by(pool, None, Some(email)).await
-}
-
-async fn find_by(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> sqlx::Result<Option<Account>> {
+pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> sqlx::Result<Option<Account>> {
     let find = sqlx::query_as!(
         Account,
         r#"
@@ -134,41 +125,27 @@ pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&
     succeed.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 
-/// Replaces the hash and raises the epoch, which logs out all sessions. Returns the new epoch, or `None` if
-/// the account is gone or its epoch has changed. So only one of two concurrent changes takes effect.
-pub(super) async fn change_password(
+/// Raises the epoch, which logs out all sessions, and replaces the hash if there is a new one. Returns the new epoch, or
+/// `None` if the account is gone or its epoch has changed. So only one of two concurrent changes takes effect, and a
+/// stolen session can't survive a password change.
+pub(super) async fn raise_epoch(
     pool: &PgPool,
     account: &Account,
-    hash: &str,
+    new_hash: Option<&str>,
 ) -> sqlx::Result<Option<i32>> {
-    let change = sqlx::query_scalar!(
+    let raise = sqlx::query_scalar!(
         "
         update accounts
-        set password_hash = $3, epoch = epoch + 1, failures = 0
+        set epoch = epoch + 1,
+            password_hash = coalesce($3, password_hash),
+            failures = case when $3::text is null then failures else 0 end
         where id = $1
         and epoch = $2
         returning epoch
         ",
         account.id,
         account.epoch,
-        hash,
-    );
-    change.fetch_optional(&mut *acquire(pool).await?).await
-}
-
-/// Raises the epoch, which logs out all sessions of the account. Returns the new epoch, or `None` if the
-/// account is gone, or no longer has the epoch `from`. So a stolen session can't survive a password change.
-pub(super) async fn raise_epoch(pool: &PgPool, id: Uuid, from: Option<i32>) -> sqlx::Result<Option<i32>> {
-    let raise = sqlx::query_scalar!(
-        "
-        update accounts
-        set epoch = epoch + 1
-        where id = $1
-        and epoch = coalesce($2, epoch)
-        returning epoch
-        ",
-        id,
-        from,
+        new_hash,
     );
     raise.fetch_optional(&mut *acquire(pool).await?).await
 }
