@@ -1,6 +1,6 @@
 //! `/account`: lists and ends sessions, changes the password, downloads the stored data, and deletes the account.
 
-use actix_session_postgres::{OwnedSession, PgSessionStore, SessionId};
+use actix_session_postgres::{OwnedSession, PgSessionStore};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     Error,
-    session::ValidCookie,
     view::{Layout, flash::Flash, redirect},
 };
 
@@ -80,7 +79,7 @@ async fn show(
     message: Option<&'static Flash>,
     refusal: Option<Refusal>,
 ) -> Result<HttpResponse, Error> {
-    let this = this_session(request);
+    let this = audit::session(request);
     let sessions = store.sessions_of(&account.id).await?;
     let line = |session: &OwnedSession| {
         let login = Login::in_state(&session.state);
@@ -119,11 +118,11 @@ pub struct EndSessions {
 /// Ends one of the account's sessions, or all except this one. The ended sessions are invalid immediately.
 pub async fn end_sessions(
     request: HttpRequest,
-    RecentMember(member): RecentMember,
+    RecentMember(mut member): RecentMember,
     (pool, store, _): Tools,
     Form(EndSessions { session }): Form<EndSessions>,
 ) -> Result<HttpResponse, Error> {
-    let mut account = member.account.clone();
+    let account = &member.account;
     if let Some(name) = session {
         // Searches only the member's own sessions, so a made-up name can't end someone else's.
         let sessions = store.sessions_of(&account.id).await?;
@@ -133,13 +132,13 @@ pub async fn end_sessions(
             audit::log(&request, Some(account.id), &format!("ended the session {name}"));
         }
     } else {
-        let raised = table::raise_epoch(&pool, &account, None).await?;
+        let raised = table::raise_epoch(&pool, account, None).await?;
         let epoch = raised.ok_or(Error::Conflict("another change came first"))?;
         // Raising the epoch also ends a login that is still being saved.
-        let ended = store.end_all_of(&account.id, this_session(&request)).await?;
+        let ended = store.end_all_of(&account.id, audit::session(&request)).await?;
         audit::log(&request, Some(account.id), &format!("ended all {ended} other sessions"));
-        account.epoch = epoch;
-        member.renew(&account);
+        member.account.epoch = epoch;
+        member.renew();
     }
     Ok(redirect("/account?done=sessions").finish())
 }
@@ -154,25 +153,25 @@ pub struct NewPassword {
 /// Changes the password, gives this session a new key, and ends all other sessions.
 pub async fn change_password(
     request: HttpRequest,
-    RecentMember(member): RecentMember,
+    RecentMember(mut member): RecentMember,
     (pool, store, accounts): Tools,
     Form(NewPassword { current, new }): Form<NewPassword>,
 ) -> Result<HttpResponse, Error> {
-    let mut account = member.account.clone();
+    let (account, trier) = (&member.account, member.trier());
     if let Some(problem) = passwords::problem(&new, &account.email) {
-        return show(&request, &account, &store, None, Some(Refusal::new("new", problem))).await;
+        return show(&request, account, &store, None, Some(Refusal::new("new", problem))).await;
     }
-    let who = (&*account.email, Some(&account));
-    let refusal = check(&request, &pool, &accounts, member.trier(), who, &current).await?;
+    let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &current).await?;
     if refusal.is_some() {
-        return show(&request, &account, &store, None, refusal).await;
+        return show(&request, account, &store, None, refusal).await;
     }
     let hash = accounts.passwords.hash(0, &new).await?;
-    let changed = table::raise_epoch(&pool, &account, Some(&hash)).await?;
-    account.epoch = changed.ok_or(Error::Conflict("another change came first"))?;
+    let changed = table::raise_epoch(&pool, account, Some(&hash)).await?;
+    let epoch = changed.ok_or(Error::Conflict("another change came first"))?;
     audit::log(&request, Some(account.id), "changed the password");
-    store.end_all_of(&account.id, this_session(&request)).await?;
-    member.renew(&account);
+    store.end_all_of(&account.id, audit::session(&request)).await?;
+    member.account.epoch = epoch;
+    member.renew();
     Ok(redirect("/account?done=password").finish())
 }
 
@@ -222,20 +221,15 @@ pub async fn delete(
     (pool, store, accounts): Tools,
     Form(Deletion { password }): Form<Deletion>,
 ) -> Result<HttpResponse, Error> {
-    let account = member.account.clone();
-    let who = (&*account.email, Some(&account));
-    let refusal = check(&request, &pool, &accounts, member.trier(), who, &password).await?;
+    let (account, trier) = (&member.account, member.trier());
+    let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &password).await?;
     if let Some(refusal) = refusal {
         let refusal = Refusal { field: "delete", ..refusal };
-        return show(&request, &account, &store, None, Some(refusal)).await;
+        return show(&request, account, &store, None, Some(refusal)).await;
     }
     table::delete(&pool, account.id).await?;
     audit::log(&request, Some(account.id), "deleted the account");
     store.end_all_of(&account.id, None).await?;
     member.end();
     Ok(redirect("/").finish())
-}
-
-fn this_session(request: &HttpRequest) -> Option<SessionId> {
-    ValidCookie::of(request).and_then(|cookie| cookie.session_id())
 }

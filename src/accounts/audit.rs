@@ -16,29 +16,30 @@ use crate::{
 
 /// Logs an event that has happened, with the session whose cookie the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
-    write(ClientAddress::of(request).0, account, sent(request), what);
+    write(ClientAddress::of(request).0, account, session(request), what);
 }
 
-/// Logs `what` with the new session of this request, once it is saved.
-pub fn log_when_saved(request: &HttpRequest, account: Uuid, what: &'static str) {
+/// Logs a login with the new session of this request, once it is saved.
+pub fn log_login(request: &HttpRequest, account: Uuid) {
     let client = ClientAddress::of(request).0;
     let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
     log_after_success(request, move |headers| {
         let set = headers.get_all(SET_COOKIE).filter_map(|line| Cookie::parse(line.to_str().ok()?).ok());
         let key = set.filter(|set| set.name() == cookie.name).find_map(|set| cookie.key_in(set.value()));
-        write(client, Some(account), key.and_then(|key| SessionId::of(&key)), what);
+        write(client, Some(account), key.and_then(|key| SessionId::of(&key)), "logged in");
     });
 }
 
 /// Logs a member's logout, once the session has ended. Call this before the session ends.
 pub fn log_logout(request: &HttpRequest) {
     if let Some(Login { account_id, .. }) = Login::of(&request.get_session()) {
-        let (client, session) = (ClientAddress::of(request).0, sent(request));
+        let (client, session) = (ClientAddress::of(request).0, session(request));
         log_after_success(request, move |_| write(client, Some(account_id), session, "logged out"));
     }
 }
 
-fn sent(request: &HttpRequest) -> Option<SessionId> {
+/// Returns the ID of the session whose cookie the browser sent.
+pub fn session(request: &HttpRequest) -> Option<SessionId> {
     ValidCookie::of(request).and_then(|cookie| cookie.session_id())
 }
 

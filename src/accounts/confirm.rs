@@ -50,14 +50,13 @@ pub async fn post(
     (pool, _, accounts): Tools,
     Form(Password { password, next }): Form<Password>,
 ) -> Result<HttpResponse, Error> {
-    let account = member.account.clone();
-    let who = (&*account.email, Some(&account));
-    let refusal = check(&request, &pool, &accounts, member.trier(), who, &password).await?;
+    let (account, trier) = (&member.account, member.trier());
+    let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &password).await?;
     if refusal.is_none() {
         audit::log(&request, Some(account.id), "confirmed the password");
-        member.renew(&account);
+        member.renew();
         return Ok(redirect(path_after(&request, &next)).finish());
     }
-    let page = Confirm { layout: layout(&request), email: account.email, next, refusal };
+    let page = Confirm { layout: layout(&request), email: member.account.email, next, refusal };
     form(&request, &page, &page.refusal)
 }

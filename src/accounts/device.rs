@@ -6,7 +6,7 @@
 //! [owasp]: https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest,
     cookie::{Cookie, CookieJar, SameSite, time::Duration},
     http::header,
     web::Data,
@@ -16,17 +16,10 @@ use uuid::Uuid;
 use super::attempts::Trier;
 use crate::session::SessionCookie;
 
-/// Gives the browser a device cookie for `account`.
-pub fn remember(request: &HttpRequest, account: Uuid, mut response: HttpResponseBuilder) -> HttpResponse {
-    if let Some(cookie) = cookie(request, account) {
-        response.cookie(cookie);
-    }
-    response.finish()
-}
-
-/// Returns the encrypted cookie. The encryption includes the cookie's name, so no other cookie can replace it.
-fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
-    let session = request.app_data::<Data<SessionCookie>>()?;
+/// Returns the device cookie for `account`. The encryption includes the cookie's name, so no other cookie can replace
+/// it.
+pub fn cookie(request: &HttpRequest, account: Uuid) -> Cookie<'static> {
+    let session = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
     // A known browser keeps its ID, so logging in again doesn't give it new attempts.
     let browser = known(request, account).unwrap_or_else(Uuid::new_v4);
     let cookie = Cookie::build(name(session), format!("{account} {browser}"))
@@ -37,7 +30,7 @@ fn cookie(request: &HttpRequest, account: Uuid) -> Option<Cookie<'static>> {
         .max_age(Duration::days(180));
     let mut jar = CookieJar::new();
     jar.private_mut(session.keys.current()).add(cookie.finish());
-    jar.get(name(session)).cloned()
+    jar.get(name(session)).expect("it was just added").clone()
 }
 
 /// Returns where an attempt on `account` comes from: a browser that has logged in to it before, or any other client.

@@ -11,9 +11,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Accounts, MaybeMember, Refusal, Tools,
+    Accounts, Refusal, Tools,
     attempts::Trier,
-    audit, device, error, form, is_logged_in, layout, log_in, passwords,
+    audit, device, error, form, layout, log_in, passwords,
     table::{self, Account},
 };
 use crate::{
@@ -51,16 +51,13 @@ pub struct Credentials {
     next: String,
 }
 
-/// Shows the form, or redirects to `next` if the visitor is already logged in.
-pub async fn get(
-    request: HttpRequest,
-    member: MaybeMember,
-    Query(Next { next }): Query<Next>,
-) -> actix_web::Result<HttpResponse> {
-    if is_logged_in(member)? {
+/// Shows the form, or redirects to `next` if the visitor is already logged in. If the login is no longer valid, a page
+/// for members ends it and redirects here again.
+pub async fn get(request: HttpRequest, Query(Next { next }): Query<Next>) -> Result<HttpResponse, Error> {
+    if layout(&request).is_member {
         return Ok(redirect(path_after(&request, &next)).finish());
     }
-    Ok(show(&request, String::new(), next, false, None)?)
+    show(&request, String::new(), next, false, None)
 }
 
 fn show(
@@ -84,16 +81,16 @@ pub async fn post(
     let known = table::email(&email).unwrap_or_default();
     let account = table::find(&pool, None, Some(&known)).await?;
     let trier = device::trier(&request, account.as_ref().map(|account| account.id));
-    let who = (&*known, account.as_ref());
-    let refusal = match (check(&request, &pool, &accounts, trier, who, &password).await?, account) {
+    let refusal = check(&request, &pool, &accounts, trier, &known, account.as_ref(), &password).await?;
+    let refusal = match (refusal, account) {
         (None, Some(Account { disabled_at: Some(_), .. })) => {
             Refusal::new("password", "This account is blocked.")
         }
         (None, Some(account)) => {
             make_room(&request, &store, account.id).await?;
             log_in(&request, &account, remember.is_some());
-            audit::log_when_saved(&request, account.id, "logged in");
-            return Ok(device::remember(&request, account.id, redirect(path_after(&request, &next))));
+            let device = device::cookie(&request, account.id);
+            return Ok(redirect(path_after(&request, &next)).cookie(device).finish());
         }
         (Some(refusal), _) if refusal.wait.is_some() => refusal,
         _ => Refusal::new("password", "The email address or the password is wrong."),
@@ -108,7 +105,8 @@ pub async fn check(
     pool: &PgPool,
     accounts: &Accounts,
     trier: Trier,
-    (email, account): (&str, Option<&Account>),
+    email: &str,
+    account: Option<&Account>,
     password: &str,
 ) -> Result<Option<Refusal>, Error> {
     let id = account.map(|account| account.id);

@@ -50,12 +50,13 @@ impl Login {
 /// doesn't end the new session.
 pub fn log_in(request: &HttpRequest, account: &Account, remember: bool) {
     let session = request.get_session();
-    let login = session.log_in(account.id);
+    let started = session.log_in(account.id);
     if let Some(config) = request.app_data::<Data<Config>>().filter(|_| remember) {
-        login.remember(config.remember_idle_timeout, config.remember_max_age);
+        started.remember(config.remember_idle_timeout, config.remember_max_age);
     }
     let (label, client) = (device::label(request), ClientAddress::of(request).0);
     confirm(&session, account, (label, client, Uuid::new_v4()));
+    audit::log_login(request, account.id);
 }
 
 fn confirm(session: &Session, account: &Account, (label, client, attempts): (String, IpAddr, Uuid)) {
@@ -77,9 +78,9 @@ pub struct Member {
 
 impl Member {
     /// Records that the member has just entered the password, and gives the session a new key. The epoch in
-    /// `account` is current, and may be higher than the session's.
-    pub(super) fn renew(self, account: &Account) {
-        confirm(&self.session, account, (self.login.label, self.login.client, self.login.attempts));
+    /// `self.account` is current, and may be higher than the session's.
+    pub(super) fn renew(self) {
+        confirm(&self.session, &self.account, (self.login.label, self.login.client, self.login.attempts));
         self.session.rotate();
     }
 
@@ -103,7 +104,8 @@ impl FromRequest for Member {
             let session = request.get_session();
             let Some(login) = Login::of(&session) else { return Err(elsewhere(&request, "/login")) };
             let pool = request.app_data::<Data<PgPool>>().expect("all apps have it");
-            let account = table::find(pool, Some(login.account_id), None).await.map_err(error::Error::from)?;
+            let account =
+                table::find(pool, Some(login.account_id), None).await.map_err(error::Error::from)?;
             let is_valid = |account: &Account| account.epoch == login.epoch && account.disabled_at.is_none();
             match account.filter(is_valid) {
                 Some(account) => Ok(Self { account, session, login }),

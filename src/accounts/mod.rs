@@ -44,16 +44,6 @@ pub struct Accounts {
 
 type Tools = (Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
 
-/// The member, or why there is none. An `Option<Member>` would also be `None` if the database failed.
-type MaybeMember = Result<Member, actix_web::Error>;
-
-fn is_logged_in(member: MaybeMember) -> actix_web::Result<bool> {
-    match member {
-        Err(error) if error.as_response_error().status_code().is_server_error() => Err(error),
-        member => Ok(member.is_ok()),
-    }
-}
-
 /// Adds the routes. `page` turns a route into a page with [`passwords::DEADLINE`].
 pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page: impl Fn(Resource) -> P) {
     let post = web::post;

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use sqlx::PgPool;
 
 use super::{
-    Accounts, MaybeMember, Refusal, Tools, audit, device, error, form, is_logged_in, layout, log_in,
-    passwords,
+    Accounts, Refusal, Tools, audit, device, error, form, layout, log_in, passwords,
     table::{self, Account},
 };
 use crate::{
@@ -32,12 +31,13 @@ pub struct NewAccount {
 }
 
 /// Shows the form, or the account if the visitor is already logged in.
-pub async fn get(request: HttpRequest, member: MaybeMember) -> actix_web::Result<HttpResponse> {
-    if is_logged_in(member)? {
+pub async fn get(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let layout = layout(&request);
+    if layout.is_member {
         return Ok(redirect("/account").finish());
     }
-    let page = Register { layout: layout(&request), email: String::new(), refusal: None };
-    Ok(form(&request, &page, &page.refusal)?)
+    let page = Register { layout, email: String::new(), refusal: None };
+    form(&request, &page, &page.refusal)
 }
 
 /// Creates the account, logs in, and redirects to `/account`.
@@ -53,8 +53,7 @@ pub async fn post(
         Ok(account) => {
             audit::log(&request, Some(account.id), "registered");
             log_in(&request, &account, false);
-            audit::log_when_saved(&request, account.id, "logged in");
-            Ok(device::remember(&request, account.id, redirect("/account")))
+            Ok(redirect("/account").cookie(device::cookie(&request, account.id)).finish())
         }
         Err(refusal) => {
             let page = Register { layout: layout(&request), email, refusal: Some(refusal) };

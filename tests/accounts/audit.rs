@@ -49,6 +49,7 @@ async fn each_event_logs_one_line_with_its_account_client_and_session() {
         "confirmed the password",
         "changed the password",
         "downloaded the data",
+        "logged in",
         &format!("ended the session {ended}"),
         "ended all 0 other sessions",
         "logged out",
@@ -56,7 +57,7 @@ async fn each_event_logs_one_line_with_its_account_client_and_session() {
     assert_eq!(messages, expected);
     assert_eq!((&*found[0].0, &*found[0].1), ("203.0.113.7", ""), "{found:#?}");
     assert_eq!((&*found[1].0, &found[1].1), ("203.0.113.7", &session), "{found:#?}");
-    assert_eq!((&found[2].1, &found[7].1), (&session, &last), "{found:#?}");
+    assert_eq!((&found[2].1, &found[8].1), (&session, &last), "{found:#?}");
 }
 
 #[actix_web::test]
