@@ -92,7 +92,7 @@ fn metrics_count_requests_sessions_and_batches_exactly() {
 fn the_metrics_show_an_outage() {
     let mut stage = Stage::new();
     let app = app_with_metrics(&stage);
-    stage.postgres.stop().expect("stop");
+    stage.postgres.stop();
 
     app.get("/").assert_is_503_page();
 

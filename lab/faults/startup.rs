@@ -205,7 +205,7 @@ fn healthcheck_succeeds_only_if_the_app_is_ready() {
 
     assert_eq!(healthcheck(app.address), Some(0));
 
-    stage.postgres.stop().expect("stop");
+    stage.postgres.stop();
     // The result is cached briefly.
     eventually("not ready", SOON, || (healthcheck(app.address) == Some(1)).then_some(()));
     let address = app.address;

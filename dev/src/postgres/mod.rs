@@ -83,13 +83,12 @@ impl Postgres {
     /// Starts the server, and waits until it accepts connections.
     fn start_server(&mut self) -> Result<()> {
         let home = &self.home;
-        let end = if home.is_temporary { "QUIT" } else { "INT" };
         let mut command = Command::new("/bin/sh");
         command.args(["-c", include_str!("start.sh"), "postgres"]);
         command.arg(&self.programs).arg(&home.path).args(&self.arguments);
         // PostgreSQL's account may not have access to the current directory.
         command.arg(format!("--port={}", self.port)).current_dir("/").env("LC_ALL", "C");
-        let mut server = Kept::spawn(&command, end, home.guard.try_clone()?.into())?;
+        let mut server = Kept::spawn(&command, "INT", home.guard.try_clone()?.into())?;
         let keeper = server.pid();
         // A killed server may have left its `postmaster.pid` behind.
         let ready = || running(&home.path).filter(|(pid, _)| process::children(keeper).contains(pid));
@@ -126,32 +125,25 @@ impl Postgres {
     }
 
     /// Shuts the server down cleanly. It closes its connections and writes everything to disk.
-    pub fn stop(&mut self) -> Result<()> {
-        self.end("INT", &[self.pid()])
+    pub fn stop(&mut self) {
+        self.server = None;
     }
 
     /// Kills the server and all its processes, as if the machine had crashed.
     pub fn kill9(&mut self) -> Result<()> {
         // A suspended process can't start others.
-        process::signal("STOP", &[self.pid()])?;
-        let mut all = process::children(self.pid());
-        all.push(self.pid());
-        self.end("KILL", &all)
+        process::signal("STOP", &[self.pid])?;
+        let mut all = process::children(self.pid);
+        all.push(self.pid);
+        process::signal("KILL", &all)?;
+        self.stop();
+        wait_until(|| !all.iter().any(|&pid| process::is_running(pid)))
     }
 
     /// Restarts the server with the same data and port. If it's still running, stops it first.
     pub fn restart(&mut self) -> Result<()> {
-        self.stop()?;
+        self.stop();
         self.start_server()
-    }
-
-    fn end(&mut self, signal: &str, pids: &[u32]) -> Result<()> {
-        if self.server.is_some() && process::is_running(self.pid()) {
-            process::signal(signal, pids)?;
-            wait_until(|| !pids.iter().any(|&pid| process::is_running(pid)))?;
-        }
-        self.server = None;
-        Ok(())
     }
 }
 
