@@ -153,18 +153,13 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let busy = || Error::Timeout(self.patience);
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                // The fewer places are left, the more likely a request is to be refused. Otherwise, the client
-                // with the most requests would get almost every free place.
-                let places = &self.places[rank];
-                let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
-                let place = places.try_acquire().ok().filter(|_| is_lucky);
-                let _place = place.ok_or_else(busy)?;
-                timeout(self.patience, self.slot(rank)).await.map_err(|_| busy())?
-            }
-        };
+        // The fewer places are left, the more likely a request is to be refused. Otherwise, the client with the
+        // most requests would get almost every free place.
+        let places = &self.places[rank];
+        let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
+        let place = places.try_acquire().ok().filter(|_| is_lucky).ok_or_else(busy)?;
+        let slot = timeout(self.patience, self.slot(rank)).await.map_err(|_| busy())?;
+        drop(place);
         let done = web::block(move || {
             // The thread keeps the slot, even if the request has been abandoned.
             let _slot = slot;
