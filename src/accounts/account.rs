@@ -4,7 +4,7 @@ use actix_session_postgres::{OwnedSession, PgSessionStore};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
-    web::{Data, Form, Query},
+    web::{Data, Form},
 };
 use askama::Template;
 use serde::Deserialize;
@@ -20,22 +20,12 @@ use super::{
 };
 use crate::{
     Error,
-    view::{Layout, flash::Flash, redirect},
+    view::{
+        Layout,
+        flash::{PASSWORD_CHANGED, SESSIONS_ENDED},
+        redirect,
+    },
 };
-
-/// Messages about what a member has just done. The address `/account?done=…` contains the name of a message.
-static MESSAGES: [Flash; 2] = [
-    Flash {
-        name: "sessions",
-        message: "You have been logged out there.",
-        explanation: "The cookie of each session that you ended is now invalid.",
-    },
-    Flash {
-        name: "password",
-        message: "Your password has been changed.",
-        explanation: "You have been logged out everywhere else.",
-    },
-];
 
 #[derive(Template)]
 #[template(path = "accounts/account.html")]
@@ -55,28 +45,19 @@ struct SessionLine {
     is_this: bool,
 }
 
-/// Which message to show.
-#[derive(Deserialize)]
-pub struct Done {
-    done: Option<String>,
-}
-
 /// Shows the account.
 pub async fn get(
     request: HttpRequest,
     Member { account, .. }: Member,
     store: Data<PgSessionStore>,
-    Query(Done { done }): Query<Done>,
 ) -> Result<HttpResponse, Error> {
-    let message = MESSAGES.iter().find(|message| Some(message.name) == done.as_deref());
-    show(&request, &account, &store, message, None).await
+    show(&request, &account, &store, None).await
 }
 
 async fn show(
     request: &HttpRequest,
     account: &Account,
     store: &PgSessionStore,
-    message: Option<&'static Flash>,
     refusal: Option<Refusal>,
 ) -> Result<HttpResponse, Error> {
     let this = audit::session(request);
@@ -92,8 +73,7 @@ async fn show(
         }
     };
     let sessions = sessions.iter().map(line).collect();
-    let layout = Layout { flash: message, ..layout(request) };
-    let page = AccountPage { layout, email: account.email.clone(), sessions, refusal };
+    let page = AccountPage { layout: layout(request), email: account.email.clone(), sessions, refusal };
     form(request, &page, &page.refusal)
 }
 
@@ -140,7 +120,7 @@ pub async fn end_sessions(
         member.account.epoch = epoch;
         member.renew();
     }
-    Ok(redirect("/account?done=sessions").finish())
+    Ok(redirect("/account").cookie(SESSIONS_ENDED.cookie(&request)).finish())
 }
 
 /// The form that changes the password. It doesn't implement `Debug`, so that passwords can't end up in a log.
@@ -159,11 +139,11 @@ pub async fn change_password(
 ) -> Result<HttpResponse, Error> {
     let (account, trier) = (&member.account, member.trier());
     if let Some(problem) = passwords::problem(&new, &account.email) {
-        return show(&request, account, &store, None, Some(Refusal::new("new", problem))).await;
+        return show(&request, account, &store, Some(Refusal::new("new", problem))).await;
     }
     let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &current).await?;
     if refusal.is_some() {
-        return show(&request, account, &store, None, refusal).await;
+        return show(&request, account, &store, refusal).await;
     }
     let hash = accounts.passwords.hash(0, &new).await?;
     let changed = table::raise_epoch(&pool, account, Some(&hash)).await?;
@@ -172,7 +152,7 @@ pub async fn change_password(
     store.end_all_of(&account.id, audit::session(&request)).await?;
     member.account.epoch = epoch;
     member.renew();
-    Ok(redirect("/account?done=password").finish())
+    Ok(redirect("/account").cookie(PASSWORD_CHANGED.cookie(&request)).finish())
 }
 
 /// Returns all data that is stored about the member, as JSON.
@@ -225,7 +205,7 @@ pub async fn delete(
     let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &password).await?;
     if let Some(refusal) = refusal {
         let refusal = Refusal { field: "delete", ..refusal };
-        return show(&request, account, &store, None, Some(refusal)).await;
+        return show(&request, account, &store, Some(refusal)).await;
     }
     table::delete(&pool, account.id).await?;
     audit::log(&request, Some(account.id), "deleted the account");

@@ -29,7 +29,27 @@ pub static LOGGED_OUT: Flash = Flash {
     explanation: "The session was deleted from the database. Its cookie and all copies of it are now invalid.",
 };
 
-static ALL: &[&Flash] = &[&LOGGED_OUT];
+// accounts: begin
+/// Shown after a member has ended other sessions.
+pub static SESSIONS_ENDED: Flash = Flash {
+    name: "sessions-ended",
+    message: "You have been logged out there.",
+    explanation: "The cookie of each session that you ended is now invalid.",
+};
+
+/// Shown after a member has changed the password.
+pub static PASSWORD_CHANGED: Flash = Flash {
+    name: "password-changed",
+    message: "Your password has been changed.",
+    explanation: "You have been logged out everywhere else.",
+};
+// accounts: end
+
+static ALL: &[&Flash] = &[
+    &LOGGED_OUT,
+    &SESSIONS_ENDED,   // accounts
+    &PASSWORD_CHANGED, // accounts
+];
 
 impl Flash {
     /// Returns the cookie that makes the next page show this message. It expires after a minute.

@@ -47,8 +47,8 @@ async fn members_can_end_one_or_all_of_their_other_sessions_but_nobody_elses() {
     assert!(one.is_member().await && two.is_member().await && three.is_member().await);
 
     let ended = one.post("/account/sessions", &[("session", &name)]).await;
-    assert_eq!(goes_to(&ended), (303, "/account?done=sessions"));
-    assert_eq!(one.get("/account?done=sessions").await.element("flash"), "You have been logged out there.");
+    assert_eq!(goes_to(&ended), (303, "/account"));
+    assert_eq!(one.get("/account").await.element("flash"), "You have been logged out there.");
     assert_eq!(u32::from(two.is_member().await) + u32::from(three.is_member().await), 1);
 
     one.post("/account/sessions", &[]).await;
@@ -68,7 +68,7 @@ async fn changing_the_password_renews_the_key_and_ends_all_other_sessions_and_la
     // This login read the account before the change, but its session is saved only now.
     let late = other(&app, &account).await;
 
-    assert_eq!(goes_to(&page), (303, "/account?done=password"), "{page:#?}");
+    assert_eq!(goes_to(&page), (303, "/account"), "{page:#?}");
     assert_ne!(page.cookie("id").expect("a new cookie"), old);
     assert_eq!(goes_to(&late.get("/account").await), (303, "/login?next=/account"));
     assert!(one.is_member().await && !two.is_member().await);
