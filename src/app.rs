@@ -11,12 +11,13 @@ use actix_web::{
     web::{self, Data, FormConfig, JsonConfig, PayloadConfig, ServiceConfig},
 };
 use sqlx::PgPool;
+use tracing_actix_web::TracingLogger;
 
 use crate::accounts; // accounts
 use crate::{
     Config,
     http::{
-        client::client, get, page::page, request_limits::request_limits, request_log::request_log,
+        client::client, get, page::page, request_limits::request_limits, request_log::RequestLog,
         responses::responses,
     },
     limits::{MAX_BODY_BYTES, PAGE_DEADLINE},
@@ -90,7 +91,7 @@ pub fn build(
         .wrap(from_fn(responses))
         .wrap(Condition::new(config.metrics_address.is_some(), from_fn(measure)))
         // Runs first, because it gives the request the ID that is in every log line of the other layers.
-        .wrap(request_log())
+        .wrap(TracingLogger::<RequestLog>::new())
 }
 
 /// What a route needs to become a page.

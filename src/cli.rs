@@ -1,6 +1,6 @@
 //! The commands for operators.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +73,14 @@ impl Command {
     /// # Errors
     /// Returns an error if a setting is invalid, or if the command fails.
     pub async fn run(self) -> anyhow::Result<()> {
+        match self.run_to_the_end().await {
+            // The program that reads the output, such as `head`, needs no more of it.
+            Err(error) if error.downcast_ref().map(io::Error::kind) == Some(ErrorKind::BrokenPipe) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn run_to_the_end(self) -> anyhow::Result<()> {
         let config = Config::from_env()?;
         if let Self::Healthcheck = self {
             return health::check(config.bind_address);

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use app::{Config, cli::Command, log, server};
 
@@ -17,10 +17,6 @@ async fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // The program that reads the output, such as `head`, needs no more of it.
-        Err(error) if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) => {
-            ExitCode::SUCCESS
-        }
         Err(error) => {
             eprintln!("{}: {error:#}", env!("CARGO_PKG_NAME"));
             ExitCode::FAILURE

@@ -60,7 +60,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process immediately.
+/// Serves until SIGTERM or SIGINT (Ctrl-C).
 ///
 /// # Errors
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
@@ -70,10 +70,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(file) = &config.session_secret.created
         && config.cookie_secure
     {
-        tracing::warn!(
-            ?file,
-            "created a new session secret, so existing cookies are invalid. All replicas need the same file"
-        );
+        tracing::warn!(?file, "created a new session secret, so existing cookies are invalid");
     }
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));
     if let Some(address) = config.metrics_address {
@@ -114,14 +111,6 @@ fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
         };
         tracing::info!("stopping");
         readiness.stopping.store(true, Ordering::Relaxed);
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            // The status that shells report for a program stopped by Ctrl-C.
-            std::process::exit(130);
-        });
         tokio::time::sleep(linger).await;
     }
 }

@@ -26,8 +26,7 @@ use uuid::Uuid; // demo
 
 use crate::{Config, Error, secret::SecretKeys};
 
-/// Maximum number of valid cookies to look up in the table. A browser has at most two: one with a domain, and one
-/// without.
+/// Maximum number of valid cookies to look up. A browser has at most two: one with a domain, and one without.
 const MAX_CANDIDATES: usize = 4;
 
 /// The name of the only value that a login keeps in its session. Only `accounts/member.rs` writes it.
@@ -107,14 +106,13 @@ impl SessionCookie {
 
     /// Returns whether nothing has to be chosen, because there is only one cookie with this name, and only one secret.
     fn is_alone_in(&self, headers: &HeaderMap) -> bool {
-        let mut lines = headers.get_all(header::COOKIE);
-        let line = lines.next().and_then(|line| line.to_str().ok()).unwrap_or_default();
-        let mut names =
-            line.split(';').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name).trim());
+        let mut lines = headers.get_all(header::COOKIE).map(|line| line.to_str().unwrap_or("%"));
+        let line = lines.next().unwrap_or_default();
+        let names = line.split(';').map(|pair| pair.split('=').next().unwrap_or_default().trim());
         // actix-web decodes names, so `__%48ost-id` would have this name, too.
         let is_plain = names.clone().all(|name| !name.contains('%'));
-        let is_alone = names.any(|name| name == self.name) && !names.any(|name| name == self.name);
-        is_plain && is_alone && lines.next().is_none() && self.keys.all().len() == 1
+        let is_alone = names.filter(|name| *name == self.name).count() == 1 && lines.next().is_none();
+        is_plain && is_alone && self.keys.all().len() == 1
     }
 
     /// Returns the valid session cookies among these headers, and all other cookies, separated by `; `.
@@ -125,22 +123,18 @@ impl SessionCookie {
         // A single byte that isn't UTF-8 would make actix-web drop all cookies.
         let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
         for pair in pairs.filter(|pair| !pair.is_empty()) {
-            let Some(cookie) = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name)
-            else {
-                others.push(pair);
-                continue;
-            };
+            let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
             // Browsers don't protect a name that is this name only when it is decoded.
-            let Some(value) = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('=')) else {
-                continue;
-            };
-            let Some((key, is_current)) = self.decrypt(cookie.value()) else {
-                others.push(pair);
-                continue;
-            };
-            if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) {
-                let pair = if is_current { pair.to_owned() } else { self.encrypt(&key) };
-                valid.push(ValidCookie { value: value.to_owned(), key, pair });
+            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
+            match (&cookie, value, cookie.as_ref().and_then(|cookie| self.decrypt(cookie.value()))) {
+                (None, ..) | (_, Some(_), None) => others.push(pair),
+                (_, Some(value), Some((key, is_current)))
+                    if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) =>
+                {
+                    let pair = if is_current { pair.to_owned() } else { self.encrypt(&key) };
+                    valid.push(ValidCookie { value: value.to_owned(), key, pair });
+                }
+                _ => {}
             }
         }
         (valid, others.join("; "))

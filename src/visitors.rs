@@ -24,7 +24,7 @@ impl VisitCounter {
     /// Creates a counter for the database of `pool`. A session lasts at most `max_age`, and its visitor is
     /// kept at least that long.
     pub fn new(pool: &PgPool, max_age: Duration) -> Self {
-        Self(Batcher::new(&pool.connect_options(), CountVisits { max_age }))
+        Self(Batcher::new(&pool.connect_options(), CountVisits(max_age)))
     }
 
     /// Counts another visit by a returning visitor. Returns the new count once it is committed.
@@ -40,9 +40,8 @@ impl VisitCounter {
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 pub const COUNT_SQL: &str = include_str!("visitors.sql");
 
-struct CountVisits {
-    max_age: Duration,
-}
+/// The parameter is how long a session lasts at most.
+struct CountVisits(Duration);
 
 impl Statement for CountVisits {
     type Item = Uuid;
@@ -55,7 +54,7 @@ impl Statement for CountVisits {
             *added.entry(*visitor).or_default() += 1;
         }
         let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        let kept = PgInterval::try_from(self.max_age + MARGIN).map_err(sqlx::Error::Encode)?;
+        let kept = PgInterval::try_from(self.0 + MARGIN).map_err(sqlx::Error::Encode)?;
         let rows = sqlx::query_file!("src/visitors.sql", &ids, &counts, kept).fetch_all(connection).await?;
         // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
         let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();

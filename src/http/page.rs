@@ -29,7 +29,14 @@ pub async fn page(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if !request.method().is_safe() && !is_same_origin(request.request()) {
-        log_refusal(request.request());
+        let site = fetch_site(request.request()).and_then(|site| str::from_utf8(site).ok());
+        tracing::warn!(
+            client = %ClientAddress::of(request.request()).0,
+            site = site.map(|site| truncated(site, 32)),
+            origin = origin(request.request()).map(|origin| truncated(origin, 256)),
+            host = truncated(request.connection_info().host(), 256),
+            "refused a cross-origin request"
+        );
         return Ok(request.into_response(HttpResponse::Forbidden().finish()));
     }
     if !request.app_data::<Data<Readiness>>().expect("all apps have it").is_migrated() {
@@ -47,17 +54,6 @@ pub async fn page(
     }
 }
 
-fn log_refusal(request: &HttpRequest) {
-    let site = fetch_site(request).and_then(|site| str::from_utf8(site).ok());
-    tracing::warn!(
-        client = %ClientAddress::of(request).0,
-        site = site.map(|site| truncated(site, 32)),
-        origin = origin(request).map(|origin| truncated(origin, 256)),
-        host = truncated(request.connection_info().host(), 256),
-        "refused a cross-origin request"
-    );
-}
-
 /// Logs one warning if a page is requested over plain HTTP. Browsers then reject its `Secure` cookie, so every visit
 /// starts a new session.
 fn warn_of_plain_http(request: &HttpRequest) {
@@ -68,16 +64,11 @@ fn warn_of_plain_http(request: &HttpRequest) {
         return;
     }
     let info = request.connection_info();
-    if info.scheme() == "http" && !is_local(info.host()) {
+    let is_local = ["127.", "[::1]"].iter().any(|start| info.host().starts_with(start));
+    if info.scheme() == "http" && !is_local && !info.host().contains("localhost") {
         let host = truncated(info.host(), 256);
         WARNING.call_once(|| {
             tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy terminates it, the proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
         });
     }
-}
-
-fn is_local(host: &str) -> bool {
-    let name =
-        host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "[::1]"
 }

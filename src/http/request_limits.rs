@@ -55,7 +55,7 @@ pub async fn request_limits(
     }
     let mut response = next.call(request).await?.map_into_boxed_body();
     if is_upgrade {
-        close(response.response_mut());
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
@@ -77,8 +77,7 @@ fn problem(request: &ServiceRequest) -> Option<StatusCode> {
     }
 }
 
-/// Returns whether this is a WebSocket request with a body. Browsers never send one, and actix-http would ignore its
-/// length.
+/// Returns whether this is a WebSocket request with a body, which actix-http would ignore. Browsers never send one.
 fn is_websocket_with_body(headers: &HeaderMap) -> bool {
     let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
     headers.contains_key(header::CONTENT_LENGTH) && headers.get_all(header::UPGRADE).any(is_websocket)
@@ -113,12 +112,8 @@ fn refuse_headers(request: ServiceRequest) -> ServiceResponse<BoxBody> {
 fn refuse(request: ServiceRequest, status: StatusCode) -> ServiceResponse<BoxBody> {
     tracing::debug!(status = status.as_u16(), "refused a request");
     let mut response = HttpResponse::new(status);
-    close(&mut response);
-    request.into_response(response)
-}
-
-fn close(response: &mut HttpResponse) {
     response.head_mut().set_connection_type(ConnectionType::Close);
+    request.into_response(response)
 }
 
 /// Returns whether the `Host` header is valid (RFC 9112, section 3.2). actix-http refuses requests without it or with

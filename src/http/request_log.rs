@@ -8,14 +8,9 @@ use actix_web::{
     web::Data,
 };
 use tracing::Span;
-use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
+use tracing_actix_web::{RequestId, RootSpanBuilder};
 
 use crate::Config;
-
-/// Returns the middleware that logs requests.
-pub fn request_log() -> TracingLogger<RequestLog> {
-    TracingLogger::new()
-}
 
 /// Calls `line` with the response's headers, but only if the request didn't fail. By then, the session has been saved.
 pub fn log_after_success(request: &HttpRequest, line: impl FnOnce(&HeaderMap) + 'static) {

@@ -64,26 +64,25 @@ pub async fn get(
     let mut view = None;
     if let (Some(visitor_id), Some(presented)) = (session.data().visitor_id, presented)
         && let Some(id) = presented.session_id()
+        && let Some(row) = find(&pool, id).await?
     {
-        if let Some(row) = find(&pool, id).await? {
-            // Before the second visit, there is only the session's row.
-            let visitor = find_visitor(&pool, visitor_id).await?;
-            let (visits, last_visit_at) = visitor.unwrap_or((1, row.created_at));
-            let (cookie, config) = (cookie.into_inner(), config.into_inner());
-            let session = SessionView {
-                visitor_id,
-                cookie,
-                presented,
-                decrypted_in,
-                found_in,
-                id,
-                row,
-                visits,
-                last_visit_at,
-                config,
-            };
-            view = Some(session);
-        }
+        // Before the second visit, there is only the session's row.
+        let visitor = find_visitor(&pool, visitor_id).await?;
+        let (visits, last_visit_at) = visitor.unwrap_or((1, row.created_at));
+        let (cookie, config) = (cookie.into_inner(), config.into_inner());
+        let session = SessionView {
+            visitor_id,
+            cookie,
+            presented,
+            decrypted_in,
+            found_in,
+            id,
+            row,
+            visits,
+            last_visit_at,
+            config,
+        };
+        view = Some(session);
     }
     if Accept::parse(&request).is_ok_and(|accept| accept.preference() == ContentType::json().0) {
         let summary = view.map(|SessionView { visitor_id, row, visits, .. }| {

@@ -46,11 +46,10 @@ pub async fn get(
     if is_prefetch(&request) {
         return Err(Error::BadRequest("a prefetch of a page that counts"));
     }
-    let found_in = since_lookup(&request);
     let visitor = match session.data().visitor_id {
         _ if request.method() == Method::HEAD => None,
         Some(id) => {
-            let begin = Instant::now();
+            let (found_in, begin) = (since_lookup(&request), Instant::now());
             let visits = counter.count(id).await?;
             Some(Visitor { id, visits, times: Some([found_in, begin.elapsed()]) })
         }
