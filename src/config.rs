@@ -81,12 +81,12 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
+        let example = database_url::EXAMPLE;
         if read.get("DATABASE_URL").is_none() {
-            read.problems
-                .push(format!("DATABASE_URL: must be set, for example to {}", database_url::EXAMPLE));
+            read.problems.push(format!("DATABASE_URL: must be set, for example to {example}"));
         }
         let mut config = Self {
-            database_url: read.parse("DATABASE_URL", database_url::EXAMPLE, database_url::parse),
+            database_url: read.parse("DATABASE_URL", example, database_url::parse),
             migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url::parse)),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
             workers: read.parse("WORKERS", &default_workers(), number(1..=64)),

@@ -7,7 +7,6 @@ use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 /// An account. It doesn't implement `Debug`, so that its hash can't end up in a log.
-#[derive(Clone)]
 pub struct Account {
     /// The account's ID.
     pub id: Uuid,
