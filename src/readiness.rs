@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::is_alive;
 use tokio::{
     runtime::Handle,
-    sync,
+    sync::Mutex,
     time::{Instant, timeout},
 };
 
@@ -35,9 +35,7 @@ pub struct Readiness {
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
     runtime: Handle,
-    database: Arc<sync::Mutex<Database>>,
-    /// The last problem that was logged.
-    problem: Mutex<Option<String>>,
+    database: Arc<Mutex<Database>>,
 }
 
 /// A connection that only checks use, so that a check never waits for requests.
@@ -45,8 +43,10 @@ struct Database {
     options: PgConnectOptions,
     /// The connection, and when it was opened.
     connection: Option<(PgConnection, Instant)>,
-    /// The last result, which is a problem or nothing, and when it was known.
-    result: Option<(Option<String>, Instant)>,
+    /// The last problem.
+    problem: Option<String>,
+    /// When the database was last checked.
+    checked: Option<Instant>,
 }
 
 impl Readiness {
@@ -55,13 +55,12 @@ impl Readiness {
     /// # Panics
     /// Panics outside a Tokio runtime.
     pub fn new(options: &PgConnectOptions) -> Self {
-        let database = Database { options: options.clone(), connection: None, result: None };
+        let database = Database { options: options.clone(), connection: None, problem: None, checked: None };
         Self {
             migrated: AtomicBool::default(),
             stopping: AtomicBool::default(),
             runtime: Handle::current(),
-            database: Arc::new(sync::Mutex::new(database)),
-            problem: Mutex::default(),
+            database: Arc::new(Mutex::new(database)),
         }
     }
 
@@ -82,35 +81,28 @@ impl Readiness {
         }
         let (database, begin) = (Arc::clone(&self.database), Instant::now());
         // A separate task, because connecting to a distant server takes longer than this check can wait.
-        let result = self.runtime.spawn(async move { database.lock().await.problem_since(begin).await });
-        let result = timeout(READY_TIMEOUT, result).await;
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        let problem = match result {
-            Ok(Ok(problem)) => problem,
-            // A known problem is more specific.
-            _ if known.is_some() => known.clone(),
-            _ => Some(format!("the database did not respond within {READY_TIMEOUT:?}")),
-        };
-        match &problem {
-            _ if *known == problem => {}
-            Some(problem) => tracing::warn!(%problem, "not ready"),
-            None => tracing::info!("ready again"),
-        }
-        known.clone_from(&problem);
-        problem.is_none()
+        let result = self.runtime.spawn(async move { database.lock().await.is_ready(begin).await });
+        timeout(READY_TIMEOUT, result).await.is_ok_and(|result| result.unwrap_or(false))
     }
 }
 
 impl Database {
-    /// Queries the database, unless a recent result is known.
-    async fn problem_since(&mut self, begin: Instant) -> Option<String> {
-        match &self.result {
-            Some((problem, at)) if *at + KEPT > begin => problem.clone(),
-            _ => {
-                let problem = self.check().await.err().map(|error| error.to_string());
-                self.result.insert((problem, Instant::now())).0.clone()
+    /// Queries the database, unless a result that is recent at `begin` is known.
+    async fn is_ready(&mut self, begin: Instant) -> bool {
+        if self.checked.is_none_or(|checked| checked + KEPT <= begin) {
+            let problem = match self.check().await {
+                Err(error) => Some(error.to_string()),
+                Ok(()) if begin.elapsed() < READY_TIMEOUT => None,
+                Ok(()) => Some(format!("the database did not respond within {READY_TIMEOUT:?}")),
+            };
+            match &problem {
+                _ if self.problem == problem => {}
+                Some(problem) => tracing::warn!(%problem, "not ready"),
+                None => tracing::info!("ready again"),
             }
+            (self.problem, self.checked) = (problem, Some(Instant::now()));
         }
+        self.problem.is_none()
     }
 
     async fn check(&mut self) -> sqlx::Result<()> {
