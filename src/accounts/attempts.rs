@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use actix_web::HttpRequest;
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -26,7 +25,6 @@ use governor::{
 use uuid::Uuid;
 
 use super::{passwords::RANKS, table::Account};
-use crate::http::client::ClientAddress;
 
 /// Number of wrong passwords in a row, from any client, after which an account is guarded.
 pub const FREE_FAILURES: i32 = 20;
@@ -38,13 +36,6 @@ pub enum Trier {
     Known(Uuid),
     /// Any other client.
     Client(IpAddr),
-}
-
-impl Trier {
-    /// Returns the client that sent `request`.
-    pub fn client(request: &HttpRequest) -> Self {
-        Self::Client(ClientAddress::of(request).0)
-    }
 }
 
 /// Counts attempts in memory. All workers share it.

@@ -14,7 +14,7 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::attempts::Trier;
-use crate::session::SessionCookie;
+use crate::{http::client::ClientAddress, session::SessionCookie};
 
 /// Returns the device cookie for `account`. The encryption includes the cookie's name, so no other cookie can replace
 /// it.
@@ -35,7 +35,8 @@ pub fn cookie(request: &HttpRequest, account: Uuid) -> Cookie<'static> {
 
 /// Returns where an attempt on `account` comes from: a browser that has logged in to it before, or any other client.
 pub fn trier(request: &HttpRequest, account: Option<Uuid>) -> Trier {
-    account.and_then(|account| known(request, account)).map_or_else(|| Trier::client(request), Trier::Known)
+    let known = account.and_then(|account| known(request, account));
+    known.map_or_else(|| Trier::Client(ClientAddress::of(request).0), Trier::Known)
 }
 
 fn known(request: &HttpRequest, account: Uuid) -> Option<Uuid> {
