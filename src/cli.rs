@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::accounts; // accounts
 use crate::sweep::sweep_visitors; // demo
-use crate::{Config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep::sweep_sessions};
+use crate::{Config, config, database, limits::STATEMENT_TIMEOUT, log, pages::health, sweep::sweep_sessions};
 
 /// An app with sessions in PostgreSQL
 #[derive(Parser)]
@@ -81,10 +81,10 @@ impl Command {
     }
 
     async fn run_to_the_end(self) -> anyhow::Result<()> {
-        let config = Config::from_env()?;
         if let Self::Healthcheck = self {
-            return health::check(config.bind_address);
+            return health::check(config::bind_address_from_env()?);
         }
+        let config = Config::from_env()?;
         let _log = log::init(&config);
         // Without a time limit for statements, because ending all sessions may take a while.
         let connect = PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT);

@@ -72,7 +72,7 @@ impl Config {
     /// Returns one error that names every invalid variable.
     pub fn from_env() -> Result<Self, ConfigError> {
         read_dotenv()?;
-        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        Self::from_lookup(variable)
     }
 
     /// Reads the variables through `lookup`. Empty variables count as unset.
@@ -90,7 +90,7 @@ impl Config {
             migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url::parse)),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
             workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
-            bind_address: read.parse("BIND_ADDRESS", "127.0.0.1:8080", address),
+            bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, address),
             session_secret: SecretKeys::default(),
             session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
             session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
@@ -124,6 +124,17 @@ impl Config {
     }
 }
 
+/// Reads only `BIND_ADDRESS`, so that a health check doesn't need the other settings.
+///
+/// # Errors
+/// Returns an error if the variable is invalid.
+pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
+    read_dotenv()?;
+    let mut read = Reader { lookup: variable, problems: Vec::new() };
+    let address = read.parse("BIND_ADDRESS", BIND_ADDRESS, address);
+    if read.problems.is_empty() { Ok(address) } else { Err(ConfigError(read.problems)) }
+}
+
 fn read_dotenv() -> Result<(), ConfigError> {
     // dotenvy panics if a line contains a NUL byte.
     let has_nul = |(name, value): (String, String)| name.contains('\0') || value.contains('\0');
@@ -139,6 +150,11 @@ fn read_dotenv() -> Result<(), ConfigError> {
     }
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+const BIND_ADDRESS: &str = "127.0.0.1:8080";
 const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn";
 
 struct Reader<L> {
