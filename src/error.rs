@@ -66,6 +66,34 @@ impl From<askama::Error> for Error {
     }
 }
 
+/// Turns the violation of a named constraint into an [`Error`] for the visitor.
+pub trait OnConstraint<T> {
+    /// Returns `answer` if PostgreSQL refused the statement because of this constraint.
+    ///
+    /// ```
+    /// # async fn rename(pool: &sqlx::PgPool) -> Result<(), app::Error> {
+    /// use app::error::{Error, OnConstraint};
+    ///
+    /// let rename = sqlx::query("update accounts set email = 'ann@example.org'").execute(pool).await;
+    /// rename.on_constraint("accounts_email_key", Error::Conflict("this address is taken"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns `answer`, or the statement's own error.
+    fn on_constraint(self, name: &str, answer: Error) -> Result<T, Error>;
+}
+
+impl<T> OnConstraint<T> for sqlx::Result<T> {
+    fn on_constraint(self, name: &str, answer: Error) -> Result<T, Error> {
+        self.map_err(|error| match &error {
+            sqlx::Error::Database(database) if database.constraint() == Some(name) => answer,
+            _ => error.into(),
+        })
+    }
+}
+
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {

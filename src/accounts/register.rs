@@ -83,6 +83,8 @@ async fn create(
         }
     };
     let hash = accounts.passwords.hash(rank, password).await?;
-    let created = table::create(pool, &address, &hash).await?;
-    Ok(created.ok_or_else(|| Refusal::new("email", "This address already has an account.")))
+    match table::create(pool, &address, &hash).await {
+        Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address already has an account."))),
+        created => created.map(Ok),
+    }
 }

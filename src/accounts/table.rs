@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
+use crate::{Error, error::OnConstraint};
+
 /// An account. It doesn't implement `Debug`, so that its hash can't end up in a log.
 pub struct Account {
     /// The account's ID.
@@ -40,24 +42,25 @@ pub fn email(input: &str) -> Option<String> {
     (is_clean && has_parts && input.len() <= 254).then(|| input.to_lowercase())
 }
 
-/// Creates an account, or returns `None` if the address already has one.
+/// Creates an account.
 ///
 /// # Errors
-/// Returns an error if the database can't be reached.
-pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> sqlx::Result<Option<Account>> {
+/// Returns [`Error::Conflict`] if the address already has an account.
+pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<Account, Error> {
     let create = sqlx::query_as!(
         Account,
         r#"
         insert into accounts (id, email, password_hash)
         values ($1, $2, $3)
-        on conflict (email) do nothing
         returning id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
         "#,
         Uuid::now_v7(),
         email,
         password_hash,
     );
-    create.fetch_optional(&mut *acquire(pool).await?).await
+    // A query before the insert isn't enough, because two concurrent registrations could both pass it.
+    let created = create.fetch_one(&mut *acquire(pool).await?).await;
+    created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
 }
 
 /// Finds the account with this ID, or with this address in the form that [`email()`] returns.

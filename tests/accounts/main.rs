@@ -68,7 +68,7 @@ pub async fn account(app: &TestApp, email: &str) -> Account {
         });
         hash.join().expect("a hash")
     });
-    table::create(&app.database.pool, email, &HASH).await.expect("no error").expect("a new address")
+    table::create(&app.database.pool, email, &HASH).await.expect("an account")
 }
 
 impl Browser {
