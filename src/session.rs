@@ -106,7 +106,8 @@ impl SessionCookie {
 
     /// Returns whether nothing has to be chosen, because there is only one cookie with this name, and only one secret.
     fn is_alone_in(&self, headers: &HeaderMap) -> bool {
-        let mut lines = headers.get_all(header::COOKIE).map(|line| line.to_str().unwrap_or("%"));
+        let mut lines =
+            headers.get_all(header::COOKIE).map(|line| str::from_utf8(line.as_bytes()).unwrap_or("%"));
         let line = lines.next().unwrap_or_default();
         let names = line.split(';').map(|pair| pair.split('=').next().unwrap_or_default().trim());
         // actix-web decodes names, so `__%48ost-id` would have this name, too.
