@@ -88,6 +88,8 @@ impl TestDatabase {
             "select citus_set_coordinator_host('127.0.0.1', current_setting('port')::int)",
             "select citus_set_node_property('127.0.0.1', current_setting('port')::int, 'shouldhaveshards', true)",
             "select create_distributed_table('sessions', 'id', shard_count => 4)",
+            // Citus doesn't forward the statements' own lock timeouts (docs/scaling.md).
+            "do $$ begin execute format('alter database %I set lock_timeout = 100', current_database()); end $$",
         ] {
             self.execute(sql).await;
         }
