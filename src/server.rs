@@ -60,7 +60,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves until SIGTERM or SIGINT (Ctrl-C).
+/// Serves until SIGTERM or SIGINT (Ctrl-C). A second signal ends the process immediately.
 ///
 /// # Errors
 /// Returns an error if the address is taken, or if the database schema doesn't match this build's migrations.
@@ -111,6 +111,10 @@ fn stop_signal(readiness: Data<Readiness>) -> impl Future<Output = ()> + Send {
         };
         tracing::info!("stopping");
         readiness.stopping.store(true, Ordering::Relaxed);
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            std::process::exit(130); // The status that shells report after Ctrl-C.
+        });
         tokio::time::sleep(linger).await;
     }
 }

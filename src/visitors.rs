@@ -40,8 +40,7 @@ impl VisitCounter {
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 pub const COUNT_SQL: &str = include_str!("visitors.sql");
 
-/// The parameter is how long a session lasts at most.
-struct CountVisits(Duration);
+struct CountVisits(Duration); // How long a session lasts at most.
 
 impl Statement for CountVisits {
     type Item = Uuid;

@@ -178,7 +178,7 @@ fn only_a_trusted_proxy_can_set_the_trace_id_in_the_log() {
         let header = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
 
         app.visitor().try_get_with("/nothing", &header).expect("an answer");
-        app.visitor().try_get_with("/nothing", &header.replace("00-", "zz-")).expect("an answer");
+        app.visitor().try_get_with("/nothing", &header.replace('4', "g")).expect("an answer");
 
         eventually("both are logged", FIVE_SECONDS, || {
             (app.log().matches(r#""path":"/nothing""#).count() == 2).then_some(())

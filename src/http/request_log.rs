@@ -47,18 +47,16 @@ impl RootSpanBuilder for RequestLog {
         {
             line(response.headers());
         }
-        if outcome.as_ref().is_ok_and(|response| is_routine(response.request().path(), status)) {
+        // Successful requests for health checks and static files would flood the log.
+        let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
+        let is_routine =
+            |path: &str| is_fine && (path.starts_with("/health/") || path.starts_with("/static/"));
+        if outcome.as_ref().is_ok_and(|response| is_routine(response.request().path())) {
             tracing::debug!(status = status.as_u16(), "answered");
         } else {
             tracing::info!(status = status.as_u16(), "answered");
         }
     }
-}
-
-/// Returns whether this was a successful request for a health check or a static file. Those would flood the log.
-fn is_routine(path: &str, status: StatusCode) -> bool {
-    let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
-    is_fine && (path.starts_with("/health/") || path.starts_with("/static/"))
 }
 
 /// Returns the beginning of a text that a client has sent.
