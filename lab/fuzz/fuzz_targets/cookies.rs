@@ -59,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
     let cookies = request.cookies().expect("text");
     let mut named = cookies.iter().filter(|cookie| cookie.name() == "id");
     let jar = CookieJar::new();
-    let is_valid = |named: &Cookie| jar.private(cookie.keys.current()).decrypt(named.clone()).is_some();
+    let is_valid = |named: &Cookie| jar.private(cookie.keys.current()).decrypt(named.clone().into_owned()).is_some();
     assert!(!is_there || named.next().is_some_and(|first| is_valid(first)), "the valid cookie is the first one");
     assert!(!named.any(|other| is_valid(other)), "no other valid cookie is left");
 });
