@@ -109,9 +109,9 @@ impl SessionCookie {
         let mut lines =
             headers.get_all(header::COOKIE).map(|line| str::from_utf8(line.as_bytes()).unwrap_or("%"));
         let line = lines.next().unwrap_or_default();
-        let names = line.split(';').map(|pair| pair.split('=').next().unwrap_or_default().trim());
-        // actix-web decodes names, so `__%48ost-id` would have this name, too.
-        let is_plain = names.clone().all(|name| !name.contains('%'));
+        let names = line.split(';').map(|pair| pair.trim_ascii().split('=').next().unwrap_or_default());
+        // actix-web decodes names and trims Unicode white space, so `__%48ost-id` would have this name, too.
+        let is_plain = names.clone().all(|name| name.bytes().all(|b| b.is_ascii_graphic() && b != b'%'));
         let is_alone = names.filter(|name| *name == self.name).count() == 1 && lines.next().is_none();
         is_plain && is_alone && self.keys.all().len() == 1
     }
@@ -125,7 +125,7 @@ impl SessionCookie {
         let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
-            // Browsers don't protect a name that is this name only when it is decoded.
+            // Browsers don't protect a name that is this name only when it is decoded or trimmed.
             let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
             match (&cookie, value, cookie.as_ref().and_then(|cookie| self.decrypt(cookie.value()))) {
                 (None, ..) | (_, Some(_), None) => others.push(pair),
