@@ -80,7 +80,7 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
             "host" => one_host(value),
             "sslmode" => ssl_mode(value),
             "sslrootcert" if value == "system" => {
-                Err("a file; the system's certificates always count".into())
+                Err("a file, because the system's certificates are always accepted".into())
             }
             _ if name.starts_with("options[") || PARAMETERS.contains(&format!(" {name} ")) => Ok(()),
             _ => return Err(format!("a URL without {}, which the app doesn't support", plain(name))),

@@ -74,15 +74,19 @@ impl Readiness {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the app can serve a visit. If it can't, logs the reason each time it changes.
+    /// Returns whether the app can serve a visit. If it can't, logs the reason each time it changes. If the database is
+    /// silent, that takes a few seconds.
     pub async fn check(&self) -> bool {
         if !self.is_migrated() || self.is_stopping() {
             return false;
         }
         let (database, begin) = (Arc::clone(&self.database), Instant::now());
-        // A separate task, because connecting to a distant server takes longer than this check can wait.
-        let result = self.runtime.spawn(async move { database.lock().await.is_ready(begin).await });
-        timeout(READY_TIMEOUT, result).await.is_ok_and(|result| result.unwrap_or(false))
+        let result = async {
+            let mut database = database.lock_owned().await;
+            // A separate task, because connecting to a distant server takes longer than this check can wait.
+            self.runtime.spawn(async move { database.is_ready(begin).await }).await.unwrap_or(false)
+        };
+        timeout(READY_TIMEOUT, result).await.unwrap_or(false)
     }
 }
 

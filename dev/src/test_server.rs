@@ -32,10 +32,11 @@ impl TestServer {
 
     /// Returns the URL of a different database on this server.
     pub fn url(&self, database: &str) -> String {
-        let end = self.admin_url.find('?').unwrap_or(self.admin_url.len());
-        let (path, query) = self.admin_url.split_at(end);
-        let (server, _) = path.rsplit_once('/').expect("DATABASE_URL names a database");
-        format!("{server}/{database}{query}")
+        let (server, query) =
+            self.admin_url.split_at(self.admin_url.find('?').unwrap_or(self.admin_url.len()));
+        let host = server.find("://").map_or(0, |at| at + 3);
+        let end = server[host..].find('/').map_or(server.len(), |at| host + at);
+        format!("{}/{database}{query}", &server[..end])
     }
 
     /// Whether the server stops with this process.

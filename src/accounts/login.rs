@@ -51,8 +51,8 @@ pub struct Credentials {
     next: String,
 }
 
-/// Shows the form, or redirects to `next` if the visitor is already logged in. If the login is no longer valid, a page
-/// for members ends it and redirects here again.
+/// Shows the form, or redirects to `next` if the session contains a login. If that login is no longer valid, the next
+/// page for members ends it and redirects here.
 pub async fn get(request: HttpRequest, Query(Next { next }): Query<Next>) -> Result<HttpResponse, Error> {
     if layout(&request).is_member {
         return Ok(redirect(path_after(&request, &next)).finish());

@@ -102,7 +102,13 @@ impl FromRequest for Member {
         let request = request.clone();
         Box::pin(async move {
             let session = request.get_session();
-            let Some(login) = Login::of(&session) else { return Err(elsewhere(&request, "/login")) };
+            let Some(login) = Login::of(&session) else {
+                // Otherwise, `/login` would redirect the member back here if the login can't be read.
+                if session.contains_key(LOGIN) {
+                    session.end();
+                }
+                return Err(elsewhere(&request, "/login"));
+            };
             let pool = request.app_data::<Data<PgPool>>().expect("all apps have it");
             let account =
                 table::find(pool, Some(login.account_id), None).await.map_err(error::Error::from)?;

@@ -39,7 +39,7 @@ impl Arguments {
     /// request reads the account.
     ///
     /// # Errors
-    /// Returns an error if there is no such account, or if the database can't be reached.
+    /// Returns an error if there is no such account, if it changes at the same time, or if the database can't be reached.
     pub async fn run(self, pool: &PgPool) -> anyhow::Result<()> {
         let (account, change) = match self.command {
             Command::List => {
@@ -57,7 +57,8 @@ impl Arguments {
             Command::Enable { email } => {
                 let account = find(pool, &email).await?;
                 table::set_disabled(pool, account.id, false).await?;
-                (account, "unblocked the account")
+                tracing::info!(target: "accounts", account = %account.id, "unblocked the account");
+                return Ok(());
             }
             Command::SetPassword { email } => {
                 let account = find(pool, &email).await?;

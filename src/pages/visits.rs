@@ -37,9 +37,9 @@ struct SessionView {
     visitor_id: Uuid,
     cookie: Arc<SessionCookie>,
     presented: ValidCookie,
-    /// How long it took to decrypt the cookie's value.
+    /// How long it took to decrypt the cookie's value again, to measure it.
     decrypted_in: Duration,
-    /// How long it took to find the session.
+    /// How long it took to decrypt the cookie and find the session.
     found_in: Duration,
     id: SessionId,
     row: Row,

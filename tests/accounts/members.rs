@@ -83,6 +83,7 @@ async fn an_unreadable_login_logs_the_member_out_but_other_unreadable_values_do_
 
     assert!(other_value);
     assert!(!browser.is_member().await);
+    assert_eq!(browser.get("/login").await.status, 200, "not redirected back and forth");
 }
 
 #[actix_web::test]
