@@ -103,7 +103,7 @@ fn compare(stage: &Stage, seen: &[(String, Seen)], load: &Load) {
     for (user, seen) in seen {
         // The first visit adds no row to `visitors`.
         let visits = stored.get(user.as_str()).copied().unwrap_or(1);
-        if visits < seen.visits || visits > seen.visits + seen.unknown {
+        if visits < seen.visits || visits > seen.visits + seen.unknown.len() as u64 {
             load.violate(&format!("{user} has {visits} visits in the table, but the visitor saw {seen:?}"));
         }
     }

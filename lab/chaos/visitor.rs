@@ -18,12 +18,15 @@ use crate::client::{self, Answer};
 /// Time limit for a response.
 const LONGEST: Duration = Duration::from_millis(2_500);
 
+/// How long after a failed visit PostgreSQL may still count it, even if later visits have been counted.
+const LATE: Duration = Duration::from_secs(5);
+
 /// What a visitor knows about a user.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub visits: u64,
-    /// Visits with an unknown outcome since the last acknowledged visit.
-    pub unknown: u64,
+    /// When the failed visits ended that may be counted, oldest first.
+    pub unknown: Vec<Instant>,
 }
 
 /// The state that all visitors share.
@@ -209,7 +212,7 @@ impl<'a> Visitor<'a> {
 
     fn visit(&mut self) {
         let Some((answer, replica, begin)) = self.ask("/", self.cookie.clone()) else {
-            self.seen.unknown += 1;
+            self.seen.unknown.push(Instant::now());
             return;
         };
         let (user, visits) = (answer.visitor().to_owned(), answer.visits());
@@ -219,15 +222,18 @@ impl<'a> Visitor<'a> {
             }
             self.leave();
         }
-        let Seen { visits: before, unknown } = self.seen;
+        let mut unknown = std::mem::take(&mut self.seen.unknown);
         // Without a known user, the unknown visits belong to sessions whose cookie never arrived.
-        let expected = if self.user.is_some() { before + 1..=before + 1 + unknown } else { 1..=1 + unknown };
+        let next = if self.user.is_some() { self.seen.visits + 1 } else { 1 };
+        let expected = next..=next + unknown.len() as u64;
         if !expected.contains(&visits) {
             self.load.violate(&format!("{user} has {visits} visits, expected {expected:?}"));
         }
+        unknown.drain(..unknown.len().min(visits.saturating_sub(next) as usize));
+        unknown.retain(|end| end.elapsed() < LATE);
         self.load.served(replica, begin);
         self.cookie = cookie_of(&answer).or(self.cookie.take());
-        (self.user, self.seen, self.may_have_ended) = (Some(user), Seen { visits, unknown: 0 }, false);
+        (self.user, self.seen, self.may_have_ended) = (Some(user), Seen { visits, unknown }, false);
     }
 
     /// Rotates the session, or logs in. Afterward, the old key must be invalid.
