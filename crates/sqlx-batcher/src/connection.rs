@@ -1,7 +1,7 @@
 //! A batcher's connection. It is checked if it has been idle, and replaced when it is old. This module also
 //! contains [`acquire`], for statements that aren't shared.
 
-use std::{collections::hash_map::RandomState, future::ready, hash::BuildHasher, pin::pin, time::Duration};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use sqlx::{
@@ -69,11 +69,12 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
-    // Starts a task only if no connection is available immediately.
-    let acquiring = match select(Box::pin(pool.acquire()), ready(())).await {
-        Either::Left((result, _)) => return result,
-        Either::Right(((), waiting)) => tokio::spawn(waiting),
-    };
+    let mut acquiring = Box::pin(pool.acquire());
+    if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
+        return result;
+    }
+    // A separate task continues if the caller gives up.
+    let acquiring = tokio::spawn(acquiring);
     let idle = async {
         loop {
             sleep(CHECK_INTERVAL).await;
