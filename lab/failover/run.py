@@ -15,7 +15,7 @@ from visitors import Load, Visitor, revived
 
 VISITORS = 64
 # For a quick look: VISITS=1000 cargo dev lab failover
-VISITS = int(os.environ.get("VISITS", 100_000))
+VISITS = int(os.environ.get("VISITS", 50_000))
 PROGRAM = sys.argv[1]
 
 

@@ -14,11 +14,13 @@ use std::{
 use dev::Postgres;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// This project's build directory. Most dependencies are already built there.
+const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
 const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
 fn an_app_built_from_the_packages_keeps_its_sessions() {
-    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("package");
+    let place = Path::new(TARGET).join("tmp/package");
     let app = place.join("app");
     let _ = fs::remove_dir_all(app.join("src"));
     for package in [&app, &app.join("login")] {
@@ -26,15 +28,15 @@ fn an_app_built_from_the_packages_keeps_its_sessions() {
     }
     let packages = package(&place);
     write_app(&app, &packages);
-    cargo(&app, &["build", "--workspace", "--target-dir", "target"]);
+    cargo(&app, &["build", "--workspace", "--target-dir", TARGET]);
 
-    visits_rotates_and_logs_out(&app);
-    shows_a_page_to_members_only(&app);
+    visits_rotates_and_logs_out();
+    shows_a_page_to_members_only();
 }
 
 /// Tests `examples/minimal.rs`.
-fn visits_rotates_and_logs_out(directory: &Path) {
-    let app = App::start(directory, "new-app");
+fn visits_rotates_and_logs_out() {
+    let app = App::start("new-app");
     let first = app.get("/", "");
     assert_eq!(first.body, "Visit 1 of a visitor\n");
     assert_eq!(app.get("/", &first.cookie).body, "Visit 2 of a visitor\n");
@@ -52,8 +54,8 @@ fn visits_rotates_and_logs_out(directory: &Path) {
 }
 
 /// Tests `examples/login`.
-fn shows_a_page_to_members_only(directory: &Path) {
-    let app = App::start(directory, "postgres-session");
+fn shows_a_page_to_members_only() {
+    let app = App::start("postgres-session");
     assert_eq!(app.get("/members", "").location, "/");
 
     let refused = app.post("/login", "", "name=ferris&password=crayfish");
@@ -128,7 +130,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
 fn cargo(directory: &Path, arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).current_dir(directory).env_remove("DATABASE_URL").env("SQLX_OFFLINE", "false");
-    // Saves time.
+    // As in this project, so that Cargo doesn't build the dependencies again.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     let output = cargo.output().expect("Cargo");
     let messages = String::from_utf8_lossy(&output.stderr);
@@ -155,9 +157,9 @@ struct Response {
 }
 
 impl App {
-    fn start(directory: &Path, name: &str) -> Self {
+    fn start(name: &str) -> Self {
         let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
-        let mut program = Command::new(directory.join("target/debug").join(name));
+        let mut program = Command::new(Path::new(TARGET).join("debug").join(name));
         program.env("DATABASE_URL", postgres.url("postgres")).stdout(Stdio::piped());
         let mut process = program.spawn().expect("the app starts");
         let mut address = String::new();
