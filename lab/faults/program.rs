@@ -125,10 +125,18 @@ impl App {
         for path in ["/health/live", "/static/app.css"] {
             let answer = self.get(path);
             assert_eq!(answer.status, 200, "{path} {answer:#?}");
-            assert!(answer.took < Duration::from_secs(1), "{path} {answer:#?}");
+            self.assert_in_time(&answer, Duration::from_secs(1));
         }
-        let ready = self.get("/health/ready");
-        assert!(ready.took < Duration::from_secs(1), "{ready:#?}");
+        self.assert_in_time(&self.get("/health/ready"), Duration::from_secs(1));
+    }
+
+    /// Checks that a response arrived within `limit`. On a busy machine, it may also take as long as 20 requests that need
+    /// nothing but the app.
+    pub fn assert_in_time(&self, answer: &Answer, limit: Duration) {
+        if answer.took >= limit {
+            let plain: Duration = (0..20).map(|_| self.get("/health/live").took).sum();
+            assert!(answer.took < limit + plain, "limit {limit:?}, 20 plain requests {plain:?}: {answer:#?}");
+        }
     }
 
     pub fn signal(&self, name: &str) {

@@ -36,7 +36,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         "chaos" => test(&["--test", "chaos"], arguments),
         "stores" => test(
-            &["--lib", "--test", "stores"],
+            &["--test", "stores"],
             &[&["--skip", "pooler::", "--skip", "partitions::"], arguments].concat(),
         ),
         "pooler" => test(&["--test", "stores"], &[&["pooler::"], arguments].concat()),
@@ -66,7 +66,8 @@ fn list() -> Result<()> {
 
 /// Runs tests of this package. Passes on arguments, such as `--ignored` or part of a name.
 fn test(targets: &[&str], arguments: &[&str]) -> Result<()> {
-    succeed(cargo().args(["test", "--package", "lab"]).args(targets).arg("--").args(arguments))
+    // For one package, Cargo would build the dependencies again, with only the features that this package needs.
+    succeed(cargo().args(["test", "--workspace"]).args(targets).arg("--").args(arguments))
 }
 
 /// Runs cargo-fuzz, which needs the nightly compiler. The arguments are a target and libFuzzer's options.

@@ -17,6 +17,7 @@ mod measure;
 mod partitions;
 mod plans_behind_pooler;
 mod pooler;
+mod redis_server;
 mod subjects;
 
 use std::io::Write;

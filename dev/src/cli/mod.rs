@@ -19,7 +19,7 @@ const NO_BROWSER: &str = "the browser tests failed. They need Chromium and chrom
 
 /// Runs the browser tests.
 pub fn browser(arguments: &[&str]) -> Result<()> {
-    succeed(cargo().args(["test", "--package", "browser"]).args(arguments), NO_BROWSER)
+    succeed(cargo().args(["test", "--workspace", "--test", "browser"]).args(arguments), NO_BROWSER)
 }
 
 /// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
