@@ -75,9 +75,8 @@ async fn concurrent_visits_by_64_visitors_are_counted_exactly_on_hash_partitions
     let visitors: Vec<Uuid> = (0..64).map(|_| Uuid::now_v7()).collect();
 
     let mut counts = HashSet::new();
-    // The batcher's queue holds 4,096 callers.
-    for _ in 0..2 {
-        let visits = join_all((0..3_200).map(|n| counter.count(visitors[n % 64]))).await;
+    for _ in 0..20 {
+        let visits = join_all((0..320).map(|n| counter.count(visitors[n % 64]))).await;
         counts.extend(visits.into_iter().map(|count| count.expect("a count")));
     }
 
