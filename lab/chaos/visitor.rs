@@ -18,14 +18,15 @@ use crate::client::{self, Answer};
 /// Time limit for a response.
 const LONGEST: Duration = Duration::from_millis(2_500);
 
-/// How long after a failed visit PostgreSQL may still count it, even if later visits have been counted.
+/// How long after a failed visit PostgreSQL may still count it, even if later visits have been counted. A fault takes up
+/// to 3 seconds, and then the statement up to 1.5 seconds. For this long, such a visit could hide a lost one.
 const LATE: Duration = Duration::from_secs(5);
 
 /// What a visitor knows about a user.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub visits: u64,
-    /// When the failed visits ended that may be counted, oldest first.
+    /// The end times of failed visits that PostgreSQL may still count, oldest first.
     pub unknown: Vec<Instant>,
 }
 
@@ -212,7 +213,10 @@ impl<'a> Visitor<'a> {
 
     fn visit(&mut self) {
         let Some((answer, replica, begin)) = self.ask("/", self.cookie.clone()) else {
-            self.seen.unknown.push(Instant::now());
+            // Without a cookie, the visit belongs to a session that nobody will use.
+            if self.cookie.is_some() {
+                self.seen.unknown.push(Instant::now());
+            }
             return;
         };
         let (user, visits) = (answer.visitor().to_owned(), answer.visits());
@@ -223,7 +227,6 @@ impl<'a> Visitor<'a> {
             self.leave();
         }
         let mut unknown = std::mem::take(&mut self.seen.unknown);
-        // Without a known user, the unknown visits belong to sessions whose cookie never arrived.
         let next = if self.user.is_some() { self.seen.visits + 1 } else { 1 };
         let expected = next..=next + unknown.len() as u64;
         if !expected.contains(&visits) {

@@ -130,12 +130,15 @@ impl App {
         self.assert_in_time(&self.get("/health/ready"), Duration::from_secs(1));
     }
 
-    /// Checks that a response arrived within `limit`. On a busy machine, it may also take as long as 20 requests that need
-    /// nothing but the app.
+    /// Checks that a response arrived within `limit`. On a busy machine, it may exceed the limit by the time of 20
+    /// requests that don't need the database, but never by more than the limit itself.
     pub fn assert_in_time(&self, answer: &Answer, limit: Duration) {
         if answer.took >= limit {
             let plain: Duration = (0..20).map(|_| self.get("/health/live").took).sum();
-            assert!(answer.took < limit + plain, "limit {limit:?}, 20 plain requests {plain:?}: {answer:#?}");
+            assert!(
+                answer.took < limit + plain.min(limit),
+                "limit {limit:?}, 20 plain requests {plain:?}: {answer:#?}"
+            );
         }
     }
 

@@ -64,16 +64,16 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-/// Runs tests of this package. Passes on arguments, such as `--ignored` or part of a name.
+/// Runs tests of the lab. Passes on arguments, such as `--ignored` or part of a name.
 fn test(targets: &[&str], arguments: &[&str]) -> Result<()> {
-    // For one package, Cargo would build the dependencies again, with only the features that this package needs.
+    // With --package, Cargo would build the dependencies again, with fewer features.
     succeed(cargo().args(["test", "--workspace"]).args(targets).arg("--").args(arguments))
 }
 
 /// Runs cargo-fuzz, which needs the nightly compiler. The arguments are a target and libFuzzer's options.
 fn fuzz(arguments: &[&str]) -> Result<()> {
     let Some((&target, options)) = arguments.split_first() else {
-        bail!("name a target: request, cookies or state");
+        bail!("name a target: request or cookies");
     };
     let corpus = format!("fuzz/corpus/{target}");
     fs::create_dir_all(format!("lab/{corpus}")).context("can't create the corpus directory")?;

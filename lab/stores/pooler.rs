@@ -231,7 +231,7 @@ async fn the_app_is_not_ready_behind_a_misconfigured_pooler_and_logs_the_reason(
     ] {
         let (app, _pooler) = app_behind(settings, role).await;
 
-        // On a busy machine, the first checks end before the database has responded.
+        // On a busy machine, the first checks may end before the database has responded.
         eventually(reason, async || {
             let ready = app.request(reqwest::Method::GET, "/health/ready").send().await.expect("a response");
             assert_eq!(ready.status(), 503);

@@ -63,30 +63,30 @@ async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
 ///
 /// [`PgPool::acquire`] makes this choice only once. If PostgreSQL doesn't accept more connections, that method keeps
 /// trying to open one, even if one of the pool's connections becomes idle. If the caller gives up, it also stops
-/// connecting, so it might never reach a distant server. This function continues to connect in the background, and a
-/// later call gets the connection.
+/// connecting, so it might never reach a distant server. After a few milliseconds, this function continues to connect
+/// in the background, even if the caller gives up, and a later call gets the connection.
 ///
 /// # Errors
 /// Returns the error of [`PgPool::acquire`], or [`sqlx::Error::PoolTimedOut`] after 1.5 seconds.
 pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
     let mut acquiring = Box::pin(pool.acquire());
+    // Most waits are short, and a task would cost more than a short statement.
     if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
         return result;
     }
-    // A separate task continues if the caller gives up.
     let acquiring = tokio::spawn(acquiring);
     let idle = async {
         loop {
-            sleep(CHECK_INTERVAL).await;
             if let Some(mut idle) = pool.try_acquire() {
                 if is_alive(&mut idle).await {
                     return idle;
                 }
                 idle.close_on_drop();
             }
+            sleep(CHECK_INTERVAL).await;
         }
     };
-    match timeout(ACQUIRE_TIMEOUT, select(acquiring, pin!(idle))).await {
+    match timeout(ACQUIRE_TIMEOUT - CHECK_INTERVAL, select(acquiring, pin!(idle))).await {
         Ok(Either::Left((acquired, _))) => acquired.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
         Ok(Either::Right((idle, _))) => Ok(idle),
         Err(_) => Err(sqlx::Error::PoolTimedOut),

@@ -19,6 +19,7 @@ const NO_BROWSER: &str = "the browser tests failed. They need Chromium and chrom
 
 /// Runs the browser tests.
 pub fn browser(arguments: &[&str]) -> Result<()> {
+    // With --package, Cargo would build the dependencies again, with fewer features.
     succeed(cargo().args(["test", "--workspace", "--test", "browser"]).args(arguments), NO_BROWSER)
 }
 

@@ -14,13 +14,13 @@ use std::{
 use dev::Postgres;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-/// This project's build directory. Most dependencies are already built there.
+/// This project's build directory, where most dependencies are already built.
 const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
 const PACKAGES: [&str; 3] = ["sqlx-batcher", "actix-session-postgres", "session-store-suite"];
 
 #[test]
 fn an_app_built_from_the_packages_keeps_its_sessions() {
-    let place = Path::new(TARGET).join("tmp/package");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let app = place.join("app");
     let _ = fs::remove_dir_all(app.join("src"));
     for package in [&app, &app.join("login")] {
@@ -130,7 +130,7 @@ fn write_app(app: &Path, packages: &[(&str, PathBuf)]) {
 fn cargo(directory: &Path, arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).current_dir(directory).env_remove("DATABASE_URL").env("SQLX_OFFLINE", "false");
-    // As in this project, so that Cargo doesn't build the dependencies again.
+    // This project's dependencies have no debug information either, so Cargo can use them again.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     let output = cargo.output().expect("Cargo");
     let messages = String::from_utf8_lossy(&output.stderr);
