@@ -29,9 +29,9 @@ is() { # is CHECK EXPECTED ACTUAL
   echo "ok  $1"
 }
 
-eventually() { # eventually CHECK EXPECTED COMMAND...: waits up to 20 seconds for the command's output
+eventually() { # eventually CHECK EXPECTED COMMAND...: waits up to two minutes for the command's output
   local actual
-  for _ in $(seq 100); do
+  for _ in $(seq 600); do
     actual=$("${@:3}") || true
     [ "$actual" != "$2" ] || break
     sleep 0.2
