@@ -64,7 +64,8 @@ fn connections_dropped_by_a_firewall_are_replaced_without_an_error() {
         let (first, returning) = (app.get("/"), visitor.get("/"));
         assert_eq!(first.status, 200, "{first:#?}");
         assert_eq!((returning.status, returning.visits()), (200, visits), "{returning:#?}");
-        assert!(app.is_ready());
+        // On a busy machine, connecting again may exceed the time limit of the first readiness check.
+        app.wait_until_ready(FIVE_SECONDS);
     }
 }
 
@@ -150,7 +151,8 @@ fn the_app_serves_and_is_ready_with_a_round_trip_of_250_ms_to_its_database() {
     for visit in visits + 1..=visits + 5 {
         let page = visitor.get("/");
         assert_eq!((page.status, page.visits()), (200, visit), "{page:#?}");
-        assert!(app.is_ready());
+        // On a busy machine, connecting again may exceed the time limit of the first readiness check.
+        app.wait_until_ready(FIVE_SECONDS);
     }
 }
 

@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn fill(app: &TestApp) {
     let sql = "
+        set statement_timeout = 0; -- the role may have a limit
         insert into sessions (id, state, expires_at, idle_seconds, ends_at)
         select sha256(n::text::bytea), '{}', now() + interval '20 minutes', 1800, now() + interval '1 day'
         from generate_series(1, 300000) as n";
