@@ -1,9 +1,12 @@
 //! Tests which connections a batcher uses.
 
+use std::{sync::Arc, time::Duration};
+
 use sqlx::{Connection, Executor, PgConnection, postgres::PgPoolOptions};
 use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, acquire, is_alive};
+use tokio::sync::Semaphore;
 
-use crate::support::{PATIENCE, TestDatabase, advance};
+use crate::support::{PATIENCE, TestDatabase, advance, eventually};
 
 const READ_ONLY: &str = "set default_transaction_read_only = on";
 
@@ -111,4 +114,25 @@ async fn acquire_times_out_before_the_pool_does_if_all_connections_are_busy() {
     let result = tokio::time::timeout(PATIENCE, acquire(&pool)).await.expect("an end");
 
     assert!(matches!(result, Err(sqlx::Error::PoolTimedOut)), "{result:?}");
+}
+
+#[tokio::test]
+async fn acquire_continues_to_connect_after_the_caller_has_given_up() {
+    let database = TestDatabase::new().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let connecting = Arc::clone(&gate);
+    let options = PgPoolOptions::new().after_connect(move |_, _| {
+        let gate = Arc::clone(&connecting);
+        Box::pin(async move {
+            gate.acquire().await.expect("an open semaphore").forget();
+            Ok(())
+        })
+    });
+    let pool = options.connect_lazy_with(database.options.clone());
+
+    let given_up = tokio::time::timeout(Duration::from_millis(200), acquire(&pool)).await;
+    assert!(given_up.is_err(), "the gate is closed");
+    gate.add_permits(1);
+
+    eventually("the connection is in the pool", async || pool.num_idle() == 1).await;
 }
