@@ -64,11 +64,11 @@ fn warn_of_plain_http(request: &HttpRequest) {
         return;
     }
     let info = request.connection_info();
-    let is_local = ["127.", "[::1]"].iter().any(|start| info.host().starts_with(start));
-    if info.scheme() == "http" && !is_local && !info.host().contains("localhost") {
-        let host = truncated(info.host(), 256);
+    let host = info.host().trim_end_matches(|c: char| c == ':' || c.is_ascii_digit());
+    let is_local = host.starts_with("127.") || host == "[::1]" || host.ends_with("localhost");
+    if info.scheme() == "http" && !is_local {
         WARNING.call_once(|| {
-            tracing::warn!(host, "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy terminates it, the proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
+            tracing::warn!(host = truncated(host, 256), "a page was requested over plain HTTP, where browsers reject the session cookie. Use HTTPS. If a proxy terminates it, the proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto");
         });
     }
 }

@@ -96,7 +96,7 @@ async fn a_page_over_plain_http_causes_one_warning_unless_the_host_is_local() {
     // Browsers send this header only over HTTPS and to localhost.
     Page::of(get("/probe", "app.example").header("sec-fetch-site", "none")).await;
     assert!(warnings().is_empty(), "{:#?}", warnings());
-    Page::of(get("/probe", "app.example")).await;
+    Page::of(get("/probe", "localhost.app.example:8080")).await;
     Page::of(get("/probe", "app.example")).await;
 
     let [line] = &warnings()[..] else { panic!("{:#?}", warnings()) };
