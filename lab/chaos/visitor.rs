@@ -18,8 +18,9 @@ use crate::client::{self, Answer};
 /// Time limit for a response.
 const LONGEST: Duration = Duration::from_millis(2_500);
 
-/// How long after a failed visit PostgreSQL may still count it, even if later visits have been counted. A fault takes up
-/// to 3 seconds, and then the statement up to 1.5 seconds. For this long, such a visit could hide a lost one.
+/// How long after a failed request PostgreSQL may still carry it out, even if later requests have succeeded. A fault
+/// takes up to 3 seconds, and then the statement up to 1.5 seconds. For this long, a failed visit could hide a lost one,
+/// and a failed logout a lost session.
 const LATE: Duration = Duration::from_secs(5);
 
 /// What a visitor knows about a user.
@@ -145,8 +146,8 @@ pub struct Visitor<'a> {
     cookie: Option<String>,
     user: Option<String>,
     seen: Seen,
-    /// Whether a failed request may have ended the session or changed its key.
-    may_have_ended: bool,
+    /// When the last request failed that may still end the session or change its key.
+    may_end: Option<Instant>,
     ended: Vec<String>,
     former: Vec<(String, Seen)>,
 }
@@ -161,7 +162,7 @@ impl<'a> Visitor<'a> {
             cookie,
             user,
             seen,
-            may_have_ended: false,
+            may_end: None,
             ended: Vec::new(),
             former: Vec::new(),
         }
@@ -221,7 +222,7 @@ impl<'a> Visitor<'a> {
         };
         let (user, visits) = (answer.visitor().to_owned(), answer.visits());
         if self.user.as_ref().is_some_and(|known| *known != user) {
-            if !self.may_have_ended {
+            if self.may_end.is_none() {
                 self.load.violate(&format!("the session of {:?} with {:?} is lost", self.user, self.seen));
             }
             self.leave();
@@ -236,14 +237,15 @@ impl<'a> Visitor<'a> {
         unknown.retain(|end| end.elapsed() < LATE);
         self.load.served(replica, begin);
         self.cookie = cookie_of(&answer).or(self.cookie.take());
-        (self.user, self.seen, self.may_have_ended) = (Some(user), Seen { visits, unknown }, false);
+        self.may_end.take_if(|end| end.elapsed() >= LATE);
+        (self.user, self.seen) = (Some(user), Seen { visits, unknown });
     }
 
     /// Rotates the session, or logs in. Afterward, the old key must be invalid.
     fn change_key(&mut self, path: &str) {
         let Some(old) = self.cookie.clone() else { return };
         match self.ask(path, Some(old.clone())) {
-            None => self.may_have_ended = true,
+            None => self.may_end = Some(Instant::now()),
             Some((answer, ..)) => {
                 if let Some(new) = cookie_of(&answer).filter(|new| *new != old) {
                     self.ended.push(old);
@@ -253,7 +255,7 @@ impl<'a> Visitor<'a> {
                     }
                     self.cookie = Some(new);
                 } else {
-                    self.may_have_ended = true;
+                    self.may_end = Some(Instant::now());
                 }
             }
         }
@@ -262,7 +264,7 @@ impl<'a> Visitor<'a> {
     fn log_out(&mut self) {
         let Some(cookie) = self.cookie.clone() else { return };
         match self.ask("/logout", Some(cookie.clone())) {
-            None => self.may_have_ended = true,
+            None => self.may_end = Some(Instant::now()),
             Some(_) => {
                 self.ended.push(cookie);
                 self.leave();
@@ -287,7 +289,7 @@ impl<'a> Visitor<'a> {
         if let Some(user) = self.user.take() {
             self.former.push((user, std::mem::take(&mut self.seen)));
         }
-        (self.cookie, self.seen, self.may_have_ended) = (None, Seen::default(), false);
+        (self.cookie, self.seen, self.may_end) = (None, Seen::default(), None);
     }
 }
 

@@ -63,6 +63,11 @@ impl Stage {
 
     /// Runs these statements on a connection that stays open until the returned value is dropped.
     pub fn holding(&self, statements: &str) -> Held {
+        self.try_holding(statements).unwrap_or_else(|| panic!("{statements}"))
+    }
+
+    /// Like [`Stage::holding`], or returns `None` if psql fails.
+    pub fn try_holding(&self, statements: &str) -> Option<Held> {
         let mut psql = self
             .psql()
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1"])
@@ -71,10 +76,11 @@ impl Stage {
             .spawn()
             .expect("psql");
         let mut input = psql.stdin.take().expect("piped");
-        writeln!(input, "{statements};\n\\echo done").expect("psql reads");
+        // Fails if psql has already exited.
+        let _ = writeln!(input, "{statements};\n\\echo done");
         let mut lines = BufReader::new(psql.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line == "done"), "{statements}");
-        Held { psql, _input: input }
+        let held = Held { psql, _input: input };
+        lines.any(|line| line == "done").then_some(held)
     }
 
     /// Returns psql with a time limit, so that a test fails instead of waiting for a lock.
