@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use actix_session_postgres::{PgSessionStore, guard};
-use actix_web::{
-    App, Error, Resource,
-    body::MessageBody,
-    dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse},
-    middleware::{Condition, from_fn},
-    web::{self, Data, FormConfig, JsonConfig, PayloadConfig, ServiceConfig},
-};
+use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::{self, Data, FormConfig, JsonConfig, PayloadConfig, ServiceConfig};
+use actix_web::{App, Error, Resource, body::MessageBody};
 use sqlx::PgPool;
 use tracing_actix_web::TracingLogger;
 

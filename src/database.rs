@@ -2,17 +2,13 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use sqlx::{
-    Connection, PgConnection, PgPool,
-    migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 use sqlx_batcher::{CHECK_AFTER, is_alive};
 
-use crate::{
-    config::{Config, DatabaseUrl},
-    limits::STATEMENT_TIMEOUT,
-};
+use crate::config::{Config, DatabaseUrl};
+use crate::limits::STATEMENT_TIMEOUT;
 
 /// Time limit for connecting, which takes about nine round trips with TLS.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    HttpResponse, ResponseError,
-    http::{StatusCode, header},
-};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
 use sqlx_batcher::is_unavailable;
 
 /// A failed request. It becomes a response without a body, and [`crate::http::responses`] adds the page.

@@ -4,13 +4,9 @@
 //! Metadata" in [OWASP's cheat
 //! sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
 
-use actix_web::{
-    HttpRequest,
-    http::{
-        Method,
-        header::{self, HeaderName, HeaderValue},
-    },
-};
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 
 /// Returns the `Sec-Fetch-Site` header. It says which site's page the request comes from. See [Fetch
 /// Metadata](https://www.w3.org/TR/fetch-metadata/).

@@ -1,10 +1,7 @@
 //! The log: where it goes and what it looks like. [`crate::http::request_log`] logs the requests.
 
-use std::{
-    io::{self, IsTerminal},
-    panic,
-    sync::OnceLock,
-};
+use std::io::{self, IsTerminal};
+use std::{panic, sync::OnceLock};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;

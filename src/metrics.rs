@@ -1,18 +1,11 @@
 //! The metrics that the app reports to Prometheus.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use actix_web::{
-    App, Error, HttpServer,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    rt,
-    web::{self, Data},
-};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::web::{self, Data};
+use actix_web::{App, Error, HttpServer, body::MessageBody, middleware::Next, rt};
 use metrics::{counter, describe_counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;

@@ -1,26 +1,16 @@
 //! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database responds.
 
-use std::{
-    io::ErrorKind,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{io::ErrorKind, time::Duration};
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::is_alive;
-use tokio::{
-    runtime::Handle,
-    sync::Mutex,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
+use tokio::{runtime::Handle, sync::Mutex};
 
-use crate::{
-    database::{CONNECT_TIMEOUT, silent},
-    limits::READY_TIMEOUT,
-};
+use crate::database::{CONNECT_TIMEOUT, silent};
+use crate::limits::READY_TIMEOUT;
 
 /// How long a result is cached, so that frequent checks don't add load on the database.
 const KEPT: Duration = Duration::from_millis(200);

@@ -1,12 +1,9 @@
 //! The secrets that encrypt the session cookie.
 
-use std::{
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, str::FromStr};
 
 use actix_web::cookie::Key;
 use sha2::{Digest, Sha512};

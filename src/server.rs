@@ -1,29 +1,18 @@
 //! Runs the HTTP server, and stops it without losing a request.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::net::{SocketAddr, TcpListener};
+use std::{io, sync::atomic::Ordering, time::Duration};
 
-use actix_web::{
-    HttpServer,
-    dev::Server,
-    rt,
-    web::{Data, ServiceConfig},
-};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpServer, dev::Server, rt};
 use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use sqlx::migrate::MigrateError;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::limits::{GRACE, HEAD_TIME, KEEP_ALIVE, LINGER, MAX_CONNECTIONS, RECEIVE_BUFFER};
 use crate::{
-    Config, Dependencies, Pages, app, database,
-    limits::{GRACE, HEAD_TIME, KEEP_ALIVE, LINGER, MAX_CONNECTIONS, RECEIVE_BUFFER},
-    metrics,
-    readiness::Readiness,
-    sweep::sweep_forever,
+    Config, Dependencies, Pages, app, database, metrics, readiness::Readiness, sweep::sweep_forever,
 };
 
 /// Starts listening. The server runs while it is awaited, and stops gracefully when `stop` completes.

@@ -5,20 +5,14 @@
 
 use std::time::Instant; // demo
 
-use actix_session::{
-    SessionMiddleware,
-    config::{BrowserSession, CookieContentSecurity},
-    storage::{SessionKey, SessionStore},
-};
+use actix_session::SessionMiddleware;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::{PgSessionStore, SessionId, Typed};
 use actix_web::HttpMessage; // demo
-use actix_web::{
-    HttpRequest,
-    cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
-    dev::ServiceRequest,
-    http::header::{self, HeaderMap, HeaderValue},
-    web::Data,
-};
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time::Duration};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;

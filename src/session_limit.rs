@@ -1,16 +1,11 @@
 //! Limits how many sessions one client may start, so that a crawler without cookies can't fill the table.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-    num::NonZeroU32,
-};
+use std::hash::{BuildHasher, RandomState};
+use std::{net::IpAddr, num::NonZeroU32};
 
 use actix_web::HttpRequest;
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Error, http::client::ClientAddress};

@@ -4,10 +4,8 @@
 //! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at the
 //! same time, one would overwrite the other's visit. Here, one statement adds 1.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use sqlx_batcher::{Batcher, Statement};

@@ -4,10 +4,8 @@ mod support;
 
 use std::process::Command;
 
-use support::{
-    SECRET, TestApp, eventually,
-    process::{self, Process},
-};
+use support::process::{self, Process};
+use support::{SECRET, TestApp, eventually};
 
 const OWNER: &str = "00000000-0000-0000-0000-000000000007";
 

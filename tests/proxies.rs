@@ -2,11 +2,8 @@
 
 use std::net::IpAddr;
 
-use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
-    test::TestRequest,
-};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, test::TestRequest};
 use app::proxies::TrustedProxies;
 use proptest::prelude::*;
 

@@ -2,20 +2,12 @@
 
 use std::{io, net::TcpListener, time::Duration};
 
-use actix_session::{
-    Session, SessionMiddleware,
-    config::{BrowserSession, CookieContentSecurity},
-    storage::SessionStore,
-};
-use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer, Responder,
-    cookie::{Key, time},
-    dev::Server,
-    error::{ErrorBadGateway, ErrorInternalServerError},
-    http::header,
-    rt,
-    web::{self, Data, Html, Redirect},
-};
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::{Session, SessionMiddleware, storage::SessionStore};
+use actix_web::cookie::{Key, time};
+use actix_web::error::{ErrorBadGateway, ErrorInternalServerError};
+use actix_web::web::{self, Data, Html, Redirect};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, dev::Server, http::header, rt};
 use askama::Template;
 use futures_util::future::try_join_all;
 

@@ -13,13 +13,8 @@ mod replica;
 mod stage;
 mod visitor;
 
-use std::{
-    collections::HashMap,
-    env,
-    process::ExitCode,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{collections::HashMap, env, process::ExitCode, thread};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use stage::Stage;

@@ -1,11 +1,8 @@
 //! Forwards connections between a replica and PostgreSQL, until it drops them.
 
-use std::{
-    io,
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
 
 pub struct Proxy {
     pub port: u16,

@@ -1,12 +1,9 @@
 //! A replica of the app, in a process that can be killed. It also has routes that log in and rotate the key.
 
-use std::{
-    env, fs,
-    net::{SocketAddr, TcpListener},
-    process::{Command, ExitCode, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use actix_web::{HttpResponse, web::ServiceConfig};
 use app::{Config, Dependencies, Pages, database, get, log, server, session::Session};

@@ -1,11 +1,8 @@
 //! PostgreSQL, PgBouncer, a proxy, and two replicas of the app.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::{fs, path::PathBuf};
 
 use dev::Postgres;
 use lab::PgBouncer;

@@ -1,15 +1,10 @@
 //! Visitors that use every feature of the app. They detect every lost visit, and every ended session that
 //! becomes valid again.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{net::SocketAddr, thread};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -156,16 +151,7 @@ impl<'a> Visitor<'a> {
     pub fn new(load: &'a Load, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
         let (cookie, user, seen) = (None, None, Seen::default());
-        Self {
-            load,
-            random,
-            cookie,
-            user,
-            seen,
-            may_end: None,
-            ended: Vec::new(),
-            former: Vec::new(),
-        }
+        Self { load, random, cookie, user, seen, may_end: None, ended: Vec::new(), former: Vec::new() }
     }
 
     /// Sends requests until the load stops. Returns all users that this visitor has been.

@@ -1,9 +1,7 @@
 //! Tests the documents: their links, and the tests and metrics that they name.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// This project, or the copy of it in the directory `PROJECT`.
 fn root() -> PathBuf {

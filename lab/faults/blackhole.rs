@@ -1,24 +1,16 @@
 //! Tests outages in which the database is running but the app receives nothing from it, because the network
 //! loses packets or the machine hangs.
 
-use std::{
-    io::{Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{thread, time::Duration};
 
 use dev::process;
 
-use crate::{
-    client::Visitor,
-    program::{App, eventually, signal},
-    stage::Stage,
-};
+use crate::program::{App, eventually, signal};
+use crate::{client::Visitor, stage::Stage};
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);

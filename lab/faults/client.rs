@@ -1,11 +1,9 @@
 //! HTTP/1.1 by hand, so that a test sees every byte, every connection and every delay.
 
-use std::{
-    io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Time limit for each read and write. It is longer than any time that a test measures.
 const LONGEST: Duration = Duration::from_secs(15);

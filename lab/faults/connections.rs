@@ -2,11 +2,8 @@
 
 use std::{thread, time::Duration};
 
-use crate::{
-    outages::at_once,
-    program::{App, eventually},
-    stage::Stage,
-};
+use crate::program::{App, eventually};
+use crate::{outages::at_once, stage::Stage};
 
 const POOL: usize = 10;
 const WORKERS: usize = 2;

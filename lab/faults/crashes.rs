@@ -1,17 +1,11 @@
 //! Tests that no acknowledged visit is lost, no matter how often the database is killed.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{collections::HashMap, thread};
 
-use crate::{
-    client::Visitor,
-    program::{App, eventually},
-    stage::Stage,
-};
+use crate::program::{App, eventually};
+use crate::{client::Visitor, stage::Stage};
 
 const KILLS: usize = 20;
 const VISITORS: usize = 12;

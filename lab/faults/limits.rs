@@ -1,18 +1,13 @@
 //! Tests requests that are too large, too slow, malformed or incomplete.
 
-use std::{
-    fs,
-    io::{BufReader, Write},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufReader, Write};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use app::limits::{BASE_BYTES, BODY_TIME, CONNECTION_BYTES};
 
-use crate::{
-    client::{Answer, connect, send},
-    program::{App, NO_DATABASE},
-};
+use crate::client::{Answer, connect, send};
+use crate::program::{App, NO_DATABASE};
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 

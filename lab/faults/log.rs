@@ -1,21 +1,14 @@
 //! Runs the app while nothing reads its log, and while the log can't be written.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, PipeReader},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::io::{self, PipeReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::{fs::OpenOptions, time::Duration};
 
 use tokio::sync::MutexGuard;
 
-use crate::{
-    client::Visitor,
-    process::program,
-    program::{NO_DATABASE, eventually, signal},
-    stage::TURN,
-};
+use crate::program::{NO_DATABASE, eventually, signal};
+use crate::{client::Visitor, process::program, stage::TURN};
 
 /// Each request writes at least one line of more than a hundred bytes, and a pipe holds 64 KiB.
 const MORE_THAN_A_PIPE_HOLDS: usize = 1_000;

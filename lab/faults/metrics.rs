@@ -1,17 +1,10 @@
 //! Tests what the app reports: metrics about itself, and the trace IDs of its callers.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::net::{SocketAddr, TcpListener};
+use std::{collections::BTreeMap, fs, time::Duration};
 
-use crate::{
-    client,
-    program::{App, eventually},
-    stage::Stage,
-};
+use crate::program::{App, eventually};
+use crate::{client, stage::Stage};
 
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

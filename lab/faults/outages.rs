@@ -6,11 +6,9 @@ use std::{
 
 use dev::process;
 
-use crate::{
-    client::{Answer, Visitor},
-    program::{App, eventually},
-    stage::Stage,
-};
+use crate::client::{Answer, Visitor};
+use crate::program::{App, eventually};
+use crate::stage::Stage;
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);

@@ -5,11 +5,8 @@ use std::panic;
 use actix_web::{HttpResponse, HttpServer, rt, web};
 use app::{Dependencies, database, log::log_panics};
 
-use crate::{
-    client::Visitor,
-    stage::TURN,
-    support::{TestApp, log},
-};
+use crate::support::{TestApp, log};
+use crate::{client::Visitor, stage::TURN};
 
 #[actix_web::test]
 async fn a_panic_in_a_handler_is_logged_and_returns_a_500_page_and_the_worker_survives() {

@@ -1,20 +1,14 @@
 //! Runs the program as a process, with a log that tests can read.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, path::PathBuf, thread};
 
 use dev::Kept;
 
-use crate::{
-    client::{self, Answer, Visitor},
-    process::program,
-};
+use crate::client::{self, Answer, Visitor};
+use crate::process::program;
 
 /// A URL at which nothing listens.
 pub const NO_DATABASE: &str = "postgres://postgres@127.0.0.1:9/postgres";

@@ -4,16 +4,11 @@ use actix_web::rt::net::TcpStream;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
-use crate::{
-    process::Process,
-    stage::TURN,
-    support::{Page, TestApp, TestDatabase, eventually, log, probe::PATIENCE},
-};
+use crate::support::{Page, TestApp, TestDatabase, eventually, log, probe::PATIENCE};
+use crate::{process::Process, stage::TURN};
 
 /// A time long before anything was logged.
 const FORGED_TIME: &str = "2001-01-01T00:00:00Z";

@@ -1,17 +1,11 @@
 //! Tests what happens when the program receives a signal to stop.
 
-use std::{
-    io::BufReader,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{io::BufReader, thread};
 
-use crate::{
-    client::connect,
-    program::{App, NO_DATABASE, eventually},
-    stage::Stage,
-};
+use crate::program::{App, NO_DATABASE, eventually};
+use crate::{client::connect, stage::Stage};
 
 const CLIENTS: usize = 32;
 

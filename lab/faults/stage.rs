@@ -1,10 +1,8 @@
 //! A separate PostgreSQL server for one test.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Command, Stdio},
-    time::Duration,
-};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use dev::Postgres;
 use tokio::sync::{Mutex, MutexGuard};

@@ -1,19 +1,12 @@
 //! Tests that the program starts, or says in one message why it doesn't.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, path::Path, thread};
 
-use crate::{
-    process::program,
-    program::{App, NO_DATABASE, eventually},
-    stage::Stage,
-};
+use crate::program::{App, NO_DATABASE, eventually};
+use crate::{process::program, stage::Stage};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -1,17 +1,13 @@
 //! Tests two replicas on one database, as during a rolling restart, with different settings and with the
 //! schema of a newer version.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::{
-    client::{self, Visitor},
-    program::{App, eventually},
-    stage::Stage,
-};
+use crate::client::{self, Visitor};
+use crate::program::{App, eventually};
+use crate::stage::Stage;
 
 const OLD: &str = "the older of the two secrets of this test";
 const NEW: &str = "the newer of the two secrets of this test";

@@ -2,16 +2,12 @@
 //! example's pages. `lab/bench/peers/postgres` includes this file, too.
 
 use actix_session::storage::{SessionKey, SessionStore};
-use actix_web::{
-    cookie::{Key, time::Duration},
-    rt,
-};
+use actix_web::cookie::{Key, time::Duration};
+use actix_web::rt;
 use session_store_suite::{Finding, Report, Subject, run, undone_logouts};
 
-use crate::{
-    kind::Kind,
-    pages::{self, COOKIE, visit_together},
-};
+use crate::kind::Kind;
+use crate::pages::{self, COOKIE, visit_together};
 
 /// Time limit for a single request, and for all logout races together.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);

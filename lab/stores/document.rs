@@ -6,12 +6,8 @@
 
 use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
-use crate::{
-    column::{COUNTED, Cells, Column, UNDONE},
-    has_redis,
-    kind::Kind,
-    measure::column,
-};
+use crate::column::{COUNTED, Cells, Column, UNDONE};
+use crate::{has_redis, kind::Kind, measure::column};
 
 const BEGIN: &str = "<!-- begin: written by `cargo dev lab stores --ignored` -->\n";
 const END: &str = "<!-- end -->\n";

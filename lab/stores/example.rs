@@ -4,14 +4,9 @@ use actix_session::storage::{CookieSessionStore, SessionStore};
 use actix_session_postgres::PgSessionStore;
 use session_store_suite::{MemorySessionStore, Subject};
 
-use crate::{
-    column::{example, get},
-    has_redis,
-    kind::Kind,
-    pages::{COOKIE, count},
-    subjects::InRedis,
-    support::TestDatabase,
-};
+use crate::column::{example, get};
+use crate::pages::{COOKIE, count};
+use crate::{has_redis, kind::Kind, subjects::InRedis, support::TestDatabase};
 
 /// Visits all pages like a browser, and then reuses a copy of the cookie.
 async fn browse<S: SessionStore + 'static>(kind: Kind, store: impl Fn() -> S + Clone + Send + 'static) {

@@ -6,11 +6,9 @@ use session_store_suite::Subject;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    column::{Column, Visits, measure, survivors},
-    kind::Kind,
-    subjects::{Cookie, InPostgres, InRedis, Memory},
-};
+use crate::column::{Column, Visits, measure, survivors};
+use crate::kind::Kind;
+use crate::subjects::{Cookie, InPostgres, InRedis, Memory};
 
 /// Measures a store with its server.
 pub async fn column(kind: Kind) -> Column {

@@ -9,10 +9,8 @@ use session_store_suite::run;
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::{
-    subjects::InPostgres,
-    support::{TestApp, TestDatabase, eventually},
-};
+use crate::subjects::InPostgres;
+use crate::support::{TestApp, TestDatabase, eventually};
 
 const PARTITION: &str = include_str!("../../deploy/hash_partitions.sql");
 

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    pooler::{TIME_LIMIT, app_behind, has_pgbouncer, without_passwords},
-    support::{Browser, TestApp, TestDatabase},
-};
+use crate::pooler::{TIME_LIMIT, app_behind, has_pgbouncer, without_passwords};
+use crate::support::{Browser, TestApp, TestDatabase};
 
 /// The text of statements changes every ten seconds, which forces a new plan. The rest is time for the measurement.
 const PATIENCE: Duration = Duration::from_secs(30);

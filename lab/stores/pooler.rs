@@ -2,21 +2,15 @@
 
 use actix_session::storage::SessionKey;
 use actix_session_postgres::PgSessionStore;
-use app::{
-    Config,
-    config::DatabaseUrl,
-    database::{self, MIGRATIONS},
-};
+use app::database::{self, MIGRATIONS};
+use app::{Config, config::DatabaseUrl};
 use futures_util::future::join_all;
 use lab::PgBouncer;
 use session_store_suite::{Subject, run};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::{
-    is_tested,
-    subjects::InPostgres,
-    support::{TestApp, TestDatabase, eventually, log},
-};
+use crate::support::{TestApp, TestDatabase, eventually, log};
+use crate::{is_tested, subjects::InPostgres};
 
 const SETTINGS: &str = include_str!("../../deploy/pgbouncer.ini");
 

@@ -1,10 +1,7 @@
 //! Tests the Redis server that the other tests and the benchmark use.
 
-use std::{
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{process::Command, thread};
 
 use lab::Redis;
 

@@ -5,11 +5,8 @@ use std::cell::{OnceCell, RefCell};
 use actix_session::storage::{CookieSessionStore, RedisSessionStore, SessionKey};
 use actix_session_postgres::PgSessionStore;
 use actix_web::cookie::time::Duration;
-use app::{
-    Config,
-    config::DatabaseUrl,
-    database::{self, MIGRATIONS},
-};
+use app::database::{self, MIGRATIONS};
+use app::{Config, config::DatabaseUrl};
 use dev::Postgres;
 use lab::Redis;
 use redis::Commands;

@@ -1,11 +1,8 @@
 //! `/account`: lists and ends sessions, changes the password, downloads the stored data, and deletes the account.
 
 use actix_session_postgres::{OwnedSession, PgSessionStore};
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    web::{Data, Form},
-};
+use actix_web::web::{Data, Form};
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
@@ -18,14 +15,9 @@ use super::{
     passwords,
     table::{self, Account},
 };
-use crate::{
-    Error,
-    view::{
-        Layout,
-        flash::{PASSWORD_CHANGED, SESSIONS_ENDED},
-        redirect,
-    },
-};
+use crate::Error;
+use crate::view::flash::{PASSWORD_CHANGED, SESSIONS_ENDED};
+use crate::view::{Layout, redirect};
 
 #[derive(Template)]
 #[template(path = "accounts/account.html")]

@@ -9,12 +9,8 @@
 //!
 //! So a single attacker can use up at most a tenth of the last limit, and never a known browser's limit.
 
-use std::{
-    hash::{BuildHasher, Hash, RandomState},
-    net::IpAddr,
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,

@@ -9,10 +9,8 @@ use actix_web::{HttpRequest, cookie::Cookie, http::header::SET_COOKIE, web::Data
 use uuid::Uuid;
 
 use super::member::Login;
-use crate::{
-    http::{client::ClientAddress, request_log::log_after_success},
-    session::{SessionCookie, ValidCookie},
-};
+use crate::http::{client::ClientAddress, request_log::log_after_success};
+use crate::session::{SessionCookie, ValidCookie};
 
 /// Logs an event that has happened, with the session whose cookie the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {

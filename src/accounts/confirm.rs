@@ -1,20 +1,14 @@
 //! `/confirm`: asks for the password again before a sensitive action, because the session may have been stolen.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Form, Query},
-};
+use actix_web::web::{Form, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{
-    Member, Refusal, Tools, audit, error, form, layout,
-    login::{Next, check, path_after},
-};
-use crate::{
-    Error,
-    view::{Layout, redirect},
-};
+use super::login::{Next, check, path_after};
+use super::{Member, Refusal, Tools, audit, error, form, layout};
+use crate::Error;
+use crate::view::{Layout, redirect};
 
 #[derive(Template)]
 #[template(path = "accounts/confirm.html")]

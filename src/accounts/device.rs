@@ -5,12 +5,8 @@
 //!
 //! [owasp]: https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
 
-use actix_web::{
-    HttpRequest,
-    cookie::{Cookie, CookieJar, SameSite, time::Duration},
-    http::header,
-    web::Data,
-};
+use actix_web::cookie::{Cookie, CookieJar, SameSite, time::Duration};
+use actix_web::{HttpRequest, http::header, web::Data};
 use uuid::Uuid;
 
 use super::attempts::Trier;

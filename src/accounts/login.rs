@@ -1,25 +1,19 @@
 //! `/login`: shows the form and checks the password.
 
 use actix_session_postgres::PgSessionStore;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Form, Query},
-};
+use actix_web::web::{Form, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::table::{self, Account};
 use super::{
-    Accounts, Refusal, Tools,
-    attempts::Trier,
-    audit, device, error, form, layout, log_in, passwords,
-    table::{self, Account},
+    Accounts, Refusal, Tools, attempts::Trier, audit, device, error, form, layout, log_in, passwords,
 };
-use crate::{
-    Error,
-    view::{Layout, redirect},
-};
+use crate::Error;
+use crate::view::{Layout, redirect};
 
 /// Maximum number of live sessions per account.
 const MAX_SESSIONS: usize = 100;

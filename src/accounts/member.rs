@@ -11,11 +11,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{
-    attempts::Trier,
-    audit, device,
-    table::{self, Account},
-};
+use super::table::{self, Account};
+use super::{attempts::Trier, audit, device};
 use crate::{Config, error, http::client::ClientAddress, session::LOGIN, view::redirect};
 
 /// How long a session can perform sensitive actions after a login or `/confirm`, in seconds.

@@ -17,21 +17,15 @@ pub mod table;
 
 use actix_session::SessionExt;
 use actix_session_postgres::PgSessionStore;
-use actix_web::{
-    HttpRequest, HttpResponse, Resource,
-    dev::HttpServiceFactory,
-    http::{StatusCode, header},
-    web::{self, Data, ServiceConfig},
-};
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, dev::HttpServiceFactory};
 use askama::Template;
 use sqlx::PgPool;
 
 use self::{attempts::Attempts, passwords::Passwords};
-use crate::{
-    Error,
-    http::get,
-    view::{self, Layout},
-};
+use crate::view::{self, Layout};
+use crate::{Error, http::get};
 
 pub use member::{Member, RecentMember, log_in};
 

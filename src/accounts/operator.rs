@@ -6,10 +6,8 @@ use actix_session_postgres::PgSessionStore;
 use anyhow::{Context, bail};
 use sqlx::PgPool;
 
-use super::{
-    passwords::{self, Passwords},
-    table::{self, Account},
-};
+use super::passwords::{self, Passwords};
+use super::table::{self, Account};
 
 /// The arguments of `accounts`.
 #[derive(clap::Args)]

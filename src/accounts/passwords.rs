@@ -8,16 +8,12 @@ use std::{sync::Arc, thread, time::Duration};
 use actix_web::web;
 use anyhow::{Context, anyhow};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{
-    Error,
-    limits::{BODY_TIME, GRACE, MEMORY_BYTES, PEAK_BYTES},
-};
+use crate::Error;
+use crate::limits::{BODY_TIME, GRACE, MEMORY_BYTES, PEAK_BYTES};
 
 /// Minimum and maximum length of a password, in characters. There are no rules about its characters.
 pub const LENGTH: (usize, usize) = (8, 1_000);

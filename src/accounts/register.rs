@@ -5,15 +5,10 @@ use askama::Template;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use super::{
-    Accounts, Refusal, Tools, audit, device, error, form, layout, log_in, passwords,
-    table::{self, Account},
-};
-use crate::{
-    Error,
-    http::client::ClientAddress,
-    view::{Layout, redirect},
-};
+use super::table::{self, Account};
+use super::{Accounts, Refusal, Tools, audit, device, error, form, layout, log_in, passwords};
+use crate::view::{Layout, redirect};
+use crate::{Error, http::client::ClientAddress};
 
 #[derive(Template)]
 #[template(path = "accounts/register.html")]

@@ -1,9 +1,7 @@
 //! Finds the client behind trusted proxies.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Once,
-};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Once;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,

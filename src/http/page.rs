@@ -2,21 +2,14 @@
 
 use std::{sync::Once, time::Duration};
 
-use actix_web::{
-    Error, HttpRequest, HttpResponse,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    web::Data,
-};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{Error, HttpRequest, HttpResponse, middleware::Next, web::Data};
 
 use super::{client::ClientAddress, request_log::truncated};
-use crate::{
-    error,
-    fetch_metadata::{fetch_site, is_same_origin, origin},
-    readiness::Readiness,
-    session::{SessionCookie, choose_cookie},
-};
+use crate::fetch_metadata::{fetch_site, is_same_origin, origin};
+use crate::session::{SessionCookie, choose_cookie};
+use crate::{error, readiness::Readiness};
 
 /// Returns 403 for an unsafe request from another site's page, and 503 if the page isn't ready within `limit` or the
 /// schema isn't up to date yet. Keeps only one session cookie in the request.

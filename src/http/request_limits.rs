@@ -4,24 +4,16 @@
 
 use std::cmp::Reverse;
 
-use actix_web::{
-    Error, HttpResponse,
-    body::{BoxBody, MessageBody},
-    dev::{Payload, RequestHead, ServiceRequest, ServiceResponse},
-    http::{
-        ConnectionType, Method, StatusCode,
-        header::{self, HeaderMap, HeaderValue},
-        uri::Authority,
-    },
-    middleware::Next,
-    web::{Bytes, Data},
-};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode, uri::Authority};
+use actix_web::web::{Bytes, Data};
+use actix_web::{Error, HttpResponse, middleware::Next};
 use tokio::time::timeout;
 
-use crate::{
-    limits::{BODY_TIME, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES},
-    session::SessionCookie,
-};
+use crate::limits::{BODY_TIME, MAX_HEAD_BYTES, MAX_HEADERS, MAX_URI_BYTES};
+use crate::session::SessionCookie;
 
 /// Returns 400, 405, 408, 413, 414 or 431 for a request that exceeds the limits. Otherwise, reads the whole body and
 /// passes it on.

@@ -1,12 +1,8 @@
 //! Logs one line for each request, and gives all log lines of a request the same ID.
 
-use actix_web::{
-    HttpMessage, HttpRequest,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header::HeaderMap},
-    web::Data,
-};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header::HeaderMap};
+use actix_web::{HttpMessage, HttpRequest, body::MessageBody, web::Data};
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 

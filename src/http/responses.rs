@@ -5,26 +5,17 @@
 use std::panic::AssertUnwindSafe;
 
 use actix_session_postgres::StoreFailure;
-use actix_web::{
-    Error, HttpMessage, HttpResponse,
-    body::{BodySize, BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    http::{
-        ConnectionType, StatusCode,
-        header::{self, HeaderName, HeaderValue},
-    },
-    middleware::Next,
-    web::Data,
-};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::{Error, HttpMessage, HttpResponse, middleware::Next, web::Data};
 use anyhow::anyhow;
 use futures_util::FutureExt;
 use tracing_actix_web::RequestId;
 
-use crate::{
-    Config, error,
-    readiness::Readiness,
-    view::{CONTENT_TYPE, error_page::ErrorPage},
-};
+use crate::view::{CONTENT_TYPE, error_page::ErrorPage};
+use crate::{Config, error, readiness::Readiness};
 
 /// Pages load styles, scripts and images only from this app, and forms post only to it. Inline code is forbidden, so
 /// injected text can't run. Lighthouse audits need `connect-src`, because they fetch `/robots.txt`.

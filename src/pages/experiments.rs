@@ -5,11 +5,8 @@ use std::collections::HashMap;
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::PgSessionStore;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    cookie::time::Duration,
-    web::{Data, Form, Path},
-};
+use actix_web::web::{Data, Form, Path};
+use actix_web::{HttpRequest, HttpResponse, cookie::time::Duration};
 use anyhow::Context;
 use askama::Template;
 use futures_util::future::{join_all, try_join_all};
@@ -17,13 +14,9 @@ use sqlx::PgPool;
 use sqlx_batcher::acquire;
 use uuid::Uuid;
 
-use crate::{
-    Error,
-    session::{Session, SessionCookie, ValidCookie},
-    session_limit::SessionLimit,
-    view::{Layout, page},
-    visitors::VisitCounter,
-};
+use crate::session::{Session, SessionCookie, ValidCookie};
+use crate::view::{Layout, page};
+use crate::{Error, session_limit::SessionLimit, visitors::VisitCounter};
 
 /// Number of visits that are counted at the same time.
 const VISITS: usize = 20;

@@ -1,9 +1,7 @@
 //! `GET /health/live` and `GET /health/ready`, for load balancers and orchestrators.
 
-use std::{
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
-};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use actix_web::{HttpResponse, http::header::ContentType, web::Data};
 use anyhow::{Context, ensure};

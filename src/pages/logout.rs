@@ -4,13 +4,11 @@ use actix_session_postgres::SessionId;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 
+use crate::Error;
 use crate::accounts; // accounts
-use crate::{
-    Error,
-    fetch_metadata::{fetch_site, is_for_document, is_seen},
-    session::{Session, SessionCookie, ValidCookie},
-    view::{Layout, flash::LOGGED_OUT, page, redirect},
-};
+use crate::fetch_metadata::{fetch_site, is_for_document, is_seen};
+use crate::session::{Session, SessionCookie, ValidCookie};
+use crate::view::{Layout, flash::LOGGED_OUT, page, redirect};
 
 #[derive(Template)]
 #[template(path = "logout.html")]

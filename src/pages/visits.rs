@@ -1,16 +1,11 @@
 //! `GET /visits`: the visit count and the visitor's own session. It doesn't count a visit or start a session.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_session_postgres::SessionId;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{Accept, ContentType, Header},
-    web::Data,
-};
+use actix_web::http::header::{Accept, ContentType, Header};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use serde_json::json;
 use sqlx::PgPool;
@@ -18,12 +13,9 @@ use sqlx_batcher::acquire;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{
-    Config, Error,
-    session::{Session, SessionCookie, ValidCookie, since_lookup},
-    view::{Layout, page},
-    visitors::COUNT_SQL,
-};
+use crate::session::{Session, SessionCookie, ValidCookie, since_lookup};
+use crate::view::{Layout, page};
+use crate::{Config, Error, visitors::COUNT_SQL};
 
 #[derive(Template)]
 #[template(path = "visits.html")]

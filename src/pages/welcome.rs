@@ -7,14 +7,11 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::visits::{milliseconds, short};
+use crate::fetch_metadata::{is_for_document, is_prefetch};
+use crate::session::{Session, since_lookup};
+use crate::view::{Layout, page};
 use crate::{
-    Error,
-    fetch_metadata::{is_for_document, is_prefetch},
-    http::request_log::log_after_success,
-    session::{Session, since_lookup},
-    session_limit::SessionLimit,
-    view::{Layout, page},
-    visitors::VisitCounter,
+    Error, http::request_log::log_after_success, session_limit::SessionLimit, visitors::VisitCounter,
 };
 
 #[derive(Template)]

@@ -5,12 +5,8 @@
 
 use std::{env, sync::LazyLock};
 
-use actix_web::{
-    HttpRequest, HttpResponse, Resource,
-    http::header::{self, ETag, EntityTag, Header, IfNoneMatch},
-    middleware::Compress,
-    web,
-};
+use actix_web::http::header::{self, ETag, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, Resource, middleware::Compress, web};
 use sha2::{Digest, Sha256};
 
 /// Returns the address of a file, including its hash. Templates call this.

@@ -2,11 +2,8 @@
 //!
 //! A cookie carries it across the redirect. It contains only a name, so a planted cookie can't put text on a page.
 
-use actix_web::{
-    HttpRequest,
-    cookie::{Cookie, SameSite, time::Duration},
-    web::Data,
-};
+use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::{HttpRequest, web::Data};
 
 use crate::fetch_metadata::is_seen;
 use crate::session::SessionCookie;

@@ -5,10 +5,8 @@ pub mod error_page;
 pub mod flash;
 
 use actix_session::SessionExt; // accounts
-use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header::{self, HeaderValue},
-};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
 use crate::Error;

@@ -3,10 +3,8 @@
 use std::{cell::RefCell, time::Duration};
 
 use actix_web::ResponseError;
-use app::accounts::{
-    passwords::{self, Passwords},
-    table,
-};
+use app::accounts::passwords::{self, Passwords};
+use app::accounts::table;
 use futures_util::future::{FutureExt, join_all};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;

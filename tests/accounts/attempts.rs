@@ -4,10 +4,8 @@ use app::accounts::attempts::{Attempts, Trier};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use crate::{
-    ADA, NEW_PASSWORD, PASSWORD, account, ada, goes_to, spawn,
-    support::{Page, TestApp},
-};
+use crate::support::{Page, TestApp};
+use crate::{ADA, NEW_PASSWORD, PASSWORD, account, ada, goes_to, spawn};
 
 const GUARDED: &str = "update accounts set failures = 50";
 

@@ -3,10 +3,8 @@
 use app::accounts::table::Account;
 use serde_json::Value;
 
-use crate::{
-    ADA, NEW_PASSWORD, PASSWORD, account, ada, other, spawn,
-    support::{SECRET, TestApp, decrypt, log},
-};
+use crate::support::{SECRET, TestApp, decrypt, log};
+use crate::{ADA, NEW_PASSWORD, PASSWORD, account, ada, other, spawn};
 
 /// The events of this account: client, session and message.
 fn events(account: impl ToString) -> Vec<(String, String, String)> {

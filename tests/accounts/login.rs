@@ -3,10 +3,8 @@
 use actix_web::{HttpResponse, web};
 use app::Pages;
 
-use crate::{
-    ADA, OWNED, PASSWORD, account, ada, goes_to, spawn,
-    support::{Browser, Page, TestApp, TestDatabase},
-};
+use crate::support::{Browser, Page, TestApp, TestDatabase};
+use crate::{ADA, OWNED, PASSWORD, account, ada, goes_to, spawn};
 
 async fn register(browser: &Browser, email: &str, password: &str) -> Page {
     browser.post("/register", &[("email", email), ("password", password)]).await

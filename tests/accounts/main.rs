@@ -13,15 +13,9 @@ mod members;
 use std::sync::LazyLock;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use app::{
-    Pages,
-    accounts::{
-        self,
-        passwords::Passwords,
-        table::{self, Account},
-    },
-    get,
-};
+use app::accounts::table::{self, Account};
+use app::accounts::{self, passwords::Passwords};
+use app::{Pages, get};
 use reqwest::Method;
 use support::{Browser, Page, TestApp, TestDatabase, log};
 use uuid::Uuid;

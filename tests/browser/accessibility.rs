@@ -1,12 +1,9 @@
 //! Checks every page with [axe-core](https://github.com/dequelabs/axe-core), and that everything can be reached with
 //! the keyboard. axe-core comes from npm, in the version that `axe/` pins. It isn't part of the app.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::{process::Command, sync::OnceLock};
 
 use serde_json::Value;
 use thirtyfour::Key;

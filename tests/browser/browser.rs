@@ -1,11 +1,8 @@
 //! A Chromium browser with its own profile. Each browser is one visitor.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+use std::{net::TcpStream, path::Path};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -1,15 +1,11 @@
 //! ChromeDriver. The first test starts it, and it exits with the test process.
 
-use std::{
-    env,
-    fs::{self, DirBuilder},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
-    process::{self, Command, Stdio},
-    sync::OnceLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, sync::OnceLock, thread};
 
 use dev::Kept;
 

@@ -1,19 +1,13 @@
 //! What all pages have in common: they are small and valid, and write nothing to the console.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{fs, path::Path, process::Command};
 
 use actix_web::http::StatusCode;
 use app::view::error_page::ErrorPage;
 use thirtyfour::BrowserLogEntry;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::{Browser, accessibility::installed, open, state::State, support::TestApp};
 

@@ -4,13 +4,8 @@ use actix_web::{HttpResponse, web};
 use app::Pages;
 use thirtyfour::Key;
 
-use crate::{
-    Browser, TestApp,
-    accessibility::tab_to,
-    open,
-    state::State,
-    support::{TestDatabase, eventually, log},
-};
+use crate::support::{TestDatabase, eventually, log};
+use crate::{Browser, TestApp, accessibility::tab_to, open, state::State};
 
 /// The states of the welcome page, for tests that visit all pages.
 pub const STATES: [State; 3] = [

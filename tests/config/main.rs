@@ -7,10 +7,8 @@ mod dotenv;
 mod process;
 mod secret;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use app::{Config, config::ConfigError};
 

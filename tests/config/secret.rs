@@ -1,13 +1,7 @@
 //! The session secret, and the file that is created for it.
 
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::Barrier,
-    thread,
-};
+use std::fs::{self, Permissions};
+use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Barrier, thread};
 
 use app::secret::SecretKeys;
 

@@ -1,31 +1,20 @@
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    thread::{self, ThreadId},
-};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::thread::{self, ThreadId};
 
-use actix_web::{
-    cookie::{Cookie, CookieJar},
-    dev::ServerHandle,
-    rt,
-    web::{Data, ServiceConfig},
-};
+use actix_web::cookie::{Cookie, CookieJar};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{dev::ServerHandle, rt};
 use app::{
     Config, Dependencies, Pages, config::DatabaseUrl, database, readiness::Readiness, secret::SecretKeys,
     server,
 };
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{net::TcpStream, time::timeout};
 
-use super::{
-    Browser, Page, TestDatabase, log,
-    probe::{self, Gate, Gates, PATIENCE},
-    process,
-};
+use super::probe::{self, Gate, Gates, PATIENCE};
+use super::{Browser, Page, TestDatabase, log, process};
 
 /// The secret of every [`TestApp`] that sets no other.
 pub const SECRET: &str = "a secret of the tests and of nothing else";

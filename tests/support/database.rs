@@ -2,10 +2,8 @@ use std::{any::Any, str::FromStr, thread};
 
 use app::database::MIGRATIONS;
 use dev::{TestServer, test_database_server};
-use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 /// A database for one test. It is dropped together with this struct, even if the test panics.
 pub struct TestDatabase {

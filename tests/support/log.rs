@@ -1,10 +1,8 @@
 //! The log of all apps in this process, with one JSON object per line.
 
-use std::{
-    io::{self, Write},
-    sync::{Mutex, Once, PoisonError},
-    thread::{self, ThreadId},
-};
+use std::io::{self, Write};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
 
 use serde_json::Value;
 

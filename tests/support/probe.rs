@@ -1,21 +1,16 @@
 //! Pages that only the tests use. With them, tests of headers, cookies and limits don't depend on a page that somebody
 //! may change or delete.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{collections::HashMap, time::Duration};
 
 use actix_session::SessionExt;
 use actix_session_postgres::PgSession;
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::{Next, from_fn},
-    web::{self, Bytes, Data, Form, Json, Path, Query, ServiceConfig},
-};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Bytes, Data, Form, Json, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use app::{Error, Pages, get, session::Session, view::redirect};
 use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};

@@ -2,10 +2,8 @@
 
 use reqwest::{Client, Method};
 
-use crate::{
-    headers::{assert_nothing_inline, assert_secure},
-    support::{Page, SECRET, TestApp, TestDatabase, process::Process},
-};
+use crate::headers::{assert_nothing_inline, assert_secure};
+use crate::support::{Page, SECRET, TestApp, TestDatabase, process::Process};
 
 const CSS: &str = "/static/app.css";
 

@@ -2,19 +2,15 @@
 
 use std::collections::HashSet;
 
-use actix_web::{
-    cookie::Cookie,
-    http::header::{COOKIE, HeaderMap, HeaderValue},
-};
+use actix_web::cookie::Cookie;
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use app::session::{SessionCookie, put_first};
 use proptest::prelude::*;
 use reqwest::Method;
 use uuid::Uuid;
 
-use crate::{
-    secrets::NEW,
-    support::{Page, SECRET, TestApp, decrypt, encrypt, log},
-};
+use crate::secrets::NEW;
+use crate::support::{Page, SECRET, TestApp, decrypt, encrypt, log};
 
 /// Sends a GET request with a `Cookie` header that may not be text.
 async fn get_bytes(app: &TestApp, path: &str, cookie: &[u8]) -> Page {

@@ -4,10 +4,8 @@ use actix_web::rt;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::{
-    headers::assert_secure,
-    support::{Page, TestApp, log},
-};
+use crate::headers::assert_secure;
+use crate::support::{Page, TestApp, log};
 
 fn assert_error_page(page: &Page, status: u16, what: &str) {
     assert_eq!(page.status.as_u16(), status, "{what} {page:#?}");

@@ -7,10 +7,8 @@ use app::{http::client::ClientAddress, session_limit::SessionLimit};
 use futures_util::FutureExt;
 use reqwest::Method;
 
-use crate::{
-    headers::assert_nothing_inline,
-    support::{Browser, Page, TestApp},
-};
+use crate::headers::assert_nothing_inline;
+use crate::support::{Browser, Page, TestApp};
 
 async fn app() -> TestApp {
     TestApp::spawn_with(&[("EXPERIMENTS", "true")]).await

@@ -2,10 +2,8 @@
 
 use reqwest::Method;
 
-use crate::{
-    headers::assert_nothing_inline,
-    support::{Page, TestApp},
-};
+use crate::headers::assert_nothing_inline;
+use crate::support::{Page, TestApp};
 
 /// The navigation links at the top of a page.
 fn navigation(page: &Page) -> &str {

@@ -5,10 +5,8 @@ use std::sync::atomic::Ordering;
 use app::limits::MAX_BODY_BYTES;
 use futures_util::future::join_all;
 use reqwest::Method;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::support::{Page, TestApp, probe::PATIENCE};
 

@@ -3,10 +3,8 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::{
-    headers::assert_nothing_inline,
-    support::{Page, TestApp, eventually},
-};
+use crate::headers::assert_nothing_inline;
+use crate::support::{Page, TestApp, eventually};
 
 async fn text(app: &TestApp, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&app.database.pool).await.expect(sql)

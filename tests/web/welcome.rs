@@ -4,10 +4,8 @@ use actix_web::rt;
 use futures_util::future::join_all;
 use reqwest::Method;
 
-use crate::{
-    headers::assert_nothing_inline,
-    support::{Page, TestApp, log},
-};
+use crate::headers::assert_nothing_inline;
+use crate::support::{Page, TestApp, log};
 
 const VISITORS: &str = "select count(*) from visitors";
 

@@ -1,9 +1,7 @@
 //! How a store failure affects the response.
 
-use actix_web::{
-    HttpResponse, ResponseError,
-    http::{StatusCode, header::RETRY_AFTER},
-};
+use actix_web::http::{StatusCode, header::RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
 
 /// The error when a session can't be loaded or saved. The store has already logged the cause.
 ///

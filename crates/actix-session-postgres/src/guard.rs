@@ -7,17 +7,12 @@
 
 use std::cell::Cell;
 
-use actix_service::{
-    apply_fn,
-    boxed::{self, BoxFuture, BoxService},
-};
+use actix_service::apply_fn;
+use actix_service::boxed::{self, BoxFuture, BoxService};
 use actix_session::SessionMiddleware;
-use actix_web::{
-    Error,
-    body::MessageBody,
-    dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::header::{HeaderMap, HeaderValue, SET_COOKIE},
-};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::{Error, body::MessageBody};
 use uuid::Uuid;
 
 use crate::{PgSessionStore, StoreFailure, owner::Owner};

@@ -6,11 +6,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use sqlx_batcher::Statement;
 
-use crate::{
-    id::SessionId,
-    owner::Owner,
-    sql::{Sql, replanned},
-};
+use crate::sql::{Sql, replanned};
+use crate::{id::SessionId, owner::Owner};
 
 /// Reads live sessions.
 pub(crate) struct Load(pub Arc<Sql>);

@@ -2,22 +2,15 @@
 
 use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
 
-use sqlx::{
-    FromRow, PgPool, Postgres, TypeInfo,
-    postgres::{PgArguments, PgRow},
-    query::{Query, QueryAs},
-};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::{Query, QueryAs};
+use sqlx::{FromRow, PgPool, Postgres, TypeInfo};
 use sqlx_batcher::{Batcher, DEADLINE, acquire};
 use tokio::time::{error::Elapsed, timeout};
 use uuid::Uuid;
 
-use crate::{
-    InvalidTable, SessionId,
-    owner::Owner,
-    sql::Sql,
-    statements::{Lifetime, Load, Save, Touch, seconds},
-    table::Table,
-};
+use crate::statements::{Lifetime, Load, Save, Touch, seconds};
+use crate::{InvalidTable, SessionId, owner::Owner, sql::Sql, table::Table};
 
 /// A backend for [`actix_session::SessionMiddleware`] that stores sessions in PostgreSQL.
 ///

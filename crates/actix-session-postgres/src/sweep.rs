@@ -3,24 +3,14 @@
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
-use sqlx::{
-    Connection, Postgres,
-    postgres::PgArguments,
-    query::{Query, QueryScalar},
-};
+use sqlx::query::{Query, QueryScalar};
+use sqlx::{Connection, Postgres, postgres::PgArguments};
 use sqlx_batcher::acquire;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep, timeout},
-};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    PgSessionStore, SessionId, TARGET, count,
-    owner::Owner,
-    sql::replanned,
-    statements::{Lifetime, is_locked},
-    store::timed_out,
-};
+use crate::statements::{Lifetime, is_locked};
+use crate::{PgSessionStore, SessionId, TARGET, count, owner::Owner, sql::replanned, store::timed_out};
 
 /// Maximum number of rows that [`PgSessionStore::sweep_every`] deletes per statement.
 const BATCH: u32 = 200;

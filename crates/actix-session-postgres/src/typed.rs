@@ -1,20 +1,15 @@
 //! The contents of a session as a struct.
 
-use std::{
-    future::{Ready, ready},
-    marker::PhantomData,
-};
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
 
 use actix_session::{Session, SessionExt};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{
-    PgSession, TARGET,
-    owner::Owner,
-    session::{LogIn, is_reserved},
-};
+use crate::session::{LogIn, is_reserved};
+use crate::{PgSession, TARGET, owner::Owner};
 
 /// An extractor for the request's session, whose contents are the struct `T`.
 ///

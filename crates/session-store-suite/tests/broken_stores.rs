@@ -1,11 +1,8 @@
 //! Tests that the suite detects faults. Each test gives a memory store one fault, and the suite must report
 //! the guarantee that the fault breaks.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    rc::Rc,
-};
+use std::cell::{Cell, RefCell};
+use std::{collections::HashMap, rc::Rc};
 
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use anyhow::{Result, anyhow, ensure};

@@ -7,23 +7,14 @@ mod connection;
 mod errors;
 mod worker;
 
-use std::{
-    fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::{fmt, time::Duration};
 
 use sqlx::{PgConnection, postgres::PgConnectOptions};
-use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
-    time::{Instant, timeout},
-};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
 use batch::{Caller, Job};
 pub use connection::{ACQUIRE_TIMEOUT, acquire, is_alive};

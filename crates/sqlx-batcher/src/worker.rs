@@ -1,30 +1,19 @@
 //! The task behind a batcher. It takes calls from the queue, sends their items as one statement, and returns the
 //! outputs.
 
-use std::{
-    collections::VecDeque,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use sqlx::{Connection as _, postgres::PgConnectOptions};
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{
-    CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement,
-    batch::{Batch, Job},
-    connection::{Connection, is_alive},
-    errors::{is_conflict, is_refusal},
-};
+use crate::batch::{Batch, Job};
+use crate::connection::{Connection, is_alive};
+use crate::errors::{is_conflict, is_refusal};
+use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement};
 
 /// A queue of up to this length is sent as one batch. If the queue is longer, each statement takes half of
 /// it. PostgreSQL can then work on one half while the callers process the results of the other.

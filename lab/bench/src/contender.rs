@@ -1,25 +1,21 @@
 //! The contenders: the app and its peers. The peers are visit counters like those in the examples of their
 //! session libraries.
 
-use std::{
-    fs::{self, File},
-    net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, cargo};
 use lab::Redis;
 use tokio::time::sleep;
 
-use crate::{
-    args::{Name, Plan},
-    load::{self, Visitor},
-    run::Bench,
-    usage::{Parts, processors},
-};
+use crate::args::{Name, Plan};
+use crate::load::{self, Visitor};
+use crate::run::Bench;
+use crate::usage::{Parts, processors};
 
 /// The number of returning visitors in a measurement.
 const VISITORS: usize = 4096;

@@ -5,11 +5,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::{
-    contender::Contender,
-    load::{self, Scenario},
-    run::Bench,
-};
+use crate::load::{self, Scenario};
+use crate::{contender::Contender, run::Bench};
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,15 +5,10 @@ use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 use anyhow::{Context, Result};
 use sysinfo::{Cpu, System};
 
-use crate::{
-    args::Plan,
-    contender::{self, Contender},
-    database::Database,
-    load::Scenario,
-    measure::{Cell, Measurement, measure},
-    report::{self, Results},
-    usage,
-};
+use crate::contender::{self, Contender};
+use crate::measure::{Cell, Measurement, measure};
+use crate::report::{self, Results};
+use crate::{args::Plan, database::Database, load::Scenario, usage};
 
 /// What every contender needs.
 #[derive(Debug)]

@@ -5,12 +5,13 @@
 
 use std::sync::LazyLock;
 
-use actix_web::{
-    cookie::{Cookie, CookieJar},
-    http::header::{COOKIE, HeaderMap, HeaderValue},
-    test::TestRequest,
+use actix_web::cookie::{Cookie, CookieJar};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+use actix_web::test::TestRequest;
+use app::{
+    Config,
+    session::{SessionCookie, put_first},
 };
-use app::{Config, session::{SessionCookie, put_first}};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
@@ -59,8 +60,12 @@ fuzz_target!(|data: &[u8]| {
     let cookies = request.cookies().expect("text");
     let mut named = cookies.iter().filter(|cookie| cookie.name() == "id");
     let jar = CookieJar::new();
-    let is_valid = |named: &Cookie| jar.private(cookie.keys.current()).decrypt(named.clone().into_owned()).is_some();
-    assert!(!is_there || named.next().is_some_and(|first| is_valid(first)), "the valid cookie is the first one");
+    let is_valid =
+        |named: &Cookie| jar.private(cookie.keys.current()).decrypt(named.clone().into_owned()).is_some();
+    assert!(
+        !is_there || named.next().is_some_and(|first| is_valid(first)),
+        "the valid cookie is the first one"
+    );
     assert!(!named.any(|other| is_valid(other)), "no other valid cookie is left");
 });
 

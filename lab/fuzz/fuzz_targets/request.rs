@@ -7,16 +7,10 @@
 
 use std::{cell::RefCell, future::Future, pin::Pin, sync::atomic::Ordering};
 
-use actix_web::{
-    body::to_bytes,
-    dev::Service,
-    http::{
-        Method, StatusCode, Uri,
-        header::{HeaderName, HeaderValue, SET_COOKIE},
-    },
-    rt::Runtime,
-    test::{TestRequest, init_service},
-};
+use actix_web::http::header::{HeaderName, HeaderValue, SET_COOKIE};
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::test::{TestRequest, init_service};
+use actix_web::{body::to_bytes, dev::Service, rt::Runtime};
 use app::{Config, Dependencies, database};
 use dev::Postgres;
 use libfuzzer_sys::fuzz_target;

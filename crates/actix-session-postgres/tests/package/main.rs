@@ -4,12 +4,10 @@
 //!
 //! It takes minutes, so it runs only when named: `cargo test -p actix-session-postgres --test package`.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use dev::Postgres;
 

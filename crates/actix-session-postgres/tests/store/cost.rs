@@ -7,10 +7,8 @@ use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection, Row, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{
-    HALF_AN_HOUR, changed, copy, state,
-    support::{TestDatabase, eventually},
-};
+use crate::support::{TestDatabase, eventually};
+use crate::{HALF_AN_HOUR, changed, copy, state};
 
 /// Returns the table's statistics since the last call. Closes the pool first, because a backend reports its
 /// statistics when it exits.

@@ -17,10 +17,8 @@ mod touches;
 
 use std::collections::HashMap;
 
-use actix_session::{
-    Session, SessionExt,
-    storage::{SessionKey, SessionStore},
-};
+use actix_session::storage::{SessionKey, SessionStore};
+use actix_session::{Session, SessionExt};
 use actix_session_postgres::{PgSession, PgSessionStore};
 use actix_web::{cookie::time::Duration, test::TestRequest};
 use sqlx::postgres::PgPoolOptions;

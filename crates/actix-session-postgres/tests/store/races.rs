@@ -10,10 +10,8 @@ use rand::seq::SliceRandom;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{
-    HALF_AN_HOUR, Store, changed, copy, state,
-    support::{TestDatabase, eventually},
-};
+use crate::support::{TestDatabase, eventually};
+use crate::{HALF_AN_HOUR, Store, changed, copy, state};
 
 #[actix_web::test]
 async fn concurrent_loads_and_updates_never_bring_back_a_deleted_session_in_2_000_rounds() {

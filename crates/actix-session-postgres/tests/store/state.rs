@@ -7,10 +7,8 @@ use actix_session::storage::{LoadError, SaveError, SessionStore, UpdateError};
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::Row;
 
-use crate::{
-    HALF_AN_HOUR, Store, copy, state,
-    support::{eventually, log},
-};
+use crate::support::{eventually, log};
+use crate::{HALF_AN_HOUR, Store, copy, state};
 
 #[actix_web::test]
 async fn a_state_is_preserved_byte_for_byte() {

@@ -6,10 +6,8 @@ use actix_session_postgres::PgSessionStore;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
-use crate::{
-    Store, state,
-    support::{eventually, log},
-};
+use crate::support::{eventually, log};
+use crate::{Store, state};
 
 const EXPIRED: &str = "insert into sessions (id, state, expires_at, idle_seconds, ends_at)
     select sha256(('expired ' || n)::bytea), '{}', now() - interval '2 hours', 60, now() from generate_series(1, 500) as n";

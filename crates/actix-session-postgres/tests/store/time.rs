@@ -5,10 +5,8 @@ use actix_session_postgres::{PgSession, PgSessionStore};
 use actix_web::cookie::time::Duration;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::{
-    HALF_AN_HOUR, Store, changed, state,
-    support::{TestDatabase, eventually},
-};
+use crate::support::{TestDatabase, eventually};
+use crate::{HALF_AN_HOUR, Store, changed, state};
 
 #[actix_web::test]
 async fn a_session_expires_half_an_hour_after_its_last_use() {

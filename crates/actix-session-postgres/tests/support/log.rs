@@ -1,9 +1,7 @@
 //! The log of this test process, with one JSON object per line.
 
-use std::{
-    io::{self, Write},
-    sync::{Mutex, Once, PoisonError},
-};
+use std::io::{self, Write};
+use std::sync::{Mutex, Once, PoisonError};
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 

@@ -5,18 +5,13 @@
 
 pub mod log;
 
-use std::{
-    str::FromStr,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+use std::{str::FromStr, thread};
 
 use actix_session_postgres::PgSessionStore;
 use dev::{Postgres, TestServer, test_database_server};
-use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 /// The longest time that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,16 +4,13 @@ use std::{rc::Rc, time::Duration};
 
 use actix_session::{Session, SessionMiddleware, config::SessionLifecycle};
 use actix_session_postgres::{PgSession, PgSessionStore, guard};
-use actix_web::{
-    App, HttpResponse,
-    body::{MessageBody, to_bytes},
-    cookie::{Cookie, Key},
-    dev::{Service, ServiceResponse},
-    http::{StatusCode, header::SET_COOKIE},
-    middleware::Condition,
-    test::{TestRequest, init_service},
-    web::{self, Data, Path},
-};
+use actix_web::body::{MessageBody, to_bytes};
+use actix_web::cookie::{Cookie, Key};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::{StatusCode, header::SET_COOKIE};
+use actix_web::test::{TestRequest, init_service};
+use actix_web::web::{self, Data, Path};
+use actix_web::{App, HttpResponse, middleware::Condition};
 use futures_util::future::LocalBoxFuture;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;

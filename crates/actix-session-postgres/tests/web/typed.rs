@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use actix_session_postgres::Typed;
-use actix_web::{
-    HttpResponse,
-    web::{self, Path, ServiceConfig},
-};
+use actix_web::HttpResponse;
+use actix_web::web::{self, Path, ServiceConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    site::Site,
-    support::{TestDatabase, log},
-};
+use crate::site::Site;
+use crate::support::{TestDatabase, log};
 
 /// Without `#[serde(default)]`, as a user of the crate might write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,8 @@ use anyhow::{Result, ensure};
 use futures_util::future::join;
 use time::Duration;
 
-use crate::{
-    Subject,
-    session::{Session, TTL, load, state},
-};
+use crate::Subject;
+use crate::session::{Session, TTL, load, state};
 
 pub async fn complete_deletion(subject: &impl Subject) -> Result<()> {
     let other = Session::new(subject).await?;

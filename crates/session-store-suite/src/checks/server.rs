@@ -1,19 +1,15 @@
 //! Guarantees about the server's outages, crashes and clock.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use actix_session::storage::SessionStore;
 use anyhow::{Context, Result, ensure};
 use futures_util::{future::try_join_all, join};
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    Subject,
-    session::{Session, TTL, load, state},
-};
+use crate::Subject;
+use crate::session::{Session, TTL, load, state};
 
 /// Time limit for a call to fail during an outage, and for the store to recover afterward.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -4,10 +4,8 @@ use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 
-use crate::{
-    Subject,
-    session::{Session, State, TTL, load, state},
-};
+use crate::Subject;
+use crate::session::{Session, State, TTL, load, state};
 
 /// Values can be any text, even if it isn't JSON.
 pub async fn round_trip(subject: &impl Subject) -> Result<()> {

@@ -6,12 +6,8 @@ use dev::Postgres;
 use futures_util::FutureExt;
 use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::{Batcher, CHECK_AFTER, Error, QUEUE_SIZE};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    time::timeout,
-};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::{io::copy_bidirectional, sync::watch, time::timeout};
 
 use crate::support::{Double, Numbers, PATIENCE, TABLE, advance, eventually, results, start_calls};
 

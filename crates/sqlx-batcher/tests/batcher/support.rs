@@ -1,21 +1,14 @@
 //! A database for each test, and a batcher that inserts numbers into it.
 
-use std::{
-    str::FromStr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{str::FromStr, thread};
 
 use dev::{TestServer, test_database_server};
 use futures_util::future::join_all;
-use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
 use sqlx_batcher::{Batcher, Error, Statement};
 use tokio::{task::JoinHandle, time::timeout};
 

@@ -3,11 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::{
-    Error,
-    session::Session,
-    view::{Layout, page},
-};
+use crate::view::{Layout, page};
+use crate::{Error, session::Session};
 
 #[derive(Template)]
 #[template(path = "welcome.html")]

@@ -2,10 +2,8 @@
 
 use reqwest::Method;
 
-use crate::{
-    headers::assert_nothing_inline,
-    support::{Page, TestApp},
-};
+use crate::support::{Page, TestApp};
+use crate::headers::assert_nothing_inline;
 
 #[actix_web::test]
 async fn the_welcome_page_starts_no_session() {

@@ -5,13 +5,10 @@ use std::{collections::HashMap, env};
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::PgSessionStore;
-use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer,
-    cookie::{Cookie, time::Duration},
-    error::{ErrorServiceUnavailable, Result},
-    http::header::ContentType,
-    web::{self, Data},
-};
+use actix_web::cookie::{Cookie, time::Duration};
+use actix_web::error::{ErrorServiceUnavailable, Result};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header::ContentType};
 use app::{database::MIGRATIONS, visitors::VisitCounter};
 use uuid::Uuid;
 

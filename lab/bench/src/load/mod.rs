@@ -11,10 +11,8 @@ use std::{collections::BTreeMap, mem::take, net::SocketAddr, ops::Range, time::D
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::measure::Cell;
 
