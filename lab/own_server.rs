@@ -12,7 +12,7 @@ impl TestDatabase {
 
     /// Creates a database on its own server with settings such as `("max_connections", "10")`.
     pub async fn on_server_with(settings: &[(&str, &str)]) -> Self {
-        let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
+        let postgres = Postgres::temporary(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(postgres.url("postgres"), postgres).migrated().await
     }
 }

@@ -2,24 +2,44 @@
 
 #![forbid(unsafe_code)]
 
-mod kept;
 pub mod postgres;
 pub mod process;
-mod test_server;
 
 use std::path::{Path, PathBuf};
-use std::{env, ffi::OsStr, process::Command};
+use std::{env, ffi::OsStr, process::Command, sync::LazyLock};
 
 use anyhow::{Context, Result};
 
-pub use kept::Kept;
-pub use postgres::{Home, Postgres};
-pub use test_server::{TestServer, test_database_server};
+pub use postgres::{Home, Postgres, random};
+pub use process::Kept;
 
-/// Returns the project's root: the nearest directory with a `dev/Cargo.toml`, starting at the current
-/// directory and going up.
-///
-/// The path isn't compiled in, because two checkouts may share a target directory and therefore this program.
+/// A server on which tests create their databases.
+pub struct TestServer {
+    /// The URL of an existing database, for creating and dropping others.
+    pub admin_url: String,
+    /// The server if it is temporary. It stops with this process.
+    pub temporary: Option<Postgres>,
+}
+
+impl TestServer {
+    /// Returns the URL of a different database on this server.
+    pub fn url(&self, database: &str) -> String {
+        let (base, query) = self.admin_url.split_at(self.admin_url.find('?').unwrap_or(self.admin_url.len()));
+        let server = base.split('/').take(3).collect::<Vec<_>>().join("/");
+        format!("{server}/{database}{query}")
+    }
+}
+
+/// The server of this test process: the one in `DATABASE_URL`, or a temporary one. Panics if there is none.
+pub static TEST_SERVER: LazyLock<TestServer> = LazyLock::new(|| {
+    if let Some(admin_url) = env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
+        return TestServer { admin_url, temporary: None };
+    }
+    let postgres = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
+    TestServer { admin_url: postgres.url("postgres"), temporary: Some(postgres) }
+});
+
+/// Finds the project around the current directory, because several checkouts may share this program.
 pub fn project() -> Result<PathBuf> {
     let here = env::current_dir().context("can't find the current directory")?;
     let root = here.ancestors().find(|directory| directory.join("dev/Cargo.toml").is_file());
@@ -31,15 +51,12 @@ pub fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Returns a command without the variables that Cargo set for this program, which would make Cargo rerun some
-/// build scripts.
+/// Returns a command without Cargo's variables about this program, which make Cargo rerun some build scripts.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for (name, _) in env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&*name);
-        }
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        command.env_remove(name);
     }
     command
 }

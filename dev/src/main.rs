@@ -4,9 +4,9 @@
 
 mod cli;
 
-use std::{env, process::ExitCode};
+use std::env;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 const USAGE: &[&str] = &[
     "cargo dev                       run the app, with a private PostgreSQL server in .postgres/",
@@ -21,37 +21,22 @@ const USAGE: &[&str] = &[
     "cargo dev help                  show this",
 ];
 
-fn main() -> ExitCode {
-    let arguments = env::args().skip(1).collect::<Vec<_>>();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("cargo dev: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(words: &[&str]) -> Result<ExitCode> {
-    let project = dev::project()?;
-    if let ["psql", arguments @ ..] = words {
-        cli::psql(&project.join(".postgres"), arguments)?;
-    }
-    env::set_current_dir(project)?;
-    match *words {
+fn main() -> Result<()> {
+    let words = env::args().skip(1).collect::<Vec<_>>();
+    let here = env::current_dir()?;
+    env::set_current_dir(dev::project()?)?;
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => cli::run::run(false)?,
         ["--watch"] => cli::run::run(true)?,
-        ["prepare"] => cli::prepare::renew()?,
-        ["prepare", "--check"] => cli::prepare::check()?,
+        ["psql", ref arguments @ ..] => cli::psql(arguments, &here)?,
+        ["prepare"] => cli::prepare(false)?,
+        ["prepare", "--check"] => cli::prepare(true)?,
         ["browser", ref arguments @ ..] => cli::browser(arguments)?,
         ["lab", ref arguments @ ..] => cli::lab(arguments)?, // demo
         ["rename", name] => cli::rename::rename(name)?,
         ["without", part] => cli::without::take_out(part)?, // accounts, demo
         ["help" | "--help" | "-h"] => println!("{}", USAGE.join("\n")),
-        _ => {
-            eprintln!("cargo dev {} is not a command. Usage:\n{}", words.join(" "), USAGE.join("\n"));
-            return Ok(ExitCode::from(2));
-        }
+        _ => bail!("cargo dev {} is not a command. Usage:\n{}", words.join(" "), USAGE.join("\n")),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -1,16 +1,45 @@
-//! Information about other processes. Reads `/proc`, or runs `ps` on systems without it.
+//! Starts programs that stop with this process, and finds other processes.
 
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+
+/// A program that stops when this value is dropped, or when this process exits for any reason, even SIGKILL.
+/// It and its children get a signal first, and SIGKILL 30 seconds later. Ctrl-C in the terminal doesn't reach them.
+#[derive(Debug)]
+pub struct Kept {
+    /// The shell that is the program's parent. When its standard input closes, as in `wait`, the program stops.
+    pub script: Child,
+}
+
+impl Kept {
+    /// Starts the program with an empty standard input, and its output in `output`. `signal`, such as `INT`, stops it.
+    pub fn spawn(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", include_str!("kept.sh"), "kept", signal]);
+        shell.arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            shell.env_remove(name).envs(value.map(|value| (name, value)));
+        }
+        shell.current_dir(program.get_current_dir().unwrap_or(".".as_ref()));
+        shell.stdin(Stdio::piped()).stdout(output).process_group(0);
+        Ok(Kept { script: shell.spawn().context("can't start /bin/sh")? })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.script.wait();
+    }
+}
 
 /// Returns whether the process is running. A zombie doesn't count.
 pub fn is_running(pid: u32) -> bool {
     all().iter().any(|(id, state, _)| *id == pid && !state.starts_with(['Z', 'X']))
 }
 
-/// Returns the child processes of this process.
 pub fn children(pid: u32) -> Vec<u32> {
     all().iter().filter(|(_, _, parent)| *parent == pid).map(|(id, ..)| *id).collect()
 }
@@ -23,12 +52,11 @@ pub fn signal(name: &str, pids: &[u32]) -> Result<()> {
     kill.status().context("can't start /bin/sh").map(drop)
 }
 
-/// Returns the ID, state and parent of every process.
+/// Returns the ID, state and parent of every process. Runs `ps` on systems without `/proc`.
 fn all() -> Vec<(u32, String, u32)> {
     if !Path::new("/proc/self/stat").exists() {
-        let ps = Command::new("ps").args(["-A", "-o", "pid=,stat=,ppid="]).output();
-        let text = ps.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        return text.lines().filter_map(parse).collect();
+        let ps = Command::new("ps").args(["-A", "-o", "pid=,stat=,ppid="]).output().map(|ps| ps.stdout);
+        return String::from_utf8_lossy(&ps.unwrap_or_default()).lines().filter_map(parse).collect();
     }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());

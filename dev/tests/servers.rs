@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use std::{env, fs, net::TcpListener, net::TcpStream, path::Path, path::PathBuf, thread};
 
 use dev::postgres::running;
-use dev::{Kept, Postgres, process::is_running, test_database_server};
+use dev::{Kept, Postgres, TEST_SERVER, TestServer, process::is_running};
 
 #[test]
 fn connecting_requires_the_password() {
-    let postgres = Postgres::temporary().unwrap();
+    let postgres = Postgres::temporary(&[]).unwrap();
 
     let mut psql = postgres.client("psql");
     let output = psql.args(["--no-password", "-c", "select 1"]).env_remove("PGPASSWORD").output().unwrap();
@@ -20,8 +20,14 @@ fn connecting_requires_the_password() {
 }
 
 #[test]
+fn url_changes_only_the_name_of_the_database() {
+    let server = TestServer { admin_url: "postgres://u:p@h:1/a?sslmode=off".into(), temporary: None };
+    assert_eq!(server.url("b"), "postgres://u:p@h:1/b?sslmode=off");
+}
+
+#[test]
 fn custom_settings_override_the_defaults() {
-    let postgres = Postgres::temporary_with(&[("max_connections", "17")]).unwrap();
+    let postgres = Postgres::temporary(&[("max_connections", "17")]).unwrap();
 
     assert_eq!(ask(&postgres, "show max_connections"), "17");
     assert_eq!(ask(&postgres, "show fsync"), "off");
@@ -29,9 +35,9 @@ fn custom_settings_override_the_defaults() {
 
 #[test]
 fn a_killed_server_restarts_with_its_data() {
-    let mut postgres = Postgres::temporary().unwrap();
+    let mut postgres = Postgres::temporary(&[]).unwrap();
     ask(&postgres, "create table kept ()");
-    let (pid, url) = (postgres.pid(), postgres.url("postgres"));
+    let (pid, url) = (postgres.pid, postgres.url("postgres"));
 
     postgres.kill9().unwrap();
     assert!(!is_running(pid));
@@ -61,14 +67,14 @@ fn a_second_server_in_the_same_directory_fails_to_start() {
     let refused = Postgres::start(&home, &[]).unwrap_err();
 
     assert!(format!("{refused:#}").contains("another process is using it"), "{refused:?}");
-    assert_eq!(running(&home).unwrap(), (postgres.pid(), postgres.port()));
+    assert_eq!(running(&home).unwrap(), (postgres.pid, postgres.port));
 }
 
 #[test]
 fn the_next_start_stops_a_server_whose_keeper_was_killed() {
     let home = home("orphan");
     let postgres = Postgres::start(&home, &[]).unwrap();
-    let orphan = postgres.pid();
+    let orphan = postgres.pid;
     let kill = format!("kill -s KILL $(ps -o ppid= -p {orphan})");
     Command::new("sh").args(["-c", &kill]).status().unwrap();
     drop(postgres);
@@ -106,9 +112,9 @@ fn nothing_is_left_behind_no_matter_how_the_owner_exits() {
 fn owner() {
     let program = "sleep 60 & echo; echo owns $$ $!; wait";
     let _kept = Kept::spawn(Command::new("sh").args(["-c", program]), "TERM", Stdio::inherit()).unwrap();
-    let postgres = Postgres::temporary().unwrap();
-    let shared = test_database_server().admin_url();
-    println!("\nowns {} {} {shared}", postgres.pid(), postgres.home().display());
+    let postgres = Postgres::temporary(&[]).unwrap();
+    let shared = &TEST_SERVER.admin_url;
+    println!("\nowns {} {} {shared}", postgres.pid, postgres.home.path.display());
     match env::var("OWNER").unwrap().as_str() {
         "return" => {}
         "panic" => panic!("on purpose"),

@@ -39,9 +39,9 @@ fn kill_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<Str
 
 fn suspend_postgres(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String> {
     // Suspends the main process first, so that it can't start others.
-    signal("STOP", &[stage.postgres.pid()]);
-    let mut all = dev::process::children(stage.postgres.pid());
-    all.push(stage.postgres.pid());
+    signal("STOP", &[stage.postgres.pid]);
+    let mut all = dev::process::children(stage.postgres.pid);
+    all.push(stage.postgres.pid);
     signal("STOP", &all);
     let time = wait(random);
     signal("CONT", &all);
@@ -96,7 +96,7 @@ fn fill_disk(stage: &mut Stage, _: &Load, random: &mut StdRng) -> Option<String>
     let time = wait(random);
     disk.free();
     // PostgreSQL exits if it can't write its log, and an operator would restart it.
-    if !dev::process::is_running(stage.postgres.pid()) {
+    if !dev::process::is_running(stage.postgres.pid) {
         stage.postgres.restart().expect("restarted");
         return Some(format!("{time}, and PostgreSQL exited"));
     }

@@ -97,7 +97,7 @@ impl Replica {
 
     /// Returns the process ID of the program.
     pub fn pid(&self) -> Option<u32> {
-        dev::process::children(self.process.as_ref()?.pid()).first().copied()
+        dev::process::children(self.process.as_ref()?.script.id()).first().copied()
     }
 
     pub fn last_words(&self) -> String {

@@ -27,12 +27,12 @@ impl Stage {
         let settings = [("max_wal_size", "64MB"), ("min_wal_size", "32MB")];
         let postgres = match &disk {
             Some(disk) => Postgres::start(&disk.path.join("postgres"), &settings),
-            None => Postgres::temporary(),
+            None => Postgres::temporary(&[]),
         };
         let postgres = postgres.unwrap_or_else(|error| panic!("{error:#}"));
         let url = postgres.url("postgres");
-        let direct = format!(":{}/", postgres.port());
-        let proxy = Proxy::start((Ipv4Addr::LOCALHOST, postgres.port()).into());
+        let direct = format!(":{}/", postgres.port);
+        let proxy = Proxy::start((Ipv4Addr::LOCALHOST, postgres.port).into());
         let pooler = PgBouncer::is_installed().then(|| {
             let pooler = PgBouncer::temporary(&url, include_str!("../../deploy/pgbouncer.ini"));
             pooler.unwrap_or_else(|error| panic!("{error:#}"))

@@ -18,7 +18,7 @@ const FIVE_SECONDS: Duration = Duration::from_secs(5);
 #[test]
 fn packet_loss_causes_a_503_page_and_the_app_replaces_its_connections() {
     let stage = Stage::new();
-    let network = Network::to(stage.postgres.port());
+    let network = Network::to(stage.postgres.port);
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
     app.wait_until_ready(FIVE_SECONDS);
     let mut visitor = app.visitor();
@@ -39,7 +39,7 @@ fn packet_loss_causes_a_503_page_and_the_app_replaces_its_connections() {
 #[test]
 fn connections_dropped_by_a_firewall_are_replaced_without_an_error() {
     let stage = Stage::new();
-    let network = Network::to(stage.postgres.port());
+    let network = Network::to(stage.postgres.port);
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
     app.wait_until_ready(FIVE_SECONDS);
     let mut visitor = app.visitor();
@@ -69,7 +69,7 @@ fn a_database_that_hangs_causes_a_503_page() {
     let user = visitor.get("/").visitor().to_owned();
     fill_the_pool(&app);
 
-    let server = stage.postgres.pid();
+    let server = stage.postgres.pid;
     let processes = std::iter::once(server).chain(process::children(server)).collect::<Vec<_>>();
     signal("STOP", &processes);
     assert_pages_are_503(&app, &mut visitor);
@@ -82,7 +82,7 @@ fn a_database_that_hangs_causes_a_503_page() {
 #[test]
 fn the_app_waits_for_a_database_that_does_not_respond_at_startup() {
     let stage = Stage::new();
-    let network = Network::to(stage.postgres.port());
+    let network = Network::to(stage.postgres.port);
     network.lose_everything();
 
     let app = App::start(&[("DATABASE_URL", network.url(&stage))]);
@@ -130,7 +130,7 @@ fn assert_pages_are_503(app: &App, visitor: &mut Visitor) {
 #[test]
 fn the_app_serves_and_is_ready_with_a_round_trip_of_250_ms_to_its_database() {
     let stage = Stage::new();
-    let network = Network::far_from(stage.postgres.port(), Duration::from_millis(125));
+    let network = Network::far_from(stage.postgres.port, Duration::from_millis(125));
     let app = App::start(&[("DATABASE_URL", network.url(&stage)), ("WORKERS", "1".into())]);
 
     app.wait_until_ready(Duration::from_secs(30));
@@ -184,7 +184,7 @@ impl Network {
 
     /// The URL of the stage's database, through this network.
     fn url(&self, stage: &Stage) -> String {
-        let (port, own) = (stage.postgres.port(), self.address.port());
+        let (port, own) = (stage.postgres.port, self.address.port());
         stage.url().replace(&format!(":{port}/"), &format!(":{own}/"))
     }
 

@@ -282,7 +282,7 @@ fn a_table_that_cannot_grow_causes_an_error_page_and_the_app_recovers() {
 }
 
 fn limit_files(stage: &Stage, limits: &str) {
-    let server = stage.postgres.pid();
+    let server = stage.postgres.pid;
     let owner = std::fs::metadata(format!("/proc/{server}")).expect("this test needs Linux");
     for pid in std::iter::once(server).chain(process::children(server)) {
         let mut prlimit = Command::new("prlimit");

@@ -144,7 +144,7 @@ impl App {
     pub fn ends_within(&mut self, patience: Duration) -> ExitStatus {
         let begin = Instant::now();
         loop {
-            if let Some(status) = self.kept.try_wait().expect("a child process") {
+            if let Some(status) = self.kept.script.try_wait().expect("a child process") {
                 return status;
             }
             assert!(begin.elapsed() < patience, "it is still running: {}", self.log());
@@ -156,10 +156,10 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         // SIGTERM would take seconds. If the process has already exited, a different one may have its ID.
-        if let Ok(None) = self.kept.try_wait() {
+        if let Ok(None) = self.kept.script.try_wait() {
             self.signal("KILL");
         }
-        let _ = self.kept.stop();
+        let _ = self.kept.script.wait();
         let log = self.log();
         let _ = fs::remove_dir_all(&self.home);
         if thread::panicking() {

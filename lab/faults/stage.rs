@@ -25,7 +25,7 @@ impl Stage {
     /// Starts PostgreSQL with these settings.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         // Starts PostgreSQL before the test's turn, because this takes a while and hardly slows down the running test.
-        let postgres = Postgres::temporary_with(settings).unwrap_or_else(|error| panic!("{error:#}"));
+        let postgres = Postgres::temporary(settings).unwrap_or_else(|error| panic!("{error:#}"));
         Self { postgres, _turn: TURN.blocking_lock() }
     }
 

@@ -150,7 +150,7 @@ fn the_documented_statements_find_and_end_a_session_that_holds_the_migration_loc
 fn the_app_can_connect_to_postgresql_through_a_unix_socket() {
     // The socket is in the data directory.
     let stage = Stage::with(&[("unix_socket_directories", ".")]);
-    let (directory, port) = (stage.postgres.home().join("data"), stage.postgres.port());
+    let (directory, port) = (stage.postgres.home.path.join("data"), stage.postgres.port);
     let url = stage.url().replace(&format!("127.0.0.1:{port}"), "");
     let url = format!("{url}?host={}&port={port}", directory.display());
 

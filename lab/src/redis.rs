@@ -67,7 +67,7 @@ impl Redis {
         let mut server = Kept::spawn(&command, "TERM", self.home.guard.try_clone()?.into())?;
         let begin = Instant::now();
         while !self.is_ready() {
-            let has_ended = server.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60);
+            let has_ended = server.script.try_wait()?.is_some() || begin.elapsed() > Duration::from_secs(60);
             ensure!(!has_ended, "Redis didn't start. Its log:\n{}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
@@ -77,16 +77,15 @@ impl Redis {
 
     /// Kills the server, as a crash would.
     pub fn kill9(&mut self) -> Result<()> {
-        if let Some(mut server) = self.server.take() {
-            process::signal("KILL", &process::children(server.pid()))?;
-            server.stop()?;
+        if let Some(server) = self.server.take() {
+            process::signal("KILL", &process::children(server.script.id()))?;
         }
         Ok(())
     }
 
     /// Returns the process ID of the shell that runs the server, if it is running.
     pub fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(Kept::pid)
+        self.server.as_ref().map(|server| server.script.id())
     }
 
     /// Returns the URL of the server, including the password.

@@ -160,7 +160,7 @@ pub struct InPostgres {
 impl InPostgres {
     pub async fn new() -> Self {
         let library = [("shared_preload_libraries", "pg_stat_statements")];
-        let server = Postgres::temporary_with(&library).unwrap_or_else(|error| panic!("{error:#}"));
+        let server = Postgres::temporary(&library).unwrap_or_else(|error| panic!("{error:#}"));
         let pool = pool(&server);
         MIGRATIONS.run(&pool).await.expect("migrated");
         sqlx::raw_sql("create extension pg_stat_statements").execute(&pool).await.expect("an extension");

@@ -65,7 +65,7 @@ fn port(process: &mut Kept, log: &Path) -> Result<u16, String> {
         {
             return port.parse().map_err(|_| text);
         }
-        let ended = process.try_wait().ok().flatten().is_some();
+        let ended = process.script.try_wait().ok().flatten().is_some();
         if ended || begin.elapsed() > Duration::from_secs(30) {
             return Err(format!("chromedriver didn't start: {text}"));
         }

@@ -1,7 +1,7 @@
 use std::{any::Any, str::FromStr, thread};
 
 use app::database::MIGRATIONS;
-use dev::{TestServer, test_database_server};
+use dev::{TEST_SERVER, TestServer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
@@ -21,8 +21,8 @@ impl TestDatabase {
     }
 
     pub async fn without_schema() -> Self {
-        let server = test_database_server();
-        let name = server.new_database_name();
+        let server = &*TEST_SERVER;
+        let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         Self::at(server.url(&name), Dropped { name, server })
     }
@@ -64,13 +64,13 @@ impl Drop for Dropped {
             actix_web::rt::System::new().block_on(drop);
         });
         // Dropping a database takes 0.1 s. A temporary server stops with this process, so there is no need to wait.
-        let is_dropped = server.is_temporary() || dropped.join().is_ok();
+        let is_dropped = server.temporary.is_some() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "the test's database can't be dropped");
     }
 }
 
 async fn admin(server: &TestServer, sql: String) {
-    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    let mut connection = PgConnection::connect(&server.admin_url).await.expect("connect");
     connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
     connection.close().await.expect("close");
 }

@@ -204,7 +204,7 @@ pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
 
 #[cfg(test)]
 mod tests {
-    use dev::test_database_server;
+    use dev::TEST_SERVER;
     use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
     use super::*;
@@ -212,8 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_statement_can_be_prepared() {
-        let mut connection =
-            PgConnection::connect(test_database_server().admin_url()).await.expect("connected");
+        let mut connection = PgConnection::connect(&TEST_SERVER.admin_url).await.expect("connected");
         for (schema, name, owner) in
             [("pg_temp", "sessions", "UUID"), ("pg_temp", "user", "INT8"), ("pg_temp", "order_1", "TEXT")]
         {

@@ -1,11 +1,11 @@
-//! The commands. All except `psql` run in the project's root.
+//! The commands. They run in the project's root.
 
-pub mod prepare;
 pub mod rename;
 pub mod run;
 pub mod without; // accounts, demo
 
-use std::{fs, os::unix::process::CommandExt, path::Path, process::Command};
+use std::os::unix::process::CommandExt;
+use std::{collections::BTreeSet, fs, fs::File, path::Path, process::Command, time::SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use dev::postgres::{client, programs, running};
@@ -23,20 +23,40 @@ pub fn browser(arguments: &[&str]) -> Result<()> {
     succeed(cargo().args(["test", "--workspace", "--test", "browser"]).args(arguments), NO_BROWSER)
 }
 
-/// Replaces this process with psql, connected to the database that `cargo dev` keeps in `home`.
-pub fn psql(home: &Path, arguments: &[&str]) -> Result<()> {
+/// Replaces this process with psql, connected to the database of `cargo dev`. It runs in `directory`.
+pub fn psql(arguments: &[&str], directory: &Path) -> Result<()> {
+    let home = Path::new(".postgres");
     let (_, port) = running(home).context("start `cargo dev` first")?;
     let mut psql = client(programs()?.join("psql"), home, port);
-    Err(psql.args(arguments).exec()).context("can't run psql: is it installed?")
+    Err(psql.args(arguments).current_dir(directory).exec()).context("can't run psql: is it installed?")
+}
+
+/// Updates `.sqlx`, as `cargo sqlx prepare` would. With `check`, only fails if that would change anything.
+pub fn prepare(check: bool) -> Result<()> {
+    let fresh = "target/sqlx-prepare";
+    let postgres = Postgres::temporary(&[])?;
+    run_sql(&postgres, "migrations")?;
+    let _ = fs::remove_dir_all(fresh);
+    fs::create_dir_all(fresh)?;
+    // Makes Cargo compile the library, which has all of the checked queries, even if it hasn't changed.
+    File::options().append(true).open("src/lib.rs")?.set_modified(SystemTime::now())?;
+    let mut build = cargo();
+    build.args(["build", "--lib"]).env("DATABASE_URL", postgres.url("postgres"));
+    build.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", fs::canonicalize(fresh)?);
+    succeed(&mut build, "the app doesn't compile")?;
+    if check {
+        let problem = ".sqlx is out of date: run `cargo dev prepare` and commit the result";
+        return succeed(Command::new("diff").args(["--recursive", "--brief", ".sqlx", fresh]), problem);
+    }
+    let _ = fs::remove_dir_all(".sqlx");
+    fs::rename(fresh, ".sqlx").context("can't write .sqlx")
 }
 
 // demo: begin
 /// Replaces this process with the lab's program.
 pub fn lab(arguments: &[&str]) -> Result<()> {
     ensure!(Path::new("lab").exists(), "this copy has no lab/");
-    let mut lab = cargo();
-    Err(lab.args(["run", "--quiet", "--package", "lab", "--"]).args(arguments).exec())
-        .context("can't run cargo")
+    Err(cargo().args(["run", "--quiet", "--package", "lab", "--"]).args(arguments).exec().into())
 }
 // demo: end
 
@@ -58,11 +78,7 @@ fn output(program: &mut Command) -> Result<String> {
 /// Runs the SQL files in a directory in order of their names, and returns their output.
 fn run_sql(postgres: &Postgres, directory: &str) -> Result<String> {
     let files = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files = files.map(|file| file.path()).collect::<Vec<_>>();
-    if files.is_empty() {
-        return Ok(String::new());
-    }
-    files.sort();
+    let files = files.map(|file| file.path()).collect::<BTreeSet<_>>();
     let mut psql = postgres.client("psql");
     psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]);
     output(psql.args(files.iter().flat_map(|file| ["--file".as_ref(), file.as_os_str()])))
@@ -75,9 +91,4 @@ fn committed_files() -> Result<Vec<(String, String)>> {
     let paths = output(Command::new("git").args(["ls-files", "-z"]))?;
     let files = paths.split_terminator('\0');
     Ok(files.filter_map(|path| Some((path.to_owned(), fs::read_to_string(path).ok()?))).collect())
-}
-
-/// Formats all code if rustfmt is installed.
-fn format() {
-    let _ = cargo().args(["fmt", "--all"]).status();
 }

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use dev::cargo;
 
-use super::{committed_files, format, succeed};
+use super::{committed_files, succeed};
 
 /// The current name. Renaming also replaces this constant, so the app can be renamed again.
 const NAME: &str = "actix-postgres-sessions";
@@ -16,8 +16,7 @@ pub fn rename(name: &str) -> Result<()> {
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
     ensure!(is_name, "a name must start with a letter and contain only letters, digits and hyphens");
     let lock = fs::read_to_string("Cargo.lock")?;
-    let is_taken = lock.contains(&format!("name = \"{name}\"\n"));
-    ensure!(name == NAME || !is_taken, "the app already uses a package named {name}");
+    ensure!(!lock.contains(&format!("name = \"{name}\"\n")), "the app already uses a package named {name}");
 
     for (path, text) in committed_files()? {
         // The licenses keep the old name, because they name the template's authors.
@@ -28,10 +27,7 @@ pub fn rename(name: &str) -> Result<()> {
     // Cargo.lock sorts packages by name, so their order may change.
     succeed(cargo().args(["update", "--workspace", "--quiet"]), "can't update Cargo.lock")?;
     // The new name may change how lines are wrapped.
-    format();
-    println!(
-        "The app is now called {name}. Describe it in Cargo.toml, review the changes with `git diff`, and run"
-    );
-    println!("`cargo test`.");
+    let _ = cargo().args(["fmt", "--all"]).status();
+    println!("The app is now {name}. Describe it in Cargo.toml, review `git diff`, and run `cargo test`.");
     Ok(())
 }

@@ -1,27 +1,22 @@
 //! A server's directory, with its data, log and password.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::{fs::PermissionsExt, process::CommandExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{io, io::Read, os::fd::OwnedFd};
 
 use anyhow::{Context, Result};
 
-/// Removes a directory in the background when standard input closes. Retries while the server's last processes are
-/// still writing.
-const REMOVE: &str =
-    r#"exec 3<&0; { read -r _ <&3; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done; } &"#;
+/// Removes a directory when standard input closes. Retries while the server's last processes are still writing.
+const REMOVE: &str = r#"exec 3<&0; { read _ <&3; for _ in 1 2 3; do rm -rf "$0" && exit; sleep 1; done; } &"#;
 
 /// A directory that no other process uses.
 #[derive(Debug)]
 pub struct Home {
     pub path: PathBuf,
-    /// A file that locks the directory, or a pipe that delays its removal. The server's keeper also holds it, so
-    /// it stays open until both this process and the server have exited.
+    /// The directory's lock, or a pipe that delays its removal. The server's keeper holds a copy until it exits.
     pub guard: OwnedFd,
-    pub(crate) is_temporary: bool,
 }
 
 impl Home {
@@ -34,7 +29,7 @@ impl Home {
         remover.args(["-c", REMOVE]).arg(&path).stdin(closes).stdout(Stdio::null()).process_group(0);
         remover.status().context("can't start /bin/sh")?;
         fs::create_dir(&path).context("can't create a temporary directory")?;
-        Home { path, guard: guard.into(), is_temporary: true }.prepare()
+        Home { path, guard: guard.into() }.prepare()
     }
 
     /// Locks a directory. Creates it if it doesn't exist.
@@ -43,7 +38,7 @@ impl Home {
         let path = path.canonicalize()?;
         let lock = File::create(path.join("lock"))?;
         lock.try_lock().context("another process is using it")?;
-        Home { path, guard: lock.into(), is_temporary: false }.prepare()
+        Home { path, guard: lock.into() }.prepare()
     }
 
     fn prepare(self) -> Result<Self> {
@@ -55,43 +50,29 @@ impl Home {
         }
         Ok(self)
     }
-
-    /// Returns the end of the server's log.
-    pub(crate) fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.path.join("log")).unwrap_or_default();
-        let lines = log.lines().collect::<Vec<_>>();
-        lines[lines.len().saturating_sub(8)..].join("\n")
-    }
 }
 
 /// Returns 32 random hexadecimal digits.
-pub(crate) fn random() -> String {
+pub fn random() -> String {
     let mut bytes = [0; 16];
-    let mut device = File::open("/dev/urandom").expect("a device");
-    device.read_exact(&mut bytes).expect("random bytes");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    File::open("/dev/urandom").and_then(|mut device| device.read_exact(&mut bytes)).expect("random bytes");
+    format!("{:032x}", u128::from_ne_bytes(bytes))
 }
 
 /// Returns the process ID and port of the server that runs in `home`, if it accepts connections.
 pub fn running(home: &Path) -> Option<(u32, u16)> {
     let file = fs::read_to_string(home.join("data/postmaster.pid")).ok()?;
     let lines = file.lines().map(str::trim).collect::<Vec<_>>();
-    // The ignored lines are the data directory, start time, socket directory, address and shared memory.
-    let [pid, _, _, port, _, _, _, "ready"] = lines[..] else { return None };
+    let [pid, _data, _start, port, _sockets, _address, _memory, "ready"] = lines[..] else { return None };
     Some((pid.parse().ok()?, port.parse().ok()?))
 }
 
-/// Returns the password of the server in `home`.
-pub(super) fn password(home: &Path) -> String {
-    fs::read_to_string(home.join("password")).expect("the server's password")
-}
-
-/// Returns a command for a program such as `psql`, whose environment makes it connect to the `postgres` database of the
-/// server in `home`. Other users can see a program's arguments, but not its environment.
+/// Returns a command, such as psql, that connects to this server. Other users can't see its environment.
 pub fn client(program: PathBuf, home: &Path, port: u16) -> Command {
+    let password = fs::read_to_string(home.join("password")).expect("the server's password");
     let mut client = Command::new(program);
     client.env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string());
-    client.env("PGUSER", "postgres").env("PGPASSWORD", password(home)).env("PGDATABASE", "postgres");
+    client.env("PGUSER", "postgres").env("PGPASSWORD", password).env("PGDATABASE", "postgres");
     client.env_remove("PGSERVICE").env_remove("PGSSLMODE");
     client
 }

@@ -36,4 +36,4 @@ if [ "$pid" ] && ps -ww -o args= -p "$pid" | grep -qF "/postgres -D $home/data "
     $run "$bin/pg_ctl" stop --pgdata="$home/data" --mode=fast
 fi
 
-exec $run "$bin/postgres" -D "$home/data" "$@"
+exec $run "$bin/postgres" -D "$home/data" --listen_addresses=127.0.0.1 --unix_socket_directories= "$@"

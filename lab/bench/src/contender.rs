@@ -227,7 +227,7 @@ impl Contender {
     pub fn parts(&self, bench: &Bench) -> Parts {
         let redis = self.redis.as_ref().and_then(Redis::pid);
         let postgres = self.database.is_some().then(|| bench.database.pid());
-        Parts { server: self.process.pid(), stores: redis.into_iter().chain(postgres).collect() }
+        Parts { server: self.process.script.id(), stores: redis.into_iter().chain(postgres).collect() }
     }
 }
 
@@ -245,7 +245,7 @@ async fn start(bench: &Bench, name: &str, program: &Command, ready: &str) -> Res
     let mut process = Kept::spawn(&shell, "INT", output.into())?;
     let begin = Instant::now();
     while !load::answers(address, ready).await {
-        if let Some(status) = process.try_wait()? {
+        if let Some(status) = process.script.try_wait()? {
             bail!("{name} exited with {status}; its log is {}", log.display());
         }
         ensure!(begin.elapsed() < LONGEST_START, "{name} doesn't respond; its log is {}", log.display());

@@ -33,7 +33,7 @@ impl Database {
 
     /// Stops the server and removes its files.
     pub fn remove(self) -> Result<()> {
-        let home = self.postgres.home().to_owned();
+        let home = self.postgres.home.path.clone();
         drop(self.postgres);
         fs::remove_dir_all(home).context("can't remove the database")
     }
@@ -43,7 +43,7 @@ impl Database {
     }
 
     pub fn pid(&self) -> u32 {
-        self.postgres.pid()
+        self.postgres.pid
     }
 
     /// Creates an empty database. Replaces a database left behind by a killed run.

@@ -41,7 +41,7 @@ struct App {
 
 impl App {
     fn start() -> Self {
-        let postgres = Postgres::temporary().expect("a PostgreSQL server");
+        let postgres = Postgres::temporary(&[]).expect("a PostgreSQL server");
         let config = Config::from_lookup(|name| match name {
             "DATABASE_URL" => Some(postgres.url("postgres")),
             "SESSION_SECRET" => Some("a secret of the fuzz targets and of nothing else".into()),

@@ -156,7 +156,7 @@ struct Response {
 
 impl App {
     fn start(name: &str) -> Self {
-        let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        let postgres = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
         let mut program = Command::new(Path::new(TARGET).join("debug").join(name));
         program.env("DATABASE_URL", postgres.url("postgres")).stdout(Stdio::piped());
         let mut process = program.spawn().expect("the app starts");

@@ -24,7 +24,7 @@ impl InPostgres {
         if std::env::var("DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
             return Self { server: None, pool: database.pool.clone(), database };
         }
-        let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        let server = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
         let pool = PgPool::connect_lazy(&server.url("postgres")).expect("a URL");
         PgSessionStore::new(pool.clone()).migrate().await.expect("migrated");
         Self { server: Some(RefCell::new(server)), pool, database }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{str::FromStr, thread};
 
 use actix_session_postgres::PgSessionStore;
-use dev::{Postgres, TestServer, test_database_server};
+use dev::{Postgres, TEST_SERVER, TestServer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
@@ -44,15 +44,15 @@ impl TestDatabase {
     }
 
     pub async fn without_table() -> Self {
-        let server = test_database_server();
-        let name = server.new_database_name();
+        let server = &*TEST_SERVER;
+        let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         Self::at(&server.url(&name), Place::Shared { name, server })
     }
 
     /// Creates a database on its own server, where other tests' transactions can't keep PostgreSQL from reusing space.
     pub async fn on_own_server() -> Self {
-        let server = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+        let server = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
         Self::at(&server.url("postgres"), Place::Own { _server: server }).migrated().await
     }
 
@@ -117,13 +117,13 @@ impl Drop for TestDatabase {
         });
         // Dropping a database takes 0.1 s. There is no need to wait if the server is temporary, because it
         // stops with this process.
-        let is_dropped = server.is_temporary() || dropped.join().is_ok();
+        let is_dropped = server.temporary.is_some() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "can't drop the test's database");
     }
 }
 
 async fn admin(server: &TestServer, sql: String) {
-    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    let mut connection = PgConnection::connect(&server.admin_url).await.expect("connect");
     connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
     connection.close().await.expect("close");
 }

@@ -13,7 +13,7 @@ use crate::support::{Double, Numbers, PATIENCE, TABLE, advance, eventually, resu
 
 /// Starts a PostgreSQL server for one test, and a batcher that has already made a call.
 async fn own_server() -> (Postgres, Batcher<Double>) {
-    let postgres = Postgres::temporary().unwrap_or_else(|error| panic!("{error:#}"));
+    let postgres = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
     let options = PgConnectOptions::from_str(&postgres.url("postgres")).expect("a URL");
     let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
     connection.execute(TABLE).await.expect("a table");

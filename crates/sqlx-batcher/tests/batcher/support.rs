@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{str::FromStr, thread};
 
-use dev::{TestServer, test_database_server};
+use dev::{TEST_SERVER, TestServer};
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
@@ -25,8 +25,8 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub async fn new() -> Self {
-        let server = test_database_server();
-        let name = server.new_database_name();
+        let server = &*TEST_SERVER;
+        let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         let options = PgConnectOptions::from_str(&server.url(&name)).expect("a URL");
         let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options.clone());
@@ -60,13 +60,13 @@ impl Drop for TestDatabase {
         });
         // Dropping a database takes 0.1 s. There is no need to wait if the server is temporary, because it
         // stops with this process.
-        let is_dropped = server.is_temporary() || dropped.join().is_ok();
+        let is_dropped = server.temporary.is_some() || dropped.join().is_ok();
         assert!(is_dropped || thread::panicking(), "can't drop the test's database");
     }
 }
 
 async fn admin(server: &TestServer, sql: String) {
-    let mut connection = PgConnection::connect(server.admin_url()).await.expect("connect");
+    let mut connection = PgConnection::connect(&server.admin_url).await.expect("connect");
     connection.execute(AssertSqlSafe(sql)).await.expect("create or drop a database");
     connection.close().await.expect("close");
 }

@@ -73,7 +73,7 @@ struct InPostgres {
 
 impl InPostgres {
     async fn new() -> Result<Self> {
-        let server = Postgres::temporary()?;
+        let server = Postgres::temporary(&[])?;
         let pool = PgPool::connect_lazy(&server.url("postgres"))?;
         let sql = "
             create table sessions (
