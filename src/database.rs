@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
-use sqlx_batcher::{CHECK_AFTER, is_alive};
+use sqlx_batcher::{CHECK_AFTER, check};
 
 use crate::config::{Config, DatabaseUrl};
 use crate::limits::STATEMENT_TIMEOUT;
@@ -31,19 +31,13 @@ pub fn pool(config: &Config) -> PgPool {
         .acquire_timeout(CONNECT_TIMEOUT)
         // The host name may later resolve to a different server.
         .max_lifetime(Duration::from_secs(5 * 60))
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                let read_only =
-                    || sqlx::Error::Protocol("the server is read-only or does not respond".into());
-                is_alive(connection).await.then_some(()).ok_or_else(read_only)
-            })
-        })
+        .after_connect(|connection, _| Box::pin(check(connection)))
         // By default, sqlx checks each connection before and after each use, without a time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < CHECK_AFTER || is_alive(connection).await) })
+            Box::pin(async move { Ok(meta.idle_for < CHECK_AFTER || check(connection).await.is_ok()) })
         })
-        .after_release(|connection, _| Box::pin(async move { Ok(is_alive(connection).await) }))
+        .after_release(|connection, _| Box::pin(async move { Ok(check(connection).await.is_ok()) }))
         .connect_lazy_with(options)
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io::ErrorKind, time::Duration};
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use sqlx_batcher::is_alive;
+use sqlx_batcher::check;
 use tokio::time::{Instant, timeout};
 use tokio::{runtime::Handle, sync::Mutex};
 
@@ -103,7 +103,7 @@ impl Database {
         // After a while, the host name may resolve to a different server.
         let mut kept = self.connection.take().filter(|(_, since)| since.elapsed() < LIFETIME);
         if let Some((open, _)) = &mut kept
-            && !is_alive(open).await
+            && check(open).await.is_err()
         {
             kept = None;
         }

@@ -2,10 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 hash of a session key. It is the primary key of the table.
+/// The SHA-256 hash of a session key, and the primary key of the table.
 ///
-/// A key is 64 random alphanumeric characters (381 bits). Such a key can't be guessed, so a salt or a slow
-/// hash wouldn't make it any safer.
+/// A key is 64 random alphanumeric characters (381 bits), so a salt or a slow hash wouldn't make it safer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct SessionId(pub [u8; 32]);

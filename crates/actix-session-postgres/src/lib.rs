@@ -27,15 +27,11 @@ pub use sweep::Sweep;
 pub use table::{InvalidTable, MIGRATION};
 pub use typed::Typed;
 
-/// The target of this crate's log lines. It isn't the crate's name, because a filter for `actix_session`
-/// would also match that.
+/// The target of the log lines. A filter for `actix_session` would also match the crate's name.
 const TARGET: &str = "session_store";
 
-/// Counts an event, if the program has installed a metrics recorder.
-#[cfg(feature = "metrics")]
-fn count(name: &'static str, by: u64) {
-    metrics::counter!(name).increment(by);
+/// Counts events, if the program has installed a metrics recorder.
+fn count(_name: &'static str, _by: u64) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(_name).increment(_by);
 }
-
-#[cfg(not(feature = "metrics"))]
-fn count(_: &'static str, _: u64) {}

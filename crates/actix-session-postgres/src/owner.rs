@@ -34,8 +34,8 @@ pub struct OwnedSession {
     pub expires_at: OffsetDateTime,
     /// When it expires, regardless of activity.
     pub ends_at: OffsetDateTime,
-    /// How long it lasts without requests. `expires_at - idle` is the time of the last use, to the minute,
-    /// except shortly before `ends_at`.
+    /// How long it lasts without requests. `expires_at - idle` is the time of the last use, to the minute, except
+    /// shortly before `ends_at`.
     pub idle: Duration,
     /// Whether the login is remembered ([`LogIn::remember`](crate::LogIn::remember)).
     pub remembered: bool,
@@ -52,17 +52,13 @@ impl<O: Owner> PgSessionStore<O> {
     /// Returns an error if the database can't be reached.
     pub async fn sessions_of(&self, owner: &O) -> sqlx::Result<Vec<OwnedSession>> {
         let sessions = sqlx::query_as(replanned(&self.sql.sessions_of)).bind(owner.clone());
-        let sessions = self.fetch_all(sessions).await?.into_iter();
-        let session = |(id, created_at, expires_at, ends_at, idle, remembered, state): Row| OwnedSession {
-            id,
-            created_at,
-            expires_at,
-            ends_at,
-            idle: Duration::from_secs(idle.unsigned_abs().into()),
-            remembered,
-            state: state::decode(&state).unwrap_or_default(),
+        let sessions = self.run(async |mut connection| sessions.fetch_all(&mut *connection).await).await?;
+        let session = |(id, created_at, expires_at, ends_at, idle, remembered, state): Row| {
+            let idle = Duration::from_secs(idle.unsigned_abs().into());
+            let state = state::decode(&state).unwrap_or_default();
+            OwnedSession { id, created_at, expires_at, ends_at, idle, remembered, state }
         };
-        Ok(sessions.map(session).collect())
+        Ok(sessions.into_iter().map(session).collect())
     }
 
     /// Ends all sessions of `owner` except `but`, and returns how many it ended. The effect is immediate.
@@ -71,13 +67,11 @@ impl<O: Owner> PgSessionStore<O> {
     /// Returns an error if the database can't be reached.
     pub async fn end_all_of(&self, owner: &O, but: Option<SessionId>) -> sqlx::Result<u64> {
         let delete = sqlx::query(replanned(&self.sql.end_all_of)).bind(owner.clone()).bind(but);
-        let ended = self.execute(delete).await?;
-        count("sessions_ended_total", ended);
-        Ok(ended)
+        self.execute(delete).await.inspect(|ended| count("sessions_ended_total", *ended))
     }
 
-    /// Ends one session, regardless of its owner. Returns whether it existed. Check the owner yourself, for example by
-    /// looking for the session in [`PgSessionStore::sessions_of`].
+    /// Ends one session, and returns whether it existed. Check its owner yourself, for example with
+    /// [`PgSessionStore::sessions_of`].
     ///
     /// # Errors
     /// Returns an error if the database can't be reached.

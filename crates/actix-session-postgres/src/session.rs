@@ -1,17 +1,16 @@
 //! Extends actix-session's own [`Session`] with methods to log in, rotate the key and end the session.
 //!
-//! actix-session passes only a key and a state to its store. So the state also contains the requested
-//! [`Change`], under a reserved name.
+//! actix-session passes only a key and a state to its store. So the state also contains the requested [`Change`].
 
-use std::{collections::HashMap, sync::LazyLock, time::Duration};
+use std::{sync::LazyLock, time::Duration};
 
 use actix_session::{Session, storage::generate_session_key};
 use serde::{Deserialize, Serialize};
 
-use crate::{owner::Owner, statements::Lifetime};
+use crate::{owner::Owner, state::State, statements::Lifetime};
 
-/// The reserved name. Each process chooses it at random, so no value in a session has the same name.
-static RESERVED: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
+/// The name of the requested change, which isn't part of the contents. It is random, so no value has the same name.
+pub(crate) static RESERVED: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
 
 /// A change that replaces a session's key.
 #[derive(Serialize, Deserialize)]
@@ -28,44 +27,37 @@ impl Change {
         session.insert(RESERVED.as_str(), self).expect("this enum can be serialized as JSON");
     }
 
-    /// Removes a requested change from the state and returns it.
-    pub fn take(state: &mut HashMap<String, String>) -> Option<Self> {
-        serde_json::from_str(&state.remove(RESERVED.as_str())?).ok()
+    /// Separates a requested change from the state.
+    pub fn take(mut state: State) -> (Option<Self>, State) {
+        let change = state.remove(RESERVED.as_str());
+        (change.and_then(|json| serde_json::from_str(&json).ok()), state)
     }
-}
-
-/// Returns whether this is the reserved name. Its value isn't part of the session's contents.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    name == *RESERVED
 }
 
 /// Methods of a session in PostgreSQL, in addition to actix-session's own.
 ///
 /// The store makes these changes when the response is ready, together with all other changes to the session.
-/// Until then, `entries()` also contains the requested change, under a random name. That entry is never stored.
+/// Until then, `entries()` also contains the requested change, under a random name.
 pub trait PgSession {
-    /// Gives the session a new key. The old key becomes invalid before the response is sent, so later requests
-    /// that use it have no session. If another request has ended the session, this doesn't bring it back.
+    /// Gives the session a new key. The old key becomes invalid before the response is sent. If another request has
+    /// ended the session, this doesn't bring it back.
     ///
-    /// Call it after every privilege change, such as a new role, as [OWASP recommends][owasp]. For a login, use
-    /// [`PgSession::log_in`] instead.
+    /// Call it after every privilege change, such as a new role, as [OWASP recommends][owasp].
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change
     fn rotate(&self);
 
     /// Ends the session, if there is one, and starts a new one that belongs to `owner`.
     ///
-    /// Discards the contents of the previous session, because an attacker may have planted them (session
-    /// fixation). To keep a value, read it before this call and insert it again afterward. Don't call
-    /// actix-session's `clear` afterward, because that would also cancel the login.
+    /// Discards the contents of the previous session, because an attacker may have planted them. To keep a value, read
+    /// it before this call and insert it again afterward. Don't call `clear` afterward, because it cancels the login.
     ///
     /// # Panics
     /// Panics if `owner` can't be serialized as JSON.
     fn log_in<O: Owner>(&self, owner: O) -> LogIn<'_>;
 
-    /// Ends the session. Its row is deleted before the response is sent, and the response removes the cookie.
-    ///
-    /// This is the same as actix-session's `purge`. The session ignores further changes in the same request.
+    /// Ends the session. Its row is deleted before the response is sent, and the response removes the cookie. This is
+    /// the same as actix-session's `purge`. The session ignores further changes in the same request.
     fn end(&self);
 }
 
@@ -76,19 +68,17 @@ pub struct LogIn<'a> {
 }
 
 impl LogIn<'_> {
-    /// Keeps this session when the browser is closed ("keep me logged in"), and gives it a different lifetime. It
-    /// expires after `idle` without requests, and after `max_age` at the latest.
-    ///
-    /// With [`guard`](crate::guard()), the `Max-Age` of the cookie is `max_age`.
+    /// Keeps this session when the browser is closed ("keep me logged in"). It expires after `idle` without requests,
+    /// and after `max_age` at the latest. With [`guard`](crate::guard()), that is also the cookie's `Max-Age`.
     pub fn remember(self, idle: Duration, max_age: Duration) {
-        let remember = Some(Lifetime::new(idle, max_age));
+        let remember = Some(Lifetime { idle, max_age });
         Change::LogIn { owner: self.owner, remember }.request(self.session);
     }
 }
 
 impl PgSession for Session {
     fn rotate(&self) {
-        // A login that was requested earlier already includes a new key.
+        // A requested login already includes a new key.
         if !self.contains_key(&RESERVED) {
             Change::Rotate.request(self);
         }

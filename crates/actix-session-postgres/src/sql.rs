@@ -1,10 +1,9 @@
-//! The text of every SQL statement. All times come from PostgreSQL's clock. A session's row contains its limits,
-//! so loading or extending a session doesn't depend on the app's settings.
+//! The text of every SQL statement. All times come from PostgreSQL's clock, and each session's limits from its row.
 //!
-//! The statements also work on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That
-//! is why a rotation deletes the old row and inserts a new one. Citus rejects `timestamptz + interval` on a column,
-//! and `extract` from a `timestamptz` column, because both depend on the time zone. So updates calculate times with
-//! `to_timestamp`. `date_part` is faster than `extract`, which calculates with `numeric`.
+//! The statements also work on a table that [Citus](https://www.citusdata.com) has distributed by `id`. That is why a
+//! rotation deletes the old row and inserts a new one. Citus rejects calculations with a `timestamptz` column that
+//! depend on the time zone, such as `+ interval` and `extract`. So updates calculate times with `to_timestamp`.
+//! `date_part` is faster than `extract`, which calculates with `numeric`.
 
 use std::time::UNIX_EPOCH;
 
@@ -17,18 +16,14 @@ const IS_DUE: &str = "expires_at < ends_at
 /// The new expiry of a session that is used now.
 const IF_USED_NOW: &str = "least(to_timestamp(date_part('epoch', now()) + idle_seconds), ends_at)";
 
-/// The new end of a session that exceeds the maximum age `$3`. If the database's clock was ahead when the session
-/// started, `created_at` may be in the future.
+/// The new end of a session that exceeds the maximum age `$3`. Its `created_at` may be in the future (see `OUTLASTS`).
 const SHORTENED_END: &str =
     "to_timestamp(extract(epoch from least(created_at, now()) - to_timestamp(0)) + $3::int)";
 
-/// Whether a session exceeds the idle time `$2` or the maximum age `$3`, or started in the future. The minute allows
-/// for sessions that started after this transaction did.
-const OUTLASTS: &str = "(
-    idle_seconds > $2::int
-    or ends_at - created_at > make_interval(secs => $3::int)
-    or created_at > now() + interval '1 minute'
-)";
+/// Whether a session exceeds the idle time `$2` or the maximum age `$3`, or started while the database's clock was
+/// ahead. The minute allows for sessions that started after this transaction did.
+const OUTLASTS: &str = "(idle_seconds > $2::int or ends_at - created_at > make_interval(secs => $3::int)
+    or created_at > now() + interval '1 minute')";
 
 /// The columns of a new session and their values.
 const COLUMNS: &str = "(id, state, owner, expires_at, idle_seconds, ends_at, remembered)";
@@ -37,11 +32,10 @@ const VALUES: &str = "$1, $2::text::json, $3, now() + make_interval(secs => leas
 
 macro_rules! statements {
     (|$table:ident, $owner:ident| $($name:ident: $sql:literal,)*) => {
-        /// The statements for one table.
         pub(crate) struct Sql { $(pub $name: String,)* }
 
         impl Sql {
-            /// Formats the statements for a table whose `owner` column has this SQL type.
+            /// Formats the statements for one table, whose `owner` column has this SQL type.
             pub fn new($table: &str, $owner: &str) -> Self {
                 Self { $($name: format!($sql),)* }
             }
@@ -67,29 +61,16 @@ from {table}
 where id = any($1)
 and expires_at > now()",
 
-    // Gives up quickly if a row is locked, because a later request will try again. This also prevents deadlocks. The
-    // commit doesn't wait for the disk. If a crash loses the commit, the session expires at most a minute early.
+    // Gives up quickly if a row is locked, which prevents deadlocks. The batcher tries again. The commit doesn't wait
+    // for the disk. If a crash loses it, the session expires at most a minute early.
     touch: "
 update {table}
 set expires_at = {IF_USED_NOW}
-where id = $1
-and expires_at > now()
-and {IS_DUE}
+where id = any($1) and expires_at > now() and {IS_DUE}
 and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
 
-    touch_many: "
-update {table}
-set expires_at = {IF_USED_NOW}
-where id = any($1)
-and expires_at > now()
-and {IS_DUE}
-and (select set_config('synchronous_commit', 'off', true) || set_config('lock_timeout', '20ms', true)) is not null",
-
-    // No `on conflict`, because two equal keys must not share a session. They would mean that the random
-    // number generator is broken.
-    save: "
-insert into {table} {COLUMNS}
-values ({VALUES})",
+    // No `on conflict`, because two equal keys must not share a session.
+    save: "insert into {table} {COLUMNS} values ({VALUES})",
 
     save_many: "
 insert into {table} {COLUMNS}
@@ -102,22 +83,18 @@ from unnest($1::bytea[], $2::text[], $3::{owner}[], $4::int[], $5::int[], $6::bo
     update: "
 update {table}
 set state = $2::text::json, expires_at = greatest(expires_at, {IF_USED_NOW})
-where id = $1
-and expires_at > now()",
+where id = $1 and expires_at > now()",
 
     update_ttl: "
 update {table}
 set expires_at = least(now() + make_interval(secs => $2::int), ends_at)
-where id = $1
-and expires_at > now()
-and expires_at < ends_at
-and expires_at < now() + make_interval(secs => $3::int)",
+where id = $1 and expires_at > now() and expires_at < ends_at
+and expires_at < now() + make_interval(secs => $2::int - least(60, $2::int / 2))",
 
     rotate: "
 with old as (
     delete from {table}
-    where id = $1
-    and expires_at > now()
+    where id = $1 and expires_at > now()
     returning owner, created_at, expires_at, idle_seconds, ends_at, remembered
 )
 insert into {table} (id, state, owner, created_at, expires_at, idle_seconds, ends_at, remembered)
@@ -128,57 +105,38 @@ returning remembered, extract(epoch from ends_at - now())::bigint",
 
     // `count(*)` returns one row, even if there is no session to end.
     log_in: "
-with old as (
-    delete from {table}
-    where id = $7
-    returning id
-)
+with old as (delete from {table} where id = $7 returning id)
 insert into {table} {COLUMNS}
 select {VALUES}
 from (select count(*) from old) as ended",
 
-    delete: "
-delete from {table}
-where id = $1",
+    delete: "delete from {table} where id = $1",
 
     sessions_of: "
 select id, created_at, expires_at, ends_at, idle_seconds, remembered, state::text
 from {table}
-where owner = $1
-and expires_at > now()
+where owner = $1 and expires_at > now()
 order by created_at desc, id",
 
     // Deletes only live sessions. The sweep deletes expired ones, and deleting them here as well could deadlock.
-    end_all_of: "
-delete from {table}
-where owner = $1
-and expires_at > now()
-and id is distinct from $2",
+    end_all_of: "delete from {table} where owner = $1 and expires_at > now() and id is distinct from $2",
 
-    // PostgreSQL releases the lock and resets the timeout at the end of the transaction.
+    // PostgreSQL releases the lock and resets both timeouts at the end of the transaction.
     sweep_lock: "
 select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))
-and set_config('statement_timeout', '60s', true) is not null",
+and set_config('statement_timeout', '60s', true) || set_config('lock_timeout', '50ms', true) is not null",
 
     expired: "
-select id
-from {table}
+select id from {table}
 where expires_hour < date_trunc('hour', now() at time zone 'UTC')
-order by expires_hour
-limit $1",
+order by expires_hour limit $1",
 
-    delete_expired: "
-delete from {table}
-where id = any($1)
-and expires_at <= now()",
+    delete_expired: "delete from {table} where id = any($1) and expires_at <= now()",
 
     // No index supports this search. Updating one for every new session would cost more than the search does.
     outlasting: "
-select id
-from {table}
-where remembered = $4
-and expires_at > now()
-and {OUTLASTS}
+select id from {table}
+where remembered = $4 and expires_at > now() and {OUTLASTS}
 limit $1",
 
     shorten: "
@@ -187,16 +145,12 @@ set created_at = least(created_at, now()),
     idle_seconds = least(idle_seconds, $2::int),
     ends_at = least(ends_at, {SHORTENED_END}),
     expires_at = least(expires_at, to_timestamp(extract(epoch from now()) + $2::int), {SHORTENED_END})
-where id = any($1)
-and expires_at > now()
-and {OUTLASTS}",
+where id = any($1) and expires_at > now() and {OUTLASTS}",
 }
 
-/// Returns the SQL with a comment that changes every ten seconds.
-///
-/// Otherwise, a statement that was prepared while the table was small would keep its plan until the next
-/// `analyze`. A new text is a new statement with a new plan. This also works with PgBouncer, whose clients
-/// share statements with the same text.
+/// Returns the SQL with a comment that changes every ten seconds. A new text is a new statement with a new plan.
+/// Otherwise, a statement that was prepared while the table was small would keep its plan until the next `analyze`.
+/// PgBouncer's clients even share statements with the same text.
 pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
     let period = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 10);
     AssertSqlSafe([sql, " -- ", &period.to_string()].concat())
@@ -208,21 +162,16 @@ mod tests {
     use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
     use super::*;
-    use crate::table::Table;
+    use crate::table;
 
     #[tokio::test]
     async fn every_statement_can_be_prepared() {
         let mut connection = PgConnection::connect(&TEST_SERVER.admin_url).await.expect("connected");
-        for (schema, name, owner) in
-            [("pg_temp", "sessions", "UUID"), ("pg_temp", "user", "INT8"), ("pg_temp", "order_1", "TEXT")]
-        {
-            let table = Table::parse(&format!("{schema}.{name}")).expect("a name");
-            table.create(owner, &mut connection).await.expect("created");
-            let sql = Sql::new(&table.sql, owner);
-            assert_eq!(sql.all().len(), 18);
-            for text in sql.all() {
-                let prepared = connection.prepare(replanned(text).into_sql_str()).await;
-                assert!(prepared.is_ok(), "{text}\n{:?}", prepared.err());
+        for (name, owner) in [("sessions", "UUID"), ("user", "INT8"), ("order_1", "TEXT")] {
+            let table = table::parse(&format!("pg_temp.{name}")).expect("a name");
+            table::create(&table, owner, &mut connection).await.expect("created");
+            for text in Sql::new(&table, owner).all() {
+                connection.prepare(replanned(text).into_sql_str()).await.expect(text);
             }
         }
     }

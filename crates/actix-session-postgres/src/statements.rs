@@ -1,6 +1,6 @@
 //! The statements that concurrent requests share through a [`sqlx_batcher::Batcher`].
 
-use std::{collections::HashSet, marker::PhantomData, sync::Arc, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
@@ -19,11 +19,7 @@ impl Statement for Load {
     type Item = SessionId;
     type Output = Option<LiveSession>;
 
-    async fn run(
-        &self,
-        connection: &mut PgConnection,
-        ids: &[SessionId],
-    ) -> sqlx::Result<Vec<Option<LiveSession>>> {
+    async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<Self::Output>> {
         // PostgreSQL plans a statement with an array again on each call. That takes 21 of the statement's 25 µs.
         if let [id] = ids {
             let session = sqlx::query_as(replanned(&self.0.load)).bind(id);
@@ -44,30 +40,10 @@ impl Statement for Touch {
     // No visitor waits for this statement, and concurrent requests often belong to the same session.
     const DELAY: Duration = Duration::from_millis(10);
 
-    /// If another transaction has locked a row, runs a separate statement for each half, and skips the locked row.
     async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {
-        let all: Vec<_> = ids.iter().copied().collect::<HashSet<_>>().into_iter().collect();
-        let mut parts = vec![&all[..]];
-        while let Some(part) = parts.pop() {
-            let touch = match part {
-                [id] => sqlx::query(replanned(&self.0.touch)).bind(id),
-                ids => sqlx::query(replanned(&self.0.touch_many)).bind(ids),
-            };
-            match touch.execute(&mut *connection).await {
-                Err(error) if is_locked(&error) && part.len() > 1 => {
-                    parts.extend(<[_; 2]>::from(part.split_at(part.len() / 2)));
-                }
-                Err(error) if !is_locked(&error) => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
-        }
+        sqlx::query(replanned(&self.0.touch)).bind(ids).execute(connection).await?;
         Ok(vec![(); ids.len()])
     }
-}
-
-/// Returns whether another transaction has locked the row (`lock_not_available`).
-pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
 /// Inserts new sessions.
@@ -84,31 +60,19 @@ pub(crate) struct NewSession<O> {
 }
 
 impl<O: Owner> NewSession<O> {
-    /// Binds the values in the order of the statements' parameters.
-    pub fn bind<'q>(&'q self, query: InsertSession<'q>) -> InsertSession<'q> {
-        query
-            .bind(self.id)
-            .bind(&self.state)
-            .bind(self.owner.clone())
-            .bind(self.lifetime.idle)
-            .bind(self.lifetime.max_age)
-            .bind(self.remembered)
+    /// Returns this insert statement with the session's values, in the order of its parameters.
+    pub fn insert(&self, sql: &str) -> Query<'_, Postgres, PgArguments> {
+        let insert = sqlx::query(replanned(sql)).bind(self.id).bind(&self.state).bind(self.owner.clone());
+        let Lifetime { idle, max_age } = self.lifetime;
+        insert.bind(seconds(idle)).bind(seconds(max_age)).bind(self.remembered)
     }
 }
 
-type InsertSession<'q> = Query<'q, Postgres, PgArguments>;
-
-/// How long a session lasts, in seconds.
+/// How long a session lasts.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Lifetime {
-    pub idle: i32,
-    pub max_age: i32,
-}
-
-impl Lifetime {
-    pub fn new(idle: Duration, max_age: Duration) -> Self {
-        Self { idle: seconds(idle), max_age: seconds(max_age) }
-    }
+    pub idle: Duration,
+    pub max_age: Duration,
 }
 
 /// Converts a duration to seconds: at least one, and at most 68 years, which is the column's largest value.
@@ -120,21 +84,19 @@ impl<O: Owner> Statement for Save<O> {
     type Item = NewSession<O>;
     type Output = ();
 
-    async fn run(&self, connection: &mut PgConnection, new: &[NewSession<O>]) -> sqlx::Result<Vec<()>> {
+    async fn run(&self, connection: &mut PgConnection, sessions: &[NewSession<O>]) -> sqlx::Result<Vec<()>> {
         // As in `Load`, one row is faster without arrays.
-        if let [session] = new {
-            session.bind(sqlx::query(replanned(&self.0.save))).execute(connection).await?;
+        if let [session] = sessions {
+            session.insert(&self.0.save).execute(connection).await?;
             return Ok(vec![()]);
         }
-        sqlx::query(replanned(&self.0.save_many))
-            .bind(new.iter().map(|session| session.id).collect::<Vec<_>>())
-            .bind(new.iter().map(|session| session.state.as_str()).collect::<Vec<_>>())
-            .bind(new.iter().map(|session| session.owner.clone()).collect::<Vec<_>>())
-            .bind(new.iter().map(|session| session.lifetime.idle).collect::<Vec<_>>())
-            .bind(new.iter().map(|session| session.lifetime.max_age).collect::<Vec<_>>())
-            .bind(new.iter().map(|session| session.remembered).collect::<Vec<_>>())
-            .execute(connection)
-            .await?;
-        Ok(vec![(); new.len()])
+        let values = sessions.iter().map(|new| (new.id, new.state.as_str(), new.owner.clone()));
+        let (ids, states, owners): (Vec<_>, Vec<_>, Vec<_>) = values.collect();
+        let idle = sessions.iter().map(|new| seconds(new.lifetime.idle)).collect::<Vec<_>>();
+        let max_age = sessions.iter().map(|new| seconds(new.lifetime.max_age)).collect::<Vec<_>>();
+        let remembered = sessions.iter().map(|new| new.remembered).collect::<Vec<_>>();
+        let insert = sqlx::query(replanned(&self.0.save_many)).bind(ids).bind(states).bind(owners);
+        insert.bind(idle).bind(max_age).bind(remembered).execute(connection).await?;
+        Ok(vec![(); sessions.len()])
     }
 }

@@ -8,35 +8,30 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::session::{LogIn, is_reserved};
+use crate::session::{LogIn, RESERVED};
 use crate::{PgSession, TARGET, owner::Owner};
 
 /// An extractor for the request's session, whose contents are the struct `T`.
 ///
-/// Each field of `T` is a value in the session, under the field's name. Fields that are `None` are left out.
-/// Values for which `T` has no field remain in the session.
+/// Each field of `T` is a value in the session, under the field's name. Fields that are `None` are left out. Values for
+/// which `T` has no field remain in the session. If `T` isn't a struct with named fields, `data` and `update` panic.
 pub struct Typed<T> {
     session: Session,
     contents: PhantomData<fn() -> T>,
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
-    /// Returns the contents of the session. For a missing value, you get the default from `T::default()`.
-    ///
-    /// The same applies to a value that doesn't match its field's type, for example after an app update. The value
-    /// remains in the session, and this method logs its name.
-    ///
-    /// # Panics
-    /// Panics if [`serde_json::to_value`] doesn't convert `T` to an object.
+    /// Returns the contents of the session. For a missing value, you get the default from `T::default()`. The same
+    /// applies to a value that doesn't match its field's type. It remains in the session, and its name is logged.
     pub fn data(&self) -> T {
         let entries = self.session.entries();
-        let json = entries.iter().filter(|(name, _)| !is_reserved(name));
+        let json = entries.iter().filter(|(name, _)| **name != *RESERVED);
         let values = json.filter_map(|(name, json)| Some((name.clone(), serde_json::from_str(json).ok()?)));
-        let values: Fields = values.collect();
+        let values: Map<String, Value> = values.collect();
         if let Ok(data) = T::deserialize(&values) {
             return data;
         }
-        // At least one value doesn't match. Starts with the defaults, and adds the values one by one.
+        // A value is missing or doesn't match. Starts with the defaults, and adds the values one by one.
         let mut data = T::default();
         let mut fields = to_fields(&data);
         let mut unreadable = Vec::new();
@@ -54,13 +49,8 @@ impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
         data
     }
 
-    /// Changes the contents of the session. Only fields whose value changed are written.
-    ///
-    /// The session is saved as a whole when the response is ready. If two requests change it at the same
-    /// time, one change is lost. Keep counters and other shared data in separate tables.
-    ///
-    /// # Panics
-    /// Panics if [`serde_json::to_value`] doesn't convert `T` to an object.
+    /// Changes the contents of the session. Only fields whose value changed are written. The session is saved as a
+    /// whole, so if two requests change it at the same time, one change is lost.
     pub fn update(&self, change: impl FnOnce(&mut T)) {
         let mut data = self.data();
         let before = to_fields(&data);
@@ -98,7 +88,7 @@ impl<T> Typed<T> {
 
     /// Returns whether the session has no contents. It may be new, or have ended, or be a login without values.
     pub fn is_empty(&self) -> bool {
-        self.session.entries().keys().all(|name| is_reserved(name))
+        self.session.entries().keys().all(|name| *name == *RESERVED)
     }
 
     /// Returns actix-session's own session.
@@ -116,12 +106,7 @@ impl<T: 'static> FromRequest for Typed<T> {
     }
 }
 
-/// The value of each field.
-type Fields = Map<String, Value>;
-
-fn to_fields(data: &impl Serialize) -> Fields {
-    let Ok(Value::Object(fields)) = serde_json::to_value(data) else {
-        panic!("a session's contents must be a struct with named fields");
-    };
-    fields
+fn to_fields(data: &impl Serialize) -> Map<String, Value> {
+    let fields = serde_json::to_value(data).and_then(serde_json::from_value);
+    fields.expect("a session's contents must be a struct with named fields")
 }

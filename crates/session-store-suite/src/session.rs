@@ -11,14 +11,12 @@ use crate::Subject;
 /// The contents of a session as actix-session passes them: names, and the JSON text of each value.
 pub type State = HashMap<String, String>;
 
-/// The time to live of the sessions in these tests.
 pub const TTL: Duration = Duration::minutes(30);
 
 pub fn state(name: &str, json: &str) -> State {
     HashMap::from([(name.to_owned(), json.to_owned())])
 }
 
-/// A saved session.
 pub struct Session<S> {
     pub store: Rc<S>,
     pub key: SessionKey,
@@ -41,10 +39,6 @@ impl<S: SessionStore> Session<S> {
         Ok(store.update(key, state.clone(), &TTL).await?)
     }
 
-    pub async fn touch(&self) -> Result<()> {
-        self.store.update_ttl(&self.key, &TTL).await
-    }
-
     pub async fn ensure_live(&self, when: &str) -> Result<()> {
         let loaded = load(&*self.store, &self.key).await?;
         ensure!(loaded.as_ref() == Some(&self.state), "the session isn't the same {when}");
@@ -57,7 +51,6 @@ impl<S: SessionStore> Session<S> {
     }
 }
 
-/// Returns the state of the session with this key, if there is one.
 pub async fn load(store: &impl SessionStore, key: &SessionKey) -> Result<Option<State>> {
     match store.load(key).await {
         // actix-session's middleware treats this error as an empty session.

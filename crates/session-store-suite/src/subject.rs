@@ -1,20 +1,14 @@
 //! What the suite needs to know about a store.
 
-use std::future::Future;
-
 use actix_session::storage::{SessionKey, SessionStore};
 use time::Duration;
 
-/// A store to test, with methods that let the suite inspect it and control its server.
-///
-/// Three methods are required. For a store with a server, also implement the methods after
-/// [`Subject::inapplicable`]. You can write them as `async fn`.
+/// A store to test. The methods inspect it and control its server. You can write them as `async fn`.
 pub trait Subject {
     /// The store.
     type Store: SessionStore;
 
-    /// Returns a new instance of the store, like one that another worker of the same app would use. All
-    /// instances share their sessions. The suite's sessions have a time to live of up to 30 minutes.
+    /// Returns a new instance of the store, for another worker of the same app. All instances share their sessions.
     fn store(&self) -> impl Future<Output = Self::Store>;
 
     /// Makes a session older, as if the time `by` had passed. This also brings it closer to its expiry.
@@ -23,8 +17,7 @@ pub trait Subject {
     /// Returns everything that is stored outside the browser, including keys and states, in any format.
     fn stored(&self) -> impl Future<Output = String>;
 
-    /// The names of guarantees that the store doesn't claim. The suite checks them anyway, and reports which
-    /// ones the store keeps.
+    /// The names of guarantees that the store doesn't claim. The suite checks and reports them anyway.
     fn unclaimed(&self) -> &[&str] {
         &[]
     }
@@ -34,9 +27,8 @@ pub trait Subject {
         Duration::hours(8)
     }
 
-    /// The names of guarantees that don't apply to the store. The suite doesn't check them. By default, these
-    /// are the guarantees about a server that can fail while the app is running. If the store has a server,
-    /// return `&[]`, and implement the three methods below.
+    /// The names of guarantees that the suite doesn't check, because they don't apply. By default, these are the ones
+    /// about a server. If the store has a server, return `&[]`, and implement the three methods below.
     fn inapplicable(&self) -> &[&str] {
         &["server_clock", "outage", "recovery"]
     }

@@ -7,17 +7,15 @@ mod connection;
 mod errors;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
 use std::{fmt, time::Duration};
 
 use sqlx::{PgConnection, postgres::PgConnectOptions};
-use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use batch::{Caller, Job};
-pub use connection::{ACQUIRE_TIMEOUT, acquire, is_alive};
+use batch::Caller;
+pub use connection::{ACQUIRE_TIMEOUT, acquire, check};
 pub use errors::is_unavailable;
 use worker::{Config, Worker};
 
@@ -27,18 +25,11 @@ pub const QUEUE_SIZE: usize = 4096;
 /// Maximum number of items in one statement. Further callers wait for the next statement.
 pub const MAX_BATCH: usize = 128;
 
-/// Time after which a call fails with [`Error::TimedOut`].
-///
-/// This is long enough for a connection attempt or a stalled disk write, and short enough to show a visitor an error
-/// page within two seconds.
+/// Time limit for a call: long enough to connect, and short enough for an error page within two seconds.
 pub const DEADLINE: Duration = Duration::from_millis(1_600);
 
-/// Idle time after which a connection is checked before use, because a firewall or a restart may have closed
-/// it. A check takes one round trip. A busy connection never needs one.
+/// Idle time after which a connection is checked before use, because a firewall or a restart may have closed it.
 pub const CHECK_AFTER: Duration = Duration::from_secs(1);
-
-/// Time limit for [`is_alive`]. It leaves two thirds of [`DEADLINE`] for a new connection.
-pub const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One SQL statement that handles many items at once.
 pub trait Statement: Send + Sync + 'static {
@@ -47,14 +38,12 @@ pub trait Statement: Send + Sync + 'static {
     /// The result of one call.
     type Output: Send + 'static;
 
-    /// Time to wait for more calls before a statement is sent, unless [`MAX_BATCH`] calls are already waiting. The
-    /// default is zero. Set it for writes that nobody waits for, because fewer statements mean fewer commits.
+    /// How long to wait for more calls, unless [`MAX_BATCH`] calls are waiting. Set it for writes that nobody waits for.
     const DELAY: Duration = Duration::ZERO;
 
     /// Runs one statement for all `items` and returns one output for each item, in the same order.
     ///
-    /// It must be a single statement, so that it takes effect as a whole or not at all. If PostgreSQL refuses it, the
-    /// batcher runs it again for each half of the items, down to a single item.
+    /// It must be a single statement, because the batcher runs it again for some of the items if PostgreSQL refuses it.
     ///
     /// # Errors
     /// Returns the error of the statement.
@@ -74,7 +63,7 @@ pub enum Error {
     /// No result arrived within [`DEADLINE`], or an earlier batch has timed out and the database still doesn't respond.
     #[error("the database did not respond in time")]
     TimedOut,
-    /// [`Statement::run`] panicked, or the runtime that ran it has stopped.
+    /// [`Statement::run`] panicked or returned the wrong number of outputs, or its runtime has stopped.
     #[error("the statement panicked")]
     Panicked,
     /// [`QUEUE_SIZE`] callers are already waiting.
@@ -83,25 +72,20 @@ pub enum Error {
 }
 
 /// Runs a [`Statement`] for many callers. Clones share one queue and one connection.
-///
-/// The first call starts a task on the current Tokio runtime, which opens the connection. When the last clone
-/// is dropped, the task closes the connection and stops.
 pub struct Batcher<S: Statement> {
     config: Arc<Config<S>>,
-    /// Empty until the first call.
-    queue: Arc<OnceLock<mpsc::Sender<Job<S>>>>,
+    queue: Arc<OnceLock<mpsc::Sender<batch::Job<S>>>>,
 }
 
 impl<S: Statement> Batcher<S> {
-    /// Creates a batcher. It starts its task on the first call, so you can create it outside a runtime.
+    /// Creates a batcher, also outside a Tokio runtime. The first call starts its task and opens its connection.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
-        let config = Config { options: options.clone(), statement, is_down: AtomicBool::new(false) };
+        let config = Config { options: options.clone(), statement, is_down: Default::default() };
         Self { config: Arc::new(config), queue: Arc::default() }
     }
 
-    /// Runs the statement for `item`, together with the items of other callers, and waits for the result.
-    ///
-    /// If the future is dropped before its batch is taken from the queue, the item is left out of the batch.
+    /// Runs the statement for `item`, together with the items of other callers, and waits for the result. If the
+    /// future is dropped while its item is in the queue, the item isn't sent.
     ///
     /// # Errors
     /// Returns an [`Error`] if there is no result within [`DEADLINE`].
@@ -114,20 +98,16 @@ impl<S: Statement> Batcher<S> {
         }
         let queue = self.queue.get_or_init(|| {
             let (queue, jobs) = mpsc::channel(QUEUE_SIZE);
-            tokio::spawn(Worker::new(Arc::clone(&self.config), jobs).run());
+            tokio::spawn(Worker::run(Arc::clone(&self.config), jobs));
             queue
         });
         let (reply, answer) = oneshot::channel();
         let caller = Caller { reply, arrival: Instant::now() };
-        queue.try_send(Job { item, caller }).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Overloaded,
-            TrySendError::Closed(_) => Error::Panicked,
-        })?;
-        match timeout(DEADLINE, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::Panicked),
-            Err(_) => Err(Error::TimedOut),
+        // If the worker has stopped, this drops `reply`.
+        if queue.try_send((item, caller)).is_err() && !queue.is_closed() {
+            return Err(Error::Overloaded);
         }
+        timeout(DEADLINE, answer).await.map_err(|_| Error::TimedOut)?.unwrap_or(Err(Error::Panicked))
     }
 }
 

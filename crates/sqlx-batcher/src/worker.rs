@@ -1,5 +1,4 @@
-//! The task behind a batcher. It takes calls from the queue, sends their items as one statement, and returns the
-//! outputs.
+//! The task behind a batcher. It sends the items of the calls in its queue as one statement, and returns the outputs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +10,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::batch::{Batch, Job};
-use crate::connection::{Connection, is_alive};
+use crate::connection::{Connection, check};
 use crate::errors::{is_conflict, is_refusal};
 use crate::{CHECK_AFTER, DEADLINE, Error, MAX_BATCH, Statement};
 
-/// A queue of up to this length is sent as one batch. If the queue is longer, each statement takes half of
-/// it. PostgreSQL can then work on one half while the callers process the results of the other.
+/// A longer queue is sent in halves, so that PostgreSQL works on one while callers process the other's results.
 const UNDIVIDED: usize = 32;
 
 /// How long a call is retried after a conflict. The rest of [`DEADLINE`] is left for the last attempt.
@@ -31,9 +29,6 @@ const OTHERS: u32 = 4;
 /// How many items are remembered after their calls failed because of a conflict.
 const REMEMBERED: usize = 16;
 
-/// Time limit for connecting after a batch has timed out. With TLS, connecting takes nine round trips.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What the worker shares with its batcher.
 pub(crate) struct Config<S> {
     pub options: PgConnectOptions,
@@ -46,46 +41,35 @@ pub(crate) struct Worker<S: Statement> {
     config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
     connection: Option<Connection>,
-    /// A connection that will replace an old one. Opening it can take longer than a call waits.
-    newer: Option<JoinHandle<Option<Connection>>>,
-    /// Calls whose item had a conflict, such as a locked row. They are sent separately, one item at a time, so that
-    /// other calls don't fail with them.
+    /// A connection that will replace an old or a silent one. Opening it can take longer than a call waits.
+    newer: Option<JoinHandle<sqlx::Result<Connection>>>,
+    /// Calls whose item had a conflict, such as a locked row. Each item is sent separately, so that others don't fail.
     conflicts: Vec<Job<S>>,
     /// Items whose calls failed because of a conflict. Further calls with these items are also sent separately.
     known: Vec<S::Item>,
-    /// When to retry the next conflict, even if other calls are waiting.
-    retry_at: Instant,
 }
 
 impl<S: Statement> Worker<S> {
-    pub fn new(config: Arc<Config<S>>, queue: mpsc::Receiver<Job<S>>) -> Self {
-        Self {
-            config,
-            queue,
-            connection: None,
-            newer: None,
-            conflicts: Vec::new(),
-            known: Vec::new(),
-            retry_at: Instant::now(),
-        }
-    }
-
     /// Answers calls until all senders of the queue are dropped.
-    pub async fn run(mut self) {
-        while let Some(batch) = self.next_batch().await {
+    pub async fn run(config: Arc<Config<S>>, queue: mpsc::Receiver<Job<S>>) {
+        let mut worker =
+            Self { config, queue, connection: None, newer: None, conflicts: Vec::new(), known: Vec::new() };
+        // When to retry the next conflict, even if other calls are waiting.
+        let mut retry_at = Instant::now();
+        while let Some(batch) = worker.next_batch().await {
             let is_idle = batch.items.is_empty();
-            self.answer(batch).await;
+            worker.answer(batch).await;
             let start = Instant::now();
-            if (is_idle || start >= self.retry_at) && !self.conflicts.is_empty() {
-                let first = self.conflicts.remove(0);
-                let equal = self.conflicts.extract_if(.., |job| job.item == first.item).take(MAX_BATCH - 1);
+            if (is_idle || start >= retry_at) && !worker.conflicts.is_empty() {
+                let first = worker.conflicts.remove(0);
+                let equal = worker.conflicts.extract_if(.., |job| job.0 == first.0).take(MAX_BATCH - 1);
                 let mut retry: Vec<_> = equal.collect();
                 retry.push(first);
-                self.answer(Batch::new(retry)).await;
-                self.retry_at = Instant::now() + OTHERS * start.elapsed();
+                worker.answer(Batch::new(retry)).await;
+                retry_at = Instant::now() + OTHERS * start.elapsed();
             }
         }
-        if let Some(connection) = self.connection {
+        if let Some(connection) = worker.connection {
             let _ = timeout(DEADLINE, connection.inner.close()).await;
         }
     }
@@ -93,22 +77,20 @@ impl<S: Statement> Worker<S> {
     /// Takes calls from the queue. Returns an empty batch if it's time to retry a conflict.
     async fn next_batch(&mut self) -> Option<Batch<S>> {
         let wait = if self.conflicts.is_empty() { Duration::MAX } else { PAUSE };
-        let Ok(first) = timeout(wait, self.queue.recv()).await else {
-            return Some(Batch::new([]));
-        };
-        let mut jobs = Vec::with_capacity(MAX_BATCH);
-        jobs.push(first?);
+        let Ok(first) = timeout(wait, self.queue.recv()).await else { return Some(Batch::new([])) };
+        let mut jobs = vec![first?];
         if !S::DELAY.is_zero() && self.queue.len() < MAX_BATCH {
             sleep(S::DELAY).await;
         }
         // The rest of the batch is already in the queue, so this doesn't wait.
         let waiting = 1 + self.queue.len();
-        self.queue.recv_many(&mut jobs, batch_size(waiting) - 1).await;
+        let size = (waiting / 2).clamp(UNDIVIDED, MAX_BATCH).min(waiting);
+        self.queue.recv_many(&mut jobs, size - 1).await;
         #[cfg(feature = "metrics")]
-        crate::batch::record::<S>(jobs.len(), waiting, jobs[0].caller.arrival);
+        crate::batch::record::<S>(jobs.len(), waiting, jobs[0].1.arrival);
 
-        let had_conflict = |job: &mut Job<S>| {
-            self.known.contains(&job.item) || self.conflicts.iter().any(|conflict| conflict.item == job.item)
+        let had_conflict = |(item, _): &mut Job<S>| {
+            self.known.contains(item) || self.conflicts.iter().any(|conflict| conflict.0 == *item)
         };
         let joining: Vec<_> = jobs.extract_if(.., had_conflict).collect();
         self.conflicts.extend(joining);
@@ -124,11 +106,9 @@ impl<S: Statement> Worker<S> {
             parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
             // The network may be dropping packets. If so, new calls would only fill the queue.
             self.config.is_down.store(true, Ordering::Relaxed);
-            while !self.queue.is_closed() {
-                if let Ok(result) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
-                    self.connection = result.ok();
-                    break;
-                }
+            while self.connection.is_none() && !self.queue.is_closed() {
+                sleep(5 * PAUSE).await;
+                self.connection = self.newer();
             }
             self.config.is_down.store(false, Ordering::Relaxed);
         }
@@ -139,40 +119,26 @@ impl<S: Statement> Worker<S> {
         while let Some(part) = parts.front() {
             let result = self.attempt(&part.items).await;
             let part = parts.pop_front().expect("it is the front");
+            let is_uniform = part.items.windows(2).all(|pair| pair[0] == pair[1]);
+            self.known.retain(|item| Some(item) != part.items.first());
             match result {
                 Ok(outputs) => {
-                    self.known.retain(|item| Some(item) != part.items.first());
-                    part.answer(outputs);
+                    assert_eq!(outputs.len(), part.items.len(), "a statement returns one output per item");
+                    part.answer(outputs.into_iter().map(Ok));
                 }
-                Err(error) if is_conflict(&error) && part.is_uniform() => {
-                    self.postpone(part, &Error::Database(Arc::new(error)));
+                Err(error) if is_refusal(&error) && !is_uniform => parts.extend(part.split()),
+                Err(error) if is_conflict(&error) => {
+                    let is_patient = |(_, caller): &Job<S>| caller.arrival.elapsed() < PATIENCE;
+                    let (retried, failed): (Vec<_>, Vec<_>) = part.into_jobs().partition(is_patient);
+                    self.conflicts.extend(retried);
+                    let mut failed = Batch::new(failed);
+                    self.known.extend(failed.items.pop());
+                    self.known.drain(..self.known.len().saturating_sub(REMEMBERED));
+                    failed.fail(&Error::Database(Arc::new(error)));
                 }
-                Err(error) if is_refusal(&error) && part.items.len() > 1 => parts.extend(part.split()),
-                Err(error) => {
-                    let error = Error::Database(Arc::new(error));
-                    // Equal items fail together. If there are more of them, they are in the next part.
-                    if let Some(rest) = parts.pop_front_if(|next| next.items.first() == part.items.first()) {
-                        rest.fail(&error);
-                    }
-                    part.fail(&error);
-                }
+                Err(error) => part.fail(&Error::Database(Arc::new(error))),
             }
         }
-    }
-
-    /// Keeps calls for another attempt, except for those that have waited too long.
-    fn postpone(&mut self, batch: Batch<S>, error: &Error) {
-        for job in batch.into_jobs() {
-            if job.caller.arrival.elapsed() < PATIENCE {
-                self.conflicts.push(job);
-                continue;
-            }
-            let _ = job.caller.reply.send(Err(error.clone()));
-            if !self.known.contains(&job.item) {
-                self.known.push(job.item);
-            }
-        }
-        self.known.drain(..self.known.len().saturating_sub(REMEMBERED));
     }
 
     /// Runs the statement once. Keeps the connection only if it is still usable.
@@ -181,10 +147,7 @@ impl<S: Statement> Worker<S> {
             return Ok(Vec::new());
         }
         let mut connection = self.connect().await?;
-        let result = self.config.statement.run(&mut connection.inner, items).await.and_then(|outputs| {
-            let complete = outputs.len() == items.len();
-            complete.then_some(outputs).ok_or_else(|| sqlx::Error::Protocol("wrong number of outputs".into()))
-        });
+        let result = self.config.statement.run(&mut connection.inner, items).await;
         if result.as_ref().err().is_none_or(is_refusal) {
             connection.last_used = Instant::now();
             self.connection = Some(connection);
@@ -194,12 +157,10 @@ impl<S: Statement> Worker<S> {
 
     async fn connect(&mut self) -> sqlx::Result<Connection> {
         if let Some(mut connection) = self.connection.take() {
-            if connection.expires <= Instant::now()
-                && let Some(newer) = self.newer().await
-            {
-                connection = newer;
+            if connection.expires <= Instant::now() {
+                connection = self.newer().unwrap_or(connection);
             }
-            if connection.last_used.elapsed() < CHECK_AFTER || is_alive(&mut connection.inner).await {
+            if connection.last_used.elapsed() < CHECK_AFTER || check(&mut connection.inner).await.is_ok() {
                 return Ok(connection);
             }
         }
@@ -207,21 +168,13 @@ impl<S: Statement> Worker<S> {
     }
 
     /// Opens a connection in the background, and returns it once it is open.
-    async fn newer(&mut self) -> Option<Connection> {
+    fn newer(&mut self) -> Option<Connection> {
         let newer = self.newer.get_or_insert_with(|| {
             let config = Arc::clone(&self.config);
-            tokio::spawn(async move {
-                timeout(CONNECT_TIMEOUT, Connection::open(&config.options)).await.ok()?.ok()
-            })
+            tokio::spawn(async move { Connection::open(&config.options).await })
         });
-        if !newer.is_finished() {
-            return None;
-        }
-        self.newer.take()?.await.ok()?
+        let opened = newer.now_or_never()?;
+        self.newer = None;
+        opened.ok()?.ok()
     }
-}
-
-/// Returns how many of the waiting items the next statement takes.
-fn batch_size(waiting: usize) -> usize {
-    (waiting / 2).clamp(UNDIVIDED, MAX_BATCH).min(waiting)
 }

@@ -2,7 +2,7 @@
 
 use actix_session::storage::{SessionStore, generate_session_key};
 use anyhow::{Result, ensure};
-use futures_util::future::join;
+use futures_util::{FutureExt, future::join};
 use time::Duration;
 
 use crate::Subject;
@@ -31,7 +31,7 @@ pub async fn update_after_delete(subject: &impl Subject) -> Result<()> {
     subject.store().await.delete(&session.key).await?;
     // The browser gets the key that an update returns, so neither key may be valid.
     let returned = session.update(&session.store, &state("n", "2")).await?;
-    session.touch().await?;
+    session.store.update_ttl(&session.key, &TTL).await?;
 
     session.ensure_ended(&session.key, "after it was deleted and then updated").await?;
     session.ensure_ended(&returned, "under a new key, after it was deleted and then updated").await
@@ -43,8 +43,7 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// Returns the number of rounds in which a session is still valid after a logout. In each round, a request
-/// loads a session. Then the request's update and a logout are sent at the same time.
+/// Returns the number of rounds in which a session survives its logout, because of an update at the same time.
 ///
 /// # Errors
 /// Returns an error if a call to the store fails.
@@ -57,16 +56,13 @@ pub async fn undone_logouts(subject: &impl Subject, rounds: usize) -> Result<usi
         let late = state("late", "true");
         let (update, delete) = (session.update(&session.store, &late), logout.delete(&session.key));
         // In half of the rounds, the update is sent first.
-        let (returned, deleted) = if round % 2 == 0 {
-            join(update, delete).await
-        } else {
-            let (deleted, returned) = join(delete, update).await;
-            (returned, deleted)
+        let (returned, deleted) = match round % 2 {
+            0 => join(update, delete).await,
+            _ => join(delete, update).map(|(deleted, returned)| (returned, deleted)).await,
         };
         deleted?;
-        let is_valid =
-            load(&logout, &session.key).await?.is_some() || load(&logout, &returned?).await?.is_some();
-        undone += usize::from(is_valid);
+        let loaded = [load(&logout, &session.key).await?, load(&logout, &returned?).await?];
+        undone += usize::from(loaded.iter().any(Option::is_some));
     }
     Ok(undone)
 }
@@ -91,7 +87,7 @@ pub async fn max_age(subject: &impl Subject) -> Result<()> {
         age += step;
         session.ensure_live("although it is used and younger than its maximum age").await?;
         session.update(&session.store, &session.state).await?;
-        session.touch().await?;
+        session.store.update_ttl(&session.key, &TTL).await?;
     }
     subject.age(&session.key, step + Duration::SECOND).await;
 
@@ -102,7 +98,7 @@ pub async fn final_expiry(subject: &impl Subject) -> Result<()> {
     let session = Session::new(subject).await?;
     subject.age(&session.key, TTL + Duration::SECOND).await;
 
-    session.touch().await?;
+    session.store.update_ttl(&session.key, &TTL).await?;
     session.ensure_ended(&session.key, "after it expired and its time to live was updated").await?;
     let returned = session.update(&session.store, &state("n", "2")).await?;
     session.ensure_ended(&session.key, "after it expired and was updated").await?;
@@ -114,7 +110,7 @@ pub async fn touch(subject: &impl Subject) -> Result<()> {
 
     for _ in 0..3 {
         subject.age(&session.key, TTL - Duration::MINUTE).await;
-        session.touch().await?;
+        session.store.update_ttl(&session.key, &TTL).await?;
     }
 
     session.ensure_live("after its time to live was updated").await

@@ -1,5 +1,4 @@
-//! The guarantees. Each one has a sentence and a function that checks it. The function's name is also the
-//! name of the guarantee.
+//! The guarantees. Each one has a sentence and a function that checks it, and has the function's name.
 
 pub mod ends;
 mod server;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection, Executor, PgConnection, postgres::PgPoolOptions};
-use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, acquire, is_alive};
+use sqlx_batcher::{Batcher, CHECK_AFTER, Error, Statement, acquire, check};
 use tokio::sync::Semaphore;
 
 use crate::support::{PATIENCE, TestDatabase, advance, eventually};
@@ -90,17 +90,17 @@ async fn an_idle_connection_that_became_read_only_is_replaced_before_use() {
 }
 
 #[tokio::test]
-async fn a_connection_is_alive_while_its_server_responds_and_accepts_writes() {
+async fn a_check_succeeds_while_the_server_responds_and_accepts_writes() {
     let database = TestDatabase::new().await;
     let mut connection = PgConnection::connect_with(&database.options).await.expect("a connection");
 
-    assert!(is_alive(&mut connection).await);
+    check(&mut connection).await.expect("it accepts writes");
     connection.execute(READ_ONLY).await.expect("set");
-    assert!(!is_alive(&mut connection).await, "read-only");
+    assert!(check(&mut connection).await.is_err(), "read-only");
     connection.execute("set default_transaction_read_only = off").await.expect("set");
-    assert!(is_alive(&mut connection).await);
+    check(&mut connection).await.expect("it accepts writes");
     let _ = connection.execute("select pg_terminate_backend(pg_backend_pid())").await;
-    assert!(!is_alive(&mut connection).await, "terminated");
+    assert!(check(&mut connection).await.is_err(), "terminated");
 }
 
 #[tokio::test]

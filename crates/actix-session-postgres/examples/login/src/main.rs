@@ -4,10 +4,8 @@ use std::{env, error::Error, time::Duration};
 
 use actix_session::{Session, SessionMiddleware};
 use actix_session_postgres::{PgSession, PgSessionStore, guard};
-use actix_web::{
-    App, Either, HttpServer, Result, cookie::Key, error::ErrorUnauthorized, get, post, web::Form, web::Html,
-    web::Redirect,
-};
+use actix_web::web::{Form, Html, Redirect};
+use actix_web::{App, Either, HttpServer, Result, cookie::Key, error::ErrorUnauthorized, get, post};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
