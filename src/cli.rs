@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, ensure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
@@ -19,9 +19,8 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// The commands of the program.
 #[derive(Subcommand)]
-pub enum Command {
+enum Command {
     /// Serves the app (the default)
     Serve,
     /// Checks whether the app that listens on BIND_ADDRESS is ready
@@ -32,12 +31,12 @@ pub enum Command {
     /// Deletes expired rows now (a running app does this automatically)
     Sweep,
     /// Lists, blocks and deletes accounts, and sets passwords
-    Accounts(accounts::operator::Arguments), // accounts
+    #[command(subcommand)] // accounts
+    Accounts(accounts::operator::Command), // accounts
 }
 
-/// The `sessions` commands.
 #[derive(Subcommand)]
-pub enum Sessions {
+enum Sessions {
     /// Lists live sessions, newest first
     List {
         /// Only the sessions of this account
@@ -45,67 +44,51 @@ pub enum Sessions {
         owner: Option<Uuid>,
     },
     /// Ends one session, all sessions of an account, or all sessions
-    End(Which),
+    End {
+        /// The first 12 or more digits of a session's ID
+        #[arg(required_unless_present_any = ["owner", "all"], conflicts_with_all = ["owner", "all"])]
+        id: Option<String>,
+        /// All sessions of this account
+        #[arg(long, conflicts_with = "all")]
+        owner: Option<Uuid>,
+        /// All sessions
+        #[arg(long)]
+        all: bool,
+    },
 }
 
-/// Which sessions to end.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub struct Which {
-    /// The first 12 or more digits of a session's ID
-    id: Option<String>,
-    /// All sessions of this account
-    #[arg(long)]
-    owner: Option<Uuid>,
-    /// All sessions
-    #[arg(long)]
-    all: bool,
-}
-
-impl Command {
-    /// Returns the command from the program's arguments. If they are invalid, prints what is valid and exits.
-    pub fn of_this_process() -> Self {
-        Cli::parse().command.unwrap_or(Self::Serve)
+/// Runs the command in the program's arguments. If they are invalid, prints what is valid and exits.
+pub async fn run() -> anyhow::Result<()> {
+    let command = Cli::parse().command.unwrap_or(Command::Serve);
+    if let Command::Healthcheck = command {
+        return health::check(config::bind_address_from_env()?).context("not ready");
     }
-
-    /// Runs a command, except for [`Command::Serve`].
-    ///
-    /// # Errors
-    /// Returns an error if a setting is invalid, or if the command fails.
-    pub async fn run(self) -> anyhow::Result<()> {
-        match self.run_to_the_end().await {
-            // The program that reads the output, such as `head`, needs no more of it.
-            Err(error) if error.downcast_ref().map(io::Error::kind) == Some(ErrorKind::BrokenPipe) => Ok(()),
-            outcome => outcome,
-        }
+    let config = Config::from_env()?;
+    let _log = log::init(&config);
+    if let Command::Serve = command {
+        return crate::server::run(config).await;
     }
-
-    async fn run_to_the_end(self) -> anyhow::Result<()> {
-        if let Self::Healthcheck = self {
-            return health::check(config::bind_address_from_env()?);
+    // Without a time limit for statements, because ending all sessions may take a while.
+    let connect = PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT);
+    let pool = connect.connect_with(database::options(&config.database_url)).await;
+    let pool = pool.context("can't connect to the database")?;
+    let outcome = match command {
+        Command::Sessions(Sessions::List { owner }) => list(&pool, owner).await,
+        Command::Sessions(Sessions::End { id, owner, .. }) => end(&pool, id, owner).await,
+        Command::Sweep => {
+            let sessions = sweep_sessions(&config, &pool).await?;
+            tracing::info!(sessions, "swept expired sessions");
+            let visitors = sweep_visitors(&pool).await?; // demo
+            tracing::info!(visitors, "swept visitors without a session"); // demo
+            Ok(())
         }
-        let config = Config::from_env()?;
-        let _log = log::init(&config);
-        // Without a time limit for statements, because ending all sessions may take a while.
-        let connect = PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT);
-        let pool = connect.connect_with(database::options(&config.database_url)).await;
-        let pool = pool.context("can't connect to the database")?;
-        match self {
-            Self::Sessions(Sessions::List { owner }) => list(&pool, owner).await?,
-            Self::Sessions(Sessions::End(which)) => end(&pool, which).await?,
-            Self::Sweep => {
-                let sessions = sweep_sessions(&config, &pool).await?;
-                let visitors = sweep_visitors(&pool).await?; // demo
-                tracing::info!(
-                    sessions,
-                    visitors, // demo
-                    "swept expired rows"
-                );
-            }
-            Self::Accounts(accounts) => accounts.run(&pool).await?, // accounts
-            Self::Serve | Self::Healthcheck => {}
-        }
-        Ok(())
+        Command::Accounts(command) => accounts::operator::run(command, &pool).await, // accounts
+        Command::Serve | Command::Healthcheck => Ok(()),
+    };
+    match outcome {
+        // The program that reads the output, such as `head`, needs no more of it.
+        Err(error) if error.downcast_ref().map(io::Error::kind) == Some(ErrorKind::BrokenPipe) => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -128,7 +111,7 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn end(pool: &PgPool, Which { id, owner, .. }: Which) -> anyhow::Result<()> {
+async fn end(pool: &PgPool, id: Option<String>, owner: Option<Uuid>) -> anyhow::Result<()> {
     let is_start = |id: &String| id.len() >= 12 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
     ensure!(id.as_ref().is_none_or(is_start), "a session's ID has at least 12 hexadecimal digits");
     let end = sqlx::query!(

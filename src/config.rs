@@ -1,36 +1,29 @@
 //! The configuration, read from environment variables when the app starts.
 
-use std::{
-    fmt, net::SocketAddr, num::NonZero, ops::RangeInclusive, path::Path, str::FromStr, thread, time::Duration,
-};
+use std::net::{IpAddr, SocketAddr};
+use std::{num::NonZero, ops::RangeInclusive, str::FromStr, thread, time::Duration};
+
+use sqlx::postgres::PgSslMode;
 
 pub use crate::database_url::DatabaseUrl;
-use crate::{database_url, proxies::TrustedProxies, secret::SecretKeys};
+use crate::{database_url, database_url::EXAMPLE, proxies::TrustedProxies, secret::SecretKeys};
 
-/// The settings that differ between deployments. Each field documents its variable, default and effect.
+/// The settings that differ between deployments. `docs/configuration.md` explains their values and effects.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` (required): the PostgreSQL database, such as `postgres://user:password@localhost:5432/name`. For
-    /// missing parts, the app uses PostgreSQL's own variables, such as `PGPASSFILE` or `PGSSLMODE`.
+    /// `DATABASE_URL` (required). For missing parts, the app uses PostgreSQL's own variables, such as `PGPASSFILE`.
     pub database_url: DatabaseUrl,
     /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` points to a pooler.
     pub migration_database_url: Option<DatabaseUrl>,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the connection pool, 1 to 1000. Each worker also opens up
-    /// to four connections, and `/health/ready` uses one.
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the pool. Each worker also opens up to four, `/health/ready` one.
     pub database_max_connections: u32,
     /// `WORKERS` (half the processors, 1 to 4): number of threads that serve requests, 1 to 64.
-    pub workers: usize,
+    pub workers: u32,
     /// `BIND_ADDRESS` (`127.0.0.1:8080`): address and port to listen on.
     pub bind_address: SocketAddr,
-    /// `SESSION_SECRET` (none): one or more secrets of at least 32 characters each, separated by commas. The
-    /// app encrypts cookies with the first one, and can decrypt old cookies with any of them.
-    ///
-    /// `SESSION_SECRET_FILE` (`.session-secret`): a file with the secrets, used if `SESSION_SECRET` isn't
-    /// set. If the file is missing, the app creates one with a random secret. If other users can read or
-    /// write the file, the app doesn't start.
+    /// `SESSION_SECRET` (none), or the contents of the file in `SESSION_SECRET_FILE` (`.session-secret`).
     pub session_secret: SecretKeys,
-    /// `SESSION_IDLE_TIMEOUT` (`30m`): how long a session lasts without requests. At least `1m`, at most
-    /// `SESSION_MAX_AGE`.
+    /// `SESSION_IDLE_TIMEOUT` (`30m`): how long a session lasts without requests.
     pub session_idle_timeout: Duration,
     /// `SESSION_MAX_AGE` (`8h`): how long a session lasts in total, regardless of activity. At most `400d`.
     pub session_max_age: Duration,
@@ -38,24 +31,19 @@ pub struct Config {
     pub remember_idle_timeout: Duration, // accounts
     /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, but for logins with "Keep me logged in".
     pub remember_max_age: Duration, // accounts
-    /// `COOKIE_SECURE` (`true`): with `true`, the cookie's name is `__Host-id`, and browsers send it only over HTTPS.
-    /// With `false`, the name is `id`, and the cookie also works over plain HTTP. Use `false` only on localhost.
+    /// `COOKIE_SECURE` (`true`): whether browsers send the cookie, `__Host-id`, only over HTTPS. Otherwise, it is `id`.
     pub cookie_secure: bool,
-    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): number of sessions that a client address (for IPv6, a /64) can start per
-    /// minute, up to 1000000. `0` means no limit. The limit doesn't affect visitors who already have a session.
-    pub new_sessions_per_minute: Option<NonZero<u32>>, // demo
-    /// `TRUSTED_PROXIES` (none): proxies to trust, as addresses and networks separated by commas, such as
-    /// `10.0.0.7,172.16.0.0/12`. The app uses their `X-Forwarded-For`, `-Host` and `-Proto` headers.
+    /// `NEW_SESSIONS_PER_MINUTE` (`6000`): sessions that an address (for IPv6, a /64) can start. `0` means no limit.
+    pub new_sessions_per_minute: u32, // demo
+    /// `TRUSTED_PROXIES` (none): proxies whose `X-Forwarded-For`, `-Host` and `-Proto` headers the app uses.
     pub trusted_proxies: TrustedProxies,
-    /// `METRICS_ADDRESS` (none): address and port for Prometheus metrics, such as `127.0.0.1:9090`. Keep the
-    /// address private.
+    /// `METRICS_ADDRESS` (none): address and port for Prometheus metrics. Keep it private.
     pub metrics_address: Option<SocketAddr>,
     /// `EXPERIMENTS` (`false`): set it to `true` to let visitors experiment with sessions at `/experiments`.
     pub experiments: bool, // demo
     /// `LOG_FORMAT` (`pretty`): `pretty` for people, or `json` for programs, with one JSON object per line.
     pub log_as_json: bool,
-    /// `RUST_LOG` (`info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn`): what to log, as an
-    /// [`EnvFilter`](tracing_subscriber::EnvFilter).
+    /// `RUST_LOG` (`info`, less from libraries): what to log, as an [`EnvFilter`](tracing_subscriber::EnvFilter).
     pub log_filter: String,
 }
 
@@ -65,48 +53,36 @@ pub struct Config {
 pub struct ConfigError(Vec<String>);
 
 impl Config {
-    /// Reads the environment variables, and a `.env` file in the current directory or one of its parents.
-    /// Environment variables take precedence over the file.
-    ///
-    /// # Errors
-    /// Returns one error that names every invalid variable.
+    /// Reads the environment variables, which take precedence over a `.env` file here or in a parent directory.
     pub fn from_env() -> Result<Self, ConfigError> {
         read_dotenv()?;
         Self::from_lookup(variable)
     }
 
-    /// Reads the variables through `lookup`. Empty variables count as unset.
-    ///
-    /// # Errors
-    /// Returns one error that names every invalid variable.
+    /// Reads the variables through `lookup`. Empty variables count as unset. The error names every invalid variable.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup, problems: Vec::new() };
-        let example = database_url::EXAMPLE;
         if read.get("DATABASE_URL").is_none() {
-            read.problems.push(format!("DATABASE_URL: must be set, for example to {example}"));
+            read.problems.push(format!("DATABASE_URL: must be set, for example to {EXAMPLE}"));
         }
+        // Leaves half the processors to PostgreSQL, which often runs on the same machine.
+        let workers = (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4).to_string();
         let mut config = Self {
-            database_url: read.parse("DATABASE_URL", example, database_url::parse),
-            migration_database_url: read.parse("MIGRATION_DATABASE_URL", "", optional(database_url::parse)),
+            database_url: read.parse("DATABASE_URL", EXAMPLE, database_url::parse),
+            migration_database_url: read.optional("MIGRATION_DATABASE_URL", database_url::parse),
             database_max_connections: read.parse("DATABASE_MAX_CONNECTIONS", "10", number(1..=1000)),
-            workers: read.parse("WORKERS", &default_workers(), number(1..=64)),
-            bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, address),
-            session_secret: SecretKeys::default(),
+            workers: read.parse("WORKERS", &workers, number(1..=64)),
+            bind_address: read.parse("BIND_ADDRESS", BIND_ADDRESS, parsed(ADDRESS)),
+            session_secret: read.optional("SESSION_SECRET", SecretKeys::parse).unwrap_or_default(),
             session_idle_timeout: read.parse("SESSION_IDLE_TIMEOUT", "30m", duration),
             session_max_age: read.parse("SESSION_MAX_AGE", "8h", duration),
             remember_idle_timeout: read.parse("REMEMBER_IDLE_TIMEOUT", "30d", duration), // accounts
             remember_max_age: read.parse("REMEMBER_MAX_AGE", "180d", duration),          // accounts
-            cookie_secure: read.parse("COOKIE_SECURE", "true", boolean),
-            // demo: begin
-            new_sessions_per_minute: NonZero::new(read.parse(
-                "NEW_SESSIONS_PER_MINUTE",
-                "6000",
-                number(0..=1_000_000),
-            )),
-            // demo: end
-            trusted_proxies: read.parse("TRUSTED_PROXIES", "", TrustedProxies::from_str),
-            metrics_address: read.parse("METRICS_ADDRESS", "", optional(address)),
-            experiments: read.parse("EXPERIMENTS", "false", boolean), // demo
+            cookie_secure: read.parse("COOKIE_SECURE", "true", parsed("true or false")),
+            new_sessions_per_minute: read.parse("NEW_SESSIONS_PER_MINUTE", "6000", number(0..=1_000_000)), // demo
+            trusted_proxies: read.parse("TRUSTED_PROXIES", "", TrustedProxies::parse),
+            metrics_address: read.optional("METRICS_ADDRESS", parsed(ADDRESS)),
+            experiments: read.parse("EXPERIMENTS", "false", parsed("true or false")), // demo
             log_as_json: read.parse("LOG_FORMAT", "pretty", log_format),
             log_filter: read.parse("RUST_LOG", LOG_FILTER, log_filter),
         };
@@ -117,21 +93,35 @@ impl Config {
         for (name, _, _) in ages.iter().filter(|(_, idle, max_age)| idle > max_age) {
             read.problems.push(format!("{name}_IDLE_TIMEOUT: must not be longer than {name}_MAX_AGE"));
         }
-        read.check_postgres_variables(&config.database_url);
+        // sqlx reads these variables itself and ignores invalid values.
+        read.optional("PGHOST", database_url::one_host);
+        read.optional("PGHOSTADDR", parsed::<IpAddr>("one IP address"));
+        read.optional("PGPORT", parsed::<u16>("a port"));
+        read.optional("PGSSLMODE", parsed::<PgSslMode>(database_url::SSL_MODES));
+        read.optional("PGPASSFILE", database_url::password_file);
+        for name in database_url::UNSUPPORTED.split_whitespace() {
+            if read.get(name).is_some() {
+                read.problems.push(format!("{name}: must not be set, because the app doesn't support it"));
+            }
+        }
+        if read.get("PGSSLROOTCERT").is_some() && !database_url::verifies(&config.database_url.0) {
+            read.problems.push("PGSSLROOTCERT: must be used with PGSSLMODE=verify-full".into());
+        }
         // Read last, because this may create a file.
-        config.session_secret = read.session_secret();
+        if config.session_secret.all.is_empty() && read.problems.is_empty() {
+            let path = read.get("SESSION_SECRET_FILE").unwrap_or_else(|| ".session-secret".into());
+            let add = |accepts| read.problems.push(format!("SESSION_SECRET_FILE: must be {accepts}"));
+            config.session_secret = SecretKeys::from_file(path.as_ref()).map_err(add).unwrap_or_default();
+        }
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigError(read.problems)) }
     }
 }
 
 /// Reads only `BIND_ADDRESS`, so that a health check doesn't need the other settings.
-///
-/// # Errors
-/// Returns an error if the variable is invalid.
 pub fn bind_address_from_env() -> Result<SocketAddr, ConfigError> {
     read_dotenv()?;
     let mut read = Reader { lookup: variable, problems: Vec::new() };
-    let address = read.parse("BIND_ADDRESS", BIND_ADDRESS, address);
+    let address = read.parse("BIND_ADDRESS", BIND_ADDRESS, parsed(ADDRESS));
     if read.problems.is_empty() { Ok(address) } else { Err(ConfigError(read.problems)) }
 }
 
@@ -155,6 +145,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 const BIND_ADDRESS: &str = "127.0.0.1:8080";
+const ADDRESS: &str = "an address and port, such as 127.0.0.1:8080 or [::]:8080";
 const LOG_FILTER: &str = "info,actix_http=off,actix_server=warn,actix_session=warn,sqlx=warn";
 
 struct Reader<L> {
@@ -167,90 +158,39 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Parses the variable `name`, or `default`. The error from `parse` says what the variable accepts. The
-    /// message doesn't show the invalid value, because it may be a misplaced secret.
     fn parse<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        match self.get(name).map(|value| parse(&value)) {
-            Some(Ok(value)) => return value,
-            Some(Err(accepts)) => self.problems.push(format!("{name}: must be {accepts}")),
-            None => {}
-        }
-        parse(default).expect("the default is valid")
+        self.optional(name, &parse).unwrap_or_else(|| parse(default).expect("the default is valid"))
     }
 
-    /// Checks the variables that sqlx reads itself, because sqlx ignores invalid values.
-    fn check_postgres_variables(&mut self, url: &DatabaseUrl) {
-        for (name, check) in database_url::VARIABLES {
-            self.parse(name, "", optional(check));
-        }
-        for name in database_url::UNSUPPORTED {
-            if self.get(name).is_some() {
-                self.problems.push(format!("{name}: must not be set, because the app doesn't support it"));
-            }
-        }
-        if self.get("PGSSLROOTCERT").is_some() && !database_url::verifies(&url.0) {
-            self.problems.push("PGSSLROOTCERT: must be used with PGSSLMODE=verify-full".into());
-        }
-    }
-
-    /// Reads `SESSION_SECRET` or the file. Creates a missing file, but only if everything else is valid.
-    fn session_secret(&mut self) -> SecretKeys {
-        let (name, keys) = match self.get("SESSION_SECRET") {
-            Some(secrets) => ("SESSION_SECRET", secrets.parse()),
-            None if !self.problems.is_empty() => return SecretKeys::default(),
-            None => {
-                let path = self.get("SESSION_SECRET_FILE").unwrap_or_else(|| ".session-secret".into());
-                ("SESSION_SECRET_FILE", SecretKeys::from_file(Path::new(&path)))
-            }
-        };
-        keys.unwrap_or_else(|accepts| {
-            self.problems.push(format!("{name}: must be {accepts}"));
-            SecretKeys::default()
-        })
+    /// Parses a variable. The error says what it accepts, but not the value, which may be a misplaced secret.
+    fn optional<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.get(name)?;
+        parse(&value).map_err(|accepts| self.problems.push(format!("{name}: must be {accepts}"))).ok()
     }
 }
 
-/// Makes a setting optional: an empty value means `None`.
-fn optional<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {
-    move |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) }
+fn parsed<T: FromStr>(accepts: &str) -> impl Fn(&str) -> Result<T, String> {
+    move |value| value.parse().map_err(|_| accepts.to_owned())
 }
 
-fn address(value: &str) -> Result<SocketAddr, String> {
-    value.parse().map_err(|_| "an address and port, such as 127.0.0.1:8080 or [::]:8080".into())
-}
-
-fn number<T: FromStr + PartialOrd + fmt::Display>(
-    range: RangeInclusive<T>,
-) -> impl Fn(&str) -> Result<T, String> {
+fn number(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> {
     move |value| {
         let number = value.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
     }
 }
 
-/// Leaves half the processors to PostgreSQL, which often runs on the same machine.
-fn default_workers() -> String {
-    (thread::available_parallelism().map_or(1, NonZero::get) / 2).clamp(1, 4).to_string()
-}
-
 fn duration(value: &str) -> Result<Duration, String> {
     let range = Duration::from_secs(60)..=Duration::from_secs(400 * 24 * 60 * 60);
-    let duration = humantime::parse_duration(value).ok().filter(|duration| range.contains(duration));
     // Allows only whole seconds, because PostgreSQL would reject nanoseconds.
-    let duration = duration.filter(|duration| duration.subsec_nanos() == 0);
+    let is_valid = |duration: &Duration| range.contains(duration) && duration.subsec_nanos() == 0;
+    let duration = humantime::parse_duration(value).ok().filter(is_valid);
     duration.ok_or_else(|| "a duration in whole seconds, such as 30m or 8h, from 1m to 400d".into())
 }
 
-fn boolean(value: &str) -> Result<bool, String> {
-    value.parse().map_err(|_| "true or false".into())
-}
-
 fn log_format(value: &str) -> Result<bool, String> {
-    match value {
-        "pretty" => Ok(false),
-        "json" => Ok(true),
-        _ => Err("pretty or json".into()),
-    }
+    let is_json = value == "json";
+    if is_json || value == "pretty" { Ok(is_json) } else { Err("pretty or json".into()) }
 }
 
 fn log_filter(value: &str) -> Result<String, String> {

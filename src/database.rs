@@ -13,24 +13,24 @@ use crate::limits::STATEMENT_TIMEOUT;
 /// Time limit for connecting, which takes about nine round trips with TLS.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a connection is used. The host name may later resolve to a different server.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
 /// The schema: `migrations/`, compiled into the program.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
-    // Cancels statements that abandoned requests have left behind. Poolers ignore this setting, so
-    // `/health/ready` checks it.
+    // Cancels what abandoned requests have left behind. Poolers ignore it, so `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
     // With a stricter isolation level, a visit would fail if a concurrent visit changed the same row.
     let isolation = ("default_transaction_isolation", "read committed".to_owned());
     let options = options(&config.database_url).options([("statement_timeout", timeout), isolation]);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
-        // Longer than a request waits, so that the pool can finish connecting to a distant server after the
-        // request has given up.
+        // Longer than a request waits, so that the pool can finish connecting to a distant server.
         .acquire_timeout(CONNECT_TIMEOUT)
-        // The host name may later resolve to a different server.
-        .max_lifetime(Duration::from_secs(5 * 60))
+        .max_lifetime(LIFETIME)
         .after_connect(|connection, _| Box::pin(check(connection)))
         // By default, sqlx checks each connection before and after each use, without a time limit.
         .test_before_acquire(false)
@@ -41,11 +41,7 @@ pub fn pool(config: &Config) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// Brings the schema up to date. It uses a separate connection without a statement timeout, because instances
-/// that start at the same time wait for the first one.
-///
-/// # Errors
-/// Returns an error if the database can't be reached, or if its schema doesn't match this build's migrations.
+/// Brings the schema up to date, without a statement timeout, because instances that start together wait for the first.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     // A migration that waits for a lock on a table blocks all visits. So it gives up quickly and is retried.
     let url = config.migration_database_url.as_ref().unwrap_or(&config.database_url);
@@ -55,14 +51,10 @@ pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
     // Without a limit, a server that has stopped responding would block this forever.
     let migrate = tokio::time::timeout(Duration::from_secs(15 * 60), MIGRATIONS.run(&mut connection));
     migrate.await.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
-    connection.close().await?;
-    Ok(())
+    Ok(connection.close().await?)
 }
 
-/// Calls [`migrate`] until the database can be reached.
-///
-/// # Errors
-/// Returns an error if the schema doesn't match this build's migrations.
+/// Calls [`migrate`] until the database can be reached. Fails if the schema doesn't match this build's migrations.
 pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError> {
     let mut attempts = 0_u64;
     while let Err(error) = migrate(config).await {
@@ -70,7 +62,7 @@ pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError>
             return Err(error);
         }
         attempts += 1;
-        // Doesn't log every attempt, because that would flood the log during a long outage.
+        // Logging every attempt would flood the log during a long outage.
         if attempts.is_power_of_two() {
             tracing::warn!(%error, attempts, "could not migrate the database; trying again");
         }
@@ -80,12 +72,10 @@ pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError>
     Ok(())
 }
 
-/// Returns whether another attempt to migrate may succeed. It can't if the migrations differ, or if PostgreSQL rejects
-/// the SQL itself (SQLSTATE class 42), for example because a table is missing or permission is denied.
+/// Another attempt can't succeed if the migrations differ, or if PostgreSQL rejects the SQL itself (SQLSTATE class 42).
 fn is_temporary(error: &MigrateError) -> bool {
-    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
-        return false;
-    };
+    use MigrateError::{Execute, ExecuteMigration};
+    let (Execute(error) | ExecuteMigration(error, _)) = error else { return false };
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_none_or(|code| !code.starts_with("42"))
 }

@@ -1,46 +1,20 @@
 //! The database URL. sqlx ignores parameters and values that it doesn't know, so this module rejects them.
 
-use std::{fmt, fs, net::IpAddr, os::unix::fs::PermissionsExt};
+use std::{fmt, fs, os::unix::fs::MetadataExt};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// An example of a valid URL.
 pub(crate) const EXAMPLE: &str = "postgres://user:password@localhost:5432/name";
 
-const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
+pub(crate) const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
 /// The parameters that sqlx knows and that need no check here, except for `options[name]`.
 const PARAMETERS: &str = " sslrootcert sslcert sslkey statement-cache-capacity hostaddr port dbname user password application_name options ";
 
 /// PostgreSQL's variables that sqlx ignores. They affect where and how securely a program connects.
-pub(crate) const UNSUPPORTED: [&str; 14] = [
-    "PGSERVICE",
-    "PGREQUIRESSL",
-    "PGSSLCRL",
-    "PGSSLCRLDIR",
-    "PGSSLCERTMODE",
-    "PGSSLNEGOTIATION",
-    "PGSSLMINPROTOCOLVERSION",
-    "PGSSLMAXPROTOCOLVERSION",
-    "PGGSSENCMODE",
-    "PGCHANNELBINDING",
-    "PGREQUIREAUTH",
-    "PGREQUIREPEER",
-    "PGLOADBALANCEHOSTS",
-    "PGTARGETSESSIONATTRS",
-];
-
-/// Checks a value. The error says what the value must be.
-type Check = fn(&str) -> Result<(), String>;
-
-/// The supported variables, and the check for each one.
-pub(crate) const VARIABLES: [(&str, Check); 5] = [
-    ("PGHOST", one_host),
-    ("PGHOSTADDR", |value| value.parse::<IpAddr>().map(drop).map_err(|_| "one IP address".into())),
-    ("PGPORT", |value| value.parse::<u16>().map(drop).map_err(|_| "a port".into())),
-    ("PGSSLMODE", ssl_mode),
-    ("PGPASSFILE", password_file),
-];
+pub(crate) const UNSUPPORTED: &str = "PGSERVICE PGREQUIRESSL PGSSLCRL PGSSLCRLDIR PGSSLCERTMODE \
+     PGSSLNEGOTIATION PGSSLMINPROTOCOLVERSION PGSSLMAXPROTOCOLVERSION PGGSSENCMODE PGCHANNELBINDING \
+     PGREQUIREAUTH PGREQUIREPEER PGLOADBALANCEHOSTS PGTARGETSESSIONATTRS";
 
 /// The database URL. `Debug` hides the password, and any name that may be part of it.
 #[derive(Clone)]
@@ -50,9 +24,8 @@ impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(url) = self;
         let host = url.get_socket().map_or(url.get_host().into(), |socket| socket.to_string_lossy());
-        let [user, host, name] =
-            [url.get_username(), &host, url.get_database().unwrap_or_default()].map(plain);
-        write!(f, "{user}@{host}:{}/{name}", url.get_port())
+        let name = url.get_database().unwrap_or_default();
+        write!(f, "{}@{}:{}/{}", plain(url.get_username()), plain(&host), url.get_port(), plain(name))
     }
 }
 
@@ -68,9 +41,7 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
     let rest = rest.ok_or_else(invalid)?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if rest.contains(['@', '#']) {
-        return Err(
-            "a URL with a percent-encoded password: %2F for /, %3F for ?, %23 for #, %40 for @".into()
-        );
+        return Err("a URL with a percent-encoded password: / as %2F, ? as %3F, # as %23, @ as %40".into());
     }
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
@@ -78,7 +49,7 @@ pub(crate) fn parse(value: &str) -> Result<DatabaseUrl, String> {
     for &(name, value) in &parameters {
         let checked = match name {
             "host" => one_host(value),
-            "sslmode" => ssl_mode(value),
+            "sslmode" => value.parse::<PgSslMode>().map(drop).map_err(|_| SSL_MODES.into()),
             "sslrootcert" if value == "system" => {
                 Err("a file, because the system's certificates are always accepted".into())
             }
@@ -106,19 +77,13 @@ pub(crate) fn verifies(options: &PgConnectOptions) -> bool {
     matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
 }
 
-fn one_host(value: &str) -> Result<(), String> {
+pub(crate) fn one_host(value: &str) -> Result<(), String> {
     let is_list = value.contains(',') || value.to_ascii_uppercase().contains("%2C");
     if is_list { Err("one host; for several servers, use a proxy such as HAProxy".into()) } else { Ok(()) }
 }
 
-fn ssl_mode(value: &str) -> Result<(), String> {
-    let is_known = SSL_MODES.replace(" or ", ", ").split(", ").any(|mode| mode == value);
-    if is_known { Ok(()) } else { Err(SSL_MODES.into()) }
-}
-
 /// sqlx ignores a password file that other users can read.
-fn password_file(path: &str) -> Result<(), String> {
-    let is_private =
-        fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o77 == 0);
+pub(crate) fn password_file(path: &str) -> Result<(), String> {
+    let is_private = fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o77 == 0);
     if is_private { Ok(()) } else { Err("a file that only its owner can read (chmod 600)".into()) }
 }

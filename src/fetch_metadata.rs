@@ -1,24 +1,22 @@
-//! What a browser says about a request: which site's page it comes from, and what it is for.
+//! What a browser says about a request: which site's page it comes from, and what it is for. Browsers send
+//! `Sec-Fetch-Site`, and old ones send `Origin`, so forms don't need CSRF tokens ([OWASP][owasp]).
 //!
-//! Browsers send `Sec-Fetch-Site`, and old ones send `Origin`, so forms don't need CSRF tokens. See "Fetch
-//! Metadata" in [OWASP's cheat
-//! sheet](https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html).
+//! [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName};
 
-/// Returns the `Sec-Fetch-Site` header. It says which site's page the request comes from. See [Fetch
-/// Metadata](https://www.w3.org/TR/fetch-metadata/).
-pub fn fetch_site(request: &HttpRequest) -> Option<&[u8]> {
-    request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes)
+/// Returns the `Sec-Fetch-Site` header. See [Fetch Metadata](https://www.w3.org/TR/fetch-metadata/).
+pub fn fetch_site(request: &HttpRequest) -> Option<&str> {
+    request.headers().get("sec-fetch-site").map(|site| site.to_str().unwrap_or_default())
 }
 
-/// Returns whether the request comes from a page of this site. Returns `false` if the client sends neither
-/// `Sec-Fetch-Site` nor `Origin`. A program can add `Sec-Fetch-Site: same-origin` to its requests, but a page can't.
+/// Returns whether the request comes from a page of this site. Returns `false` if the client sends neither header. A
+/// program can add `Sec-Fetch-Site: same-origin` to its requests, but another site's page can't.
 pub fn is_same_origin(request: &HttpRequest) -> bool {
     if let Some(site) = fetch_site(request) {
-        return site == b"same-origin";
+        return site == "same-origin";
     }
     // Ignores the scheme, because the app doesn't see the visitor's scheme behind a proxy that terminates TLS.
     origin(request).and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, host)| {
@@ -38,27 +36,24 @@ pub fn origin(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::ORIGIN)?.to_str().ok()
 }
 
-/// Returns whether a person sees the response. A HEAD response shows nothing, and a prefetched page may never be shown.
+/// Returns whether a person sees the response. A prefetched page may never be shown.
 pub fn is_seen(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !is_prefetch(request)
 }
 
-/// Returns whether the browser [prefetches the page][purpose], before the visitor asks for it.
-///
-/// [purpose]: https://fetch.spec.whatwg.org/#sec-purpose-header
+/// Returns whether the browser [prefetches](https://fetch.spec.whatwg.org/#sec-purpose-header) the page.
 pub fn is_prefetch(request: &HttpRequest) -> bool {
     // `Purpose` and `X-Moz` are the names in older browsers.
-    const PURPOSE: [HeaderName; 3] = [
+    const NAMES: [HeaderName; 3] = [
         HeaderName::from_static("sec-purpose"),
         HeaderName::from_static("purpose"),
         HeaderName::from_static("x-moz"),
     ];
-    let mut purposes = PURPOSE.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
+    let mut purposes = NAMES.into_iter().filter_map(|name| request.headers().get(name)?.to_str().ok());
     purposes.any(|purpose| purpose.to_ascii_lowercase().starts_with("prefetch"))
 }
 
-/// Returns whether the browser requests a document, rather than an image or data for a script. A client that
-/// doesn't say, such as an old browser, counts as requesting a document.
+/// Returns whether the client requests a document and not an image or data. True for old browsers, which don't say.
 pub fn is_for_document(request: &HttpRequest) -> bool {
     request.headers().get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }

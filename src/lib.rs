@@ -5,9 +5,6 @@
 //! 1. [`server`] starts the app. [`mod@app`] has the route table and the layers, which are in [`http`].
 //! 2. [`session`] defines what a session contains. [`actix_session_postgres`] stores it.
 //! 3. [`pages`] has one file per page. [`view`] has what the templates share.
-//!
-//! Imports point in one direction: [`pages`] uses [`view`], [`http`] and [`session`], and those use [`error`],
-//! [`config`] and [`limits`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -26,6 +23,7 @@ pub mod log;
 mod metrics;
 pub mod pages;
 pub mod proxies;
+pub mod rate_limit; // accounts, demo
 pub mod readiness;
 pub mod secret;
 pub mod server;

@@ -1,6 +1,4 @@
-//! The app's limits on times, sizes and connections. The compiler checks that they fit together.
-//!
-//! Raise [`MAX_BODY_BYTES`] for uploads. The other limits suit most apps.
+//! The app's limits on times, sizes and connections. Raise [`MAX_BODY_BYTES`] for uploads. The others suit most apps.
 
 use std::time::Duration;
 
@@ -22,7 +20,7 @@ pub const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Time limit for the body of a request, counted from the end of its head.
 pub const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// Time limit for an ordinary page, including its session.
+/// Time limit for an ordinary page. Without one, an unreachable database would block a page for 15 minutes.
 pub const PAGE_DEADLINE: Duration = Duration::from_millis(1_800);
 
 /// Time limit for each statement. PostgreSQL cancels a slow statement before the page gives up.
@@ -31,12 +29,11 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Time limit for the readiness check. Many load balancers wait for only one second.
 pub const READY_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 seconds.
-/// Otherwise, they might send a request just as the app closes the connection.
+/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 seconds, so that
+/// no request arrives just as it is closed.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long the app still accepts connections after SIGTERM. Meanwhile, load balancers see that `/health/ready` fails,
-/// and every response closes its connection.
+/// How long the app still accepts connections after SIGTERM, so that load balancers see that `/health/ready` fails.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// Time limit for requests that are still running after [`LINGER`], in whole seconds.
@@ -45,12 +42,11 @@ pub const GRACE: Duration = Duration::from_secs(11);
 /// Maximum number of open connections. Further clients wait.
 pub const MAX_CONNECTIONS: usize = 2_048;
 
-/// How much data the kernel receives on a connection before the app reads it, in bytes. The kernel doubles
-/// this value. Raise it for large uploads over slow connections without a proxy.
+/// How many bytes the kernel receives on a connection before the app reads them. The kernel doubles this value. Raise
+/// it for large uploads over slow connections without a proxy.
 pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
-/// Maximum memory for one connection whose client stays within the limits. It includes actix-http's buffers
-/// for the head (128 KiB) and the body (32 KiB), the body itself, and a page of 24 KiB.
+/// Maximum memory for one connection: actix-http's buffers for the head and the body, a page, and the body itself.
 pub const CONNECTION_BYTES: usize = (128 + 32 + 24) * 1024 + MAX_BODY_BYTES;
 
 /// Memory reserved for the app itself. Without connections, it uses about 30 MiB.

@@ -1,23 +1,18 @@
 //! The log: where it goes and what it looks like. [`crate::http::request_log`] logs the requests.
 
-use std::io::{self, IsTerminal};
-use std::{panic, sync::OnceLock};
+use std::{io, io::IsTerminal, panic, sync::OnceLock};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::Config;
 
-/// Maximum number of lines waiting to be written. They take about 5 MiB of memory. Further lines are lost.
-const MAX_WAITING_LINES: usize = 16_384;
-
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Sends the log to standard error in the configured format. Requests never wait for it, even if nothing reads standard
-/// error. The last lines are written when the returned value is dropped.
+/// Sends the log to standard error. Requests never wait for it. Dropping the returned value writes the last lines.
 pub fn init(config: &Config) -> WorkerGuard {
-    let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES);
-    let (writer, guard) = builder.finish(io::stderr());
+    // The waiting lines take about 5 MiB of memory. Further lines are lost.
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(16_384).finish(io::stderr());
     let _ = LOST.set(writer.error_counter());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log_filter))

@@ -1,22 +1,15 @@
 //! The metrics that the app reports to Prometheus.
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::{net::SocketAddr, time::Duration, time::Instant};
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpServer, body::MessageBody, middleware::Next, rt};
 use metrics::{counter, describe_counter, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use sqlx::PgPool;
 
 use crate::{log, readiness::Readiness};
-
-/// Upper bounds of histograms whose names end with `_seconds`.
-const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-
-/// Upper bounds of all other histograms.
-const NUMBERS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 4096.0];
 
 /// Counters that start at 0, so that Prometheus sees the first event as an increase.
 const COUNTERS: &[(&str, &str)] = &[
@@ -29,18 +22,12 @@ const COUNTERS: &[(&str, &str)] = &[
     ("log_lines_lost_total", "Log lines that were lost because too many were waiting"),
 ];
 
-/// Time between two samples of the gauges.
-const INTERVAL: Duration = Duration::from_secs(5);
-
-/// Records metrics, and serves them on `address`, to at most 64 connections. The exporter's own listener
-/// doesn't limit connections.
-///
-/// # Errors
-/// Returns an error if the address can't be used, or if the process already has a recorder.
+/// Records metrics, and serves them on `address`. The exporter's own listener doesn't limit connections.
 pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>) -> anyhow::Result<()> {
+    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
     let handle = PrometheusBuilder::new()
-        .set_buckets(&NUMBERS)?
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 4096.0])?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)?
         .install_recorder()?;
     let metrics = handle.clone();
     let page = move || {
@@ -52,25 +39,23 @@ pub fn serve(address: SocketAddr, pool: Data<PgPool>, readiness: Data<Readiness>
         describe_counter!(name, description);
         counter!(name).increment(0);
     }
-    rt::spawn(sample(handle, pool, readiness));
+    rt::spawn(async move {
+        loop {
+            // Merges recorded durations. Otherwise, they would use more and more memory.
+            handle.run_upkeep();
+            let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
+            gauge!("database_pool_connections", "state" => "idle").set(idle);
+            gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));
+            gauge!("ready").set(if readiness.check().await { 1.0 } else { 0.0 });
+            counter!("log_lines_lost_total").absolute(log::lost_lines());
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
     Ok(())
 }
 
-async fn sample(handle: PrometheusHandle, pool: Data<PgPool>, readiness: Data<Readiness>) {
-    loop {
-        // Merges recorded durations. Otherwise, they would use more and more memory.
-        handle.run_upkeep();
-        let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
-        gauge!("database_pool_connections", "state" => "idle").set(idle);
-        gauge!("database_pool_connections", "state" => "busy").set((all - idle).max(0.0));
-        gauge!("ready").set(if readiness.check().await { 1.0 } else { 0.0 });
-        counter!("log_lines_lost_total").absolute(log::lost_lines());
-        tokio::time::sleep(INTERVAL).await;
-    }
-}
-
-/// Counts requests and measures how long they take. One histogram does both, because a second metric would
-/// double the cost. The route is a pattern or `none`, so made-up paths don't add time series.
+/// Counts requests and measures how long they take, in one histogram, because a second metric would double the cost.
+/// The route is a pattern or `none`, so made-up paths don't add time series.
 pub async fn measure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,64 +1,17 @@
 //! Proxies whose headers are trusted. The headers say which client sent a request, and which trace it belongs to.
 
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-/// Addresses and networks of trusted proxies. The list is empty if clients connect directly.
+/// Addresses and networks of trusted proxies. Empty if clients connect directly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Returns whether `address` is a trusted proxy. IPv4 addresses also match in their IPv6 form, which a listener on
-    /// `[::]` sees.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
-    }
-
-    /// Returns the address of the client whose request came from `peer`.
-    ///
-    /// Keeps at most one value in each `X-Forwarded-*` header, and only if a trusted proxy wrote it. Removes
-    /// `Forwarded`. Afterward, `connection_info` can be trusted.
-    pub fn find_client(&self, headers: &mut HeaderMap, peer: IpAddr) -> IpAddr {
-        // Most proxies write X-Forwarded-* and pass on the client's own Forwarded header.
-        headers.remove(header::FORWARDED);
-        let chain = take(headers, &header::X_FORWARDED_FOR);
-        let host = take(headers, &header::X_FORWARDED_HOST).pop();
-        let scheme = take(headers, &header::X_FORWARDED_PROTO).pop();
-        let mut client = peer.to_canonical();
-        if !self.contains(client) {
-            return client;
-        }
-        // Finds the last address that isn't a trusted proxy. That client may have made up everything before it.
-        for hop in chain.iter().rev() {
-            match parse(hop) {
-                Some(address) if self.contains(client) => client = address,
-                _ => break,
-            }
-        }
-        put(headers, header::X_FORWARDED_FOR, Some(client.to_string()));
-        put(headers, header::X_FORWARDED_HOST, host);
-        put(headers, header::X_FORWARDED_PROTO, scheme);
-        client
-    }
-
-    /// Returns the trace ID in a request's `traceparent` header, if a trusted proxy sent it.
-    ///
-    /// See [W3C Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
-    pub fn trace_id<'a>(&self, headers: &'a HeaderMap, peer: Option<SocketAddr>) -> Option<&'a str> {
-        peer.filter(|peer| self.contains(peer.ip()))?;
-        let id = headers.get("traceparent")?.to_str().ok()?.split('-').nth(1)?;
-        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
-    }
-}
-
-impl FromStr for TrustedProxies {
-    /// A description of a valid list.
-    type Err = String;
-
-    fn from_str(list: &str) -> Result<Self, String> {
+    /// Parses addresses and networks. The error says what a valid list is.
+    pub fn parse(list: &str) -> Result<Self, String> {
         let expected = "addresses and networks separated by commas, such as 10.0.0.7,172.16.0.0/12,fd00::/8";
         let network = |text: &str| {
             let address = text.parse::<IpAddr>().map(|address| address.to_canonical().into());
@@ -67,27 +20,53 @@ impl FromStr for TrustedProxies {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         entries.map(network).collect::<Result<_, _>>().map(Self)
     }
+
+    /// Returns whether `address` is a trusted proxy. A listener on `[::]` sees the IPv6 form of an IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+
+    /// Returns the address of the client whose request came from `peer`. Afterward, `connection_info` can be trusted:
+    /// each `X-Forwarded-*` header has at most one value, written by a trusted proxy, and `Forwarded` is removed.
+    pub fn find_client(&self, headers: &mut HeaderMap, peer: IpAddr) -> IpAddr {
+        // Most proxies write X-Forwarded-* and pass on the client's own Forwarded header.
+        headers.remove(header::FORWARDED);
+        let is_trusted = self.contains(peer);
+        for name in [header::X_FORWARDED_HOST, header::X_FORWARDED_PROTO] {
+            if let Some(value) = take(headers, &name).pop().filter(|_| is_trusted) {
+                headers.insert(name, value);
+            }
+        }
+        let chain = take(headers, &header::X_FORWARDED_FOR);
+        let hops = chain.iter().rev().map_while(address);
+        // Finds the last address that isn't a trusted proxy. That client may have made up everything before it.
+        let client = hops.fold(peer.to_canonical(), |last, hop| if self.contains(last) { hop } else { last });
+        if is_trusted {
+            headers.insert(header::X_FORWARDED_FOR, client.to_string().try_into().expect("ASCII"));
+        }
+        client
+    }
+
+    /// Returns the ID in `traceparent` (<https://www.w3.org/TR/trace-context/>), if a trusted proxy sent it.
+    pub fn trace_id<'a>(&self, headers: &'a HeaderMap, peer: Option<SocketAddr>) -> Option<&'a str> {
+        peer.filter(|peer| self.contains(peer.ip()))?;
+        let id = headers.get("traceparent")?.to_str().ok()?.split('-').nth(1)?;
+        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+    }
 }
 
 /// Parses an address with or without a port.
-fn parse(hop: &str) -> Option<IpAddr> {
+fn address(hop: &HeaderValue) -> Option<IpAddr> {
+    let hop = hop.to_str().ok()?;
     let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
     let bare = hop.trim_start_matches('[').trim_end_matches(']').parse().ok();
     bare.or_else(with_port).map(|address: IpAddr| address.to_canonical())
 }
 
-/// Removes all lines of a header and returns its values in order, without empty ones ([RFC 9110][list]).
-///
-/// [list]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1.2
-fn take(headers: &mut HeaderMap, name: &HeaderName) -> Vec<String> {
+/// Removes all lines of a header and returns its values in order, without empty ones (RFC 9110, section 5.6.1.2).
+fn take(headers: &mut HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
     let lines: Vec<HeaderValue> = headers.remove(name).collect();
     let values = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     let values = values.map(<[u8]>::trim_ascii).filter(|value| !value.is_empty());
-    values.map(|value| String::from_utf8_lossy(value).into_owned()).collect()
-}
-
-fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
-    if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-        headers.insert(name, value);
-    }
+    values.filter_map(|value| HeaderValue::from_bytes(value).ok()).collect()
 }

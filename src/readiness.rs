@@ -1,22 +1,18 @@
 //! Whether the app can serve pages: the schema is up to date, the app isn't stopping, and the database responds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{io::ErrorKind, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use sqlx_batcher::check;
 use tokio::time::{Instant, timeout};
 use tokio::{runtime::Handle, sync::Mutex};
 
-use crate::database::{CONNECT_TIMEOUT, silent};
+use crate::database::{CONNECT_TIMEOUT, LIFETIME, silent};
 use crate::limits::READY_TIMEOUT;
 
 /// How long a result is cached, so that frequent checks don't add load on the database.
 const KEPT: Duration = Duration::from_millis(200);
-
-/// How long the connection is used. The limit is the same as for the pool's connections.
-const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// Whether the app can serve pages. Shared by all workers.
 pub struct Readiness {
@@ -24,6 +20,7 @@ pub struct Readiness {
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
+    /// Not a worker's, so that no busy worker delays the others' checks.
     runtime: Handle,
     database: Arc<Mutex<Database>>,
 }
@@ -33,41 +30,22 @@ struct Database {
     options: PgConnectOptions,
     /// The connection, and when it was opened.
     connection: Option<(PgConnection, Instant)>,
-    /// The last problem.
+    /// The result of the last check, and when it ended.
     problem: Option<String>,
-    /// When the database was last checked.
     checked: Option<Instant>,
 }
 
 impl Readiness {
     /// Connects when the first check arrives, in the current runtime.
-    ///
-    /// # Panics
-    /// Panics outside a Tokio runtime.
     pub fn new(options: &PgConnectOptions) -> Self {
         let database = Database { options: options.clone(), connection: None, problem: None, checked: None };
-        Self {
-            migrated: AtomicBool::default(),
-            stopping: AtomicBool::default(),
-            runtime: Handle::current(),
-            database: Arc::new(Mutex::new(database)),
-        }
+        let database = Arc::new(Mutex::new(database));
+        Self { migrated: false.into(), stopping: false.into(), runtime: Handle::current(), database }
     }
 
-    /// Returns whether the schema is up to date.
-    pub fn is_migrated(&self) -> bool {
-        self.migrated.load(Ordering::Relaxed)
-    }
-
-    /// Returns whether the app is stopping.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Returns whether the app can serve a visit. If it can't, logs the reason each time it changes. If the database is
-    /// silent, that takes a few seconds.
+    /// Returns whether the app can serve a visit. If it can't, logs the reason each time it changes.
     pub async fn check(&self) -> bool {
-        if !self.is_migrated() || self.is_stopping() {
+        if !self.migrated.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed) {
             return false;
         }
         let (database, begin) = (Arc::clone(&self.database), Instant::now());
@@ -81,10 +59,11 @@ impl Readiness {
 }
 
 impl Database {
-    /// Queries the database, unless a result that is recent at `begin` is known.
+    /// Queries the database, unless the last result was recent at `begin`.
     async fn is_ready(&mut self, begin: Instant) -> bool {
         if self.checked.is_none_or(|checked| checked + KEPT <= begin) {
-            let problem = match self.check().await {
+            let checked = timeout(CONNECT_TIMEOUT, self.check()).await.unwrap_or_else(|_| Err(silent()));
+            let problem = match checked {
                 Err(error) => Some(error.to_string()),
                 Ok(()) if begin.elapsed() < READY_TIMEOUT => None,
                 Ok(()) => Some(format!("the database did not respond within {READY_TIMEOUT:?}")),
@@ -100,7 +79,6 @@ impl Database {
     }
 
     async fn check(&mut self) -> sqlx::Result<()> {
-        // After a while, the host name may resolve to a different server.
         let mut kept = self.connection.take().filter(|(_, since)| since.elapsed() < LIFETIME);
         if let Some((open, _)) = &mut kept
             && check(open).await.is_err()
@@ -109,32 +87,33 @@ impl Database {
         }
         let (mut open, since) = match kept {
             Some(kept) => kept,
-            None => {
-                let opened = timeout(CONNECT_TIMEOUT, self.options.connect()).await;
-                (opened.map_err(|_| silent())??, Instant::now())
-            }
+            None => (self.options.connect().await?, Instant::now()),
         };
-        let checked = timeout(CONNECT_TIMEOUT, check_database(&mut open)).await;
-        checked.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
+        check_database(&mut open).await?;
         self.connection = Some((open, since));
         Ok(())
     }
 }
 
-/// Fails if a table or a column is missing, if a table is locked, if this role isn't allowed to write to it,
-/// or if the server is a standby. Also fails if a pooler drops the app's settings.
+/// Also fails if a table or a column is missing, if a table is locked, or if a pooler drops the app's settings.
 async fn check_database(connection: &mut PgConnection) -> sqlx::Result<()> {
     let check = sqlx::query!(
         r#"
         select
-            current_setting('statement_timeout')::interval between '1 ms' and '2 s' as "is_limited!",
-            current_setting('transaction_isolation') = 'read committed' as "is_read_committed!",
-            current_setting('transaction_read_only') = 'off' as "is_writable!",
-            has_table_privilege('sessions', 'insert')
-                and has_table_privilege('sessions', 'update')
-                and has_table_privilege('visitors', 'insert') -- demo
-                and has_table_privilege('visitors', 'update') -- demo
-                and has_table_privilege('sessions', 'delete') as "may_write!",
+            case
+                when current_setting('transaction_read_only') = 'on'
+                    then 'the server is read-only; is it a standby?'
+                when not has_table_privilege('sessions', 'insert')
+                    or not has_table_privilege('sessions', 'update')
+                    or not has_table_privilege('visitors', 'insert') -- demo
+                    or not has_table_privilege('visitors', 'update') -- demo
+                    or not has_table_privilege('sessions', 'delete')
+                    then 'the role may not write to the tables'
+                when current_setting('statement_timeout')::interval not between '1 ms' and '2 s'
+                    then 'statement_timeout must be 2s or less; set it for the role'
+                when current_setting('transaction_isolation') <> 'read committed'
+                    then 'default_transaction_isolation must be read committed; set it for the role'
+            end as problem,
             exists (select id, visits, last_visit_at, keep_until from visitors) as "has_visitors!", -- demo
             exists (select id, email, password_hash, epoch, failures, disabled_at from accounts) as "has_accounts!", -- accounts
             exists (
@@ -143,17 +122,6 @@ async fn check_database(connection: &mut PgConnection) -> sqlx::Result<()> {
             ) as "has_sessions!"
         "#
     );
-    let check = check.fetch_one(connection).await?;
-    let problem = if !check.is_writable {
-        "the server is read-only; is it a standby?"
-    } else if !check.may_write {
-        "the role may not write to the tables"
-    } else if !check.is_limited {
-        "statement_timeout must be 2s or less; set it for the role"
-    } else if !check.is_read_committed {
-        "default_transaction_isolation must be read committed; set it for the role"
-    } else {
-        return Ok(());
-    };
-    Err(sqlx::Error::Configuration(problem.into()))
+    let problem = check.fetch_one(connection).await?.problem;
+    problem.map_or(Ok(()), |problem| Err(sqlx::Error::Configuration(problem.into())))
 }

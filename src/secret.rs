@@ -1,23 +1,20 @@
 //! The secrets that encrypt the session cookie.
 
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, str::FromStr};
+use std::{fmt, fs, io, io::Write};
 
 use actix_web::cookie::Key;
-use sha2::{Digest, Sha512};
 
 /// Minimum length of a secret, in characters. The 32 characters from `openssl rand -hex 16` contain 128 bits.
 const MIN_SECRET_LENGTH: usize = 32;
 
-/// The keys for the cookie. The app encrypts with the first one, and decrypts with any of them. `Debug`
-/// prints only the number of keys.
-///
-/// The default contains no keys. Only an invalid configuration uses it.
+/// The keys for the cookie. The app encrypts with the first one, and decrypts with any of them. Only an invalid
+/// configuration has none. `Debug` prints only their number.
 #[derive(Clone, Default)]
 pub struct SecretKeys {
-    keys: Vec<Key>,
+    /// All keys, the current one first.
+    pub all: Vec<Key>,
     /// The file, if it was created with a new secret.
     pub created: Option<PathBuf>,
 }
@@ -25,39 +22,27 @@ pub struct SecretKeys {
 impl SecretKeys {
     /// Returns the key for new cookies.
     pub fn current(&self) -> &Key {
-        &self.keys[0]
+        &self.all[0]
     }
 
-    /// Returns all keys, the current one first.
-    pub fn all(&self) -> &[Key] {
-        &self.keys
-    }
-
-    /// Reads the file, or creates it with a random secret if it is missing.
-    ///
-    /// # Errors
-    /// Returns a message that says what the file must be, and why it can't be used.
+    /// Reads the file, or creates it with a random secret if it is missing. The error says what the file must be.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        let read = || {
+        let read = || -> io::Result<_> {
             let is_new = !path.try_exists()? && create(path)?;
-            let mode = fs::metadata(path)?.permissions().mode();
-            fs::read_to_string(path).map(|secrets| (secrets, is_new, mode))
+            Ok((is_new, fs::metadata(path)?.mode(), fs::read_to_string(path)?))
         };
-        let (secrets, is_new, mode) =
-            read().map_err(|error| format!("a file that can be read or created ({error})"))?;
+        let unusable = |error| format!("a file that can be read or created ({error})");
+        let (is_new, mode, secrets) = read().map_err(unusable)?;
         // The group may read it, because Kubernetes mounts secrets that way.
         if mode & 0o026 != 0 {
             return Err("a file that others can't read or write (chmod 600)".into());
         }
-        let keys: Self = secrets.trim().parse().map_err(|accepts| format!("a file with {accepts}"))?;
+        let keys = Self::parse(secrets.trim()).map_err(|accepts| format!("a file with {accepts}"))?;
         Ok(Self { created: is_new.then(|| path.to_owned()), ..keys })
     }
-}
 
-impl FromStr for SecretKeys {
-    type Err = String;
-
-    fn from_str(secrets: &str) -> Result<Self, String> {
+    /// Reads secrets separated by commas. The error says what they must be.
+    pub fn parse(secrets: &str) -> Result<Self, String> {
         let secrets: Vec<&str> = secrets.split(',').map(str::trim).collect();
         // If line breaks were allowed, two secrets could be mistaken for one.
         let bad = |secret: &&str| {
@@ -69,24 +54,19 @@ impl FromStr for SecretKeys {
                 "one or more secrets of at least {MIN_SECRET_LENGTH} characters, separated by commas and without quotes, such as the output of `openssl rand -hex 32`"
             ));
         }
-        Ok(Self { keys: secrets.into_iter().map(derive).collect(), created: None })
+        let all = secrets.into_iter().map(|secret| Key::derive_from(secret.as_bytes())).collect();
+        Ok(Self { all, created: None })
     }
 }
 
 impl fmt::Debug for SecretKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretKeys({})", self.keys.len())
+        write!(f, "SecretKeys({})", self.all.len())
     }
 }
 
-/// Derives the 64 bytes of a [`Key`]. Unlike a password, a secret is random, so hashing it once is enough.
-fn derive(secret: &str) -> Key {
-    let hash = Sha512::new().chain_update("session cookie key, version 1\0").chain_update(secret);
-    Key::from(&hash.finalize())
-}
-
-/// Creates the file. If two processes start at the same time, they use the same secret. Each one writes its own file
-/// and tries to link it into place, but only the first one succeeds. Returns whether this process was first.
+/// Creates the file, and returns whether no other process was faster. If two start at the same time, each one tries to
+/// link its own file into place, but only the first one succeeds. So both use the same secret.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
@@ -96,7 +76,6 @@ fn create(path: &Path) -> io::Result<bool> {
     fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-        Ok(()) => Ok(true),
+        linked => linked.map(|()| true),
     }
 }

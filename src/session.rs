@@ -1,24 +1,21 @@
 //! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
 //!
-//! actix-session takes the first cookie with its name, and knows only one secret. But browsers may send several such
-//! cookies, or one that was encrypted with an old secret. So [`choose_cookie`] runs first.
+//! actix-session takes the first cookie with its name, and knows only one secret. [`choose_cookie`] runs first, because
+//! browsers may send several such cookies, or one that was encrypted with an old secret.
 
-use std::time::Instant; // demo
-
-use actix_session::SessionMiddleware;
-use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{SessionKey, SessionStore};
-use actix_session_postgres::{PgSessionStore, SessionId, Typed};
+use actix_session::{SessionMiddleware, config::BrowserSession};
+use actix_session_postgres::{PgSessionStore, Typed};
 use actix_web::HttpMessage; // demo
-use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time::Duration};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::cookie::{Cookie, CookieJar, Key, time::Duration};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid; // demo
 
-use crate::{Config, Error, secret::SecretKeys};
+use crate::{Config, Error};
 
 /// Maximum number of valid cookies to look up. A browser has at most two: one with a domain, and one without.
 const MAX_CANDIDATES: usize = 4;
@@ -29,9 +26,8 @@ pub const LOGIN: &str = "login"; // accounts
 /// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub type Session = Typed<SessionData>;
 
-/// The contents of a session. To store something else, add a field.
-///
-/// Each field is stored in the `state` column, such as `{"theme":"dark"}`. Fields that are `None` are left out.
+/// The contents of a session. To store something else, add a field. It is stored in the `state` column, such as
+/// `{"theme":"dark"}`, unless it is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionData {
@@ -47,120 +43,88 @@ pub fn store(config: &Config, pool: &PgPool) -> PgSessionStore {
         .remembered_limits(config.remember_idle_timeout, config.remember_max_age) // accounts
 }
 
-/// The session cookie of this deployment.
-#[derive(Clone, Debug)]
-pub struct SessionCookie {
-    /// `__Host-id`, or `id` over plain HTTP. Browsers only accept the [prefix][rfc] on a `Secure` cookie that this host
-    /// itself has set.
-    ///
-    /// [rfc]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
-    pub name: &'static str,
-    /// Whether browsers send it over HTTPS only.
-    pub secure: bool,
-    /// The keys that encrypt and decrypt it.
-    pub keys: SecretKeys,
-    idle_timeout: Duration,
+/// Returns the name of the session cookie: `__Host-id`, or `id` over plain HTTP. Browsers accept the prefix only on a
+/// `Secure` cookie that this host itself has set (RFC 6265bis, section 4.1.3.2).
+pub fn cookie_name(config: &Config) -> &'static str {
+    if config.cookie_secure { "__Host-id" } else { "id" }
 }
 
-impl SessionCookie {
-    /// Creates the cookie for these settings.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            name: if config.cookie_secure { "__Host-id" } else { "id" },
-            secure: config.cookie_secure,
-            keys: config.session_secret.clone(),
-            idle_timeout: config.session_idle_timeout.try_into().unwrap_or(Duration::MAX),
-        }
-    }
+/// Returns the layer that loads the session from any store, and saves it when the handler is done. Closing the browser
+/// deletes the cookie, except after a remembered login.
+pub fn middleware<S: SessionStore>(config: &Config, store: S) -> SessionMiddleware<S> {
+    let idle_timeout = config.session_idle_timeout.try_into().unwrap_or(Duration::MAX);
+    SessionMiddleware::builder(store, config.session_secret.current().clone())
+        .cookie_name(cookie_name(config).to_owned())
+        .cookie_secure(config.cookie_secure)
+        // actix-session's defaults: encrypted, HttpOnly, SameSite=Lax and Path=/. The store resets the idle timer.
+        .session_lifecycle(BrowserSession::default().state_ttl(idle_timeout))
+        .build()
+}
 
-    /// Returns the layer that loads the session from any store, and saves it when the handler is done.
-    ///
-    /// Closing the browser deletes the cookie, except after a remembered login. The database decides when the session
-    /// ends.
-    pub fn middleware<S: SessionStore>(&self, store: S) -> SessionMiddleware<S> {
-        SessionMiddleware::builder(store, self.keys.current().clone())
-            .cookie_name(self.name.to_owned())
-            .cookie_secure(self.secure)
-            .cookie_http_only(true)
-            .cookie_same_site(SameSite::Lax)
-            .cookie_path("/".to_owned())
-            .cookie_content_security(CookieContentSecurity::Private)
-            // The store resets the idle timer itself, so no `update_ttl` is needed.
-            .session_lifecycle(BrowserSession::default().state_ttl(self.idle_timeout))
-            .build()
-    }
+/// Returns the cookie that makes a browser delete its session cookie.
+pub fn removal(request: &HttpRequest) -> Cookie<'static> {
+    let config = request.app_data::<Data<Config>>().expect("all apps have it");
+    let cookie = Cookie::build(cookie_name(config), "").path("/").secure(config.cookie_secure);
+    cookie.max_age(Duration::ZERO).finish()
+}
 
-    /// Returns the cookie that makes a browser delete its session cookie.
-    pub fn removal(&self) -> Cookie<'static> {
-        let cookie = Cookie::build(self.name, "").path("/").secure(self.secure).http_only(true);
-        let mut cookie = cookie.same_site(SameSite::Lax).finish();
-        cookie.make_removal();
-        cookie
-    }
+/// Returns whether nothing has to be chosen, because there is only one cookie, and only one secret.
+fn is_alone_in(config: &Config, headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(COOKIE);
+    let line = lines.next().and_then(|line| line.to_str().ok()).unwrap_or_default();
+    let value = line.strip_prefix(cookie_name(config)).and_then(|rest| rest.strip_prefix('='));
+    let is_alone = value.is_some_and(|value| !value.contains(';')) && lines.next().is_none();
+    is_alone && config.session_secret.all.len() == 1
+}
 
-    /// Returns whether nothing has to be chosen, because there is only one cookie with this name, and only one secret.
-    fn is_alone_in(&self, headers: &HeaderMap) -> bool {
-        let mut lines =
-            headers.get_all(header::COOKIE).map(|line| str::from_utf8(line.as_bytes()).unwrap_or("%"));
-        let line = lines.next().unwrap_or_default();
-        let names = line.split(';').map(|pair| pair.trim_ascii().split('=').next().unwrap_or_default());
-        // actix-web decodes names and trims Unicode white space, so `__%48ost-id` would have this name, too.
-        let is_plain = names.clone().all(|name| name.bytes().all(|b| b.is_ascii_graphic() && b != b'%'));
-        let is_alone = names.filter(|name| *name == self.name).count() == 1 && lines.next().is_none();
-        is_plain && is_alone && self.keys.all().len() == 1
-    }
-
-    /// Returns the valid session cookies among these headers, and all other cookies, separated by `; `.
-    pub fn valid_in(&self, headers: &HeaderMap) -> (Vec<ValidCookie>, String) {
-        let (mut valid, mut others) = (Vec::<ValidCookie>::new(), Vec::new());
-        let pairs =
-            headers.get_all(header::COOKIE).flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
-        // A single byte that isn't UTF-8 would make actix-web drop all cookies.
-        let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
-        for pair in pairs.filter(|pair| !pair.is_empty()) {
-            let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == self.name);
-            // Browsers don't protect a name that is this name only when it is decoded or trimmed.
-            let value = pair.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('='));
-            match (&cookie, value, cookie.as_ref().and_then(|cookie| self.decrypt(cookie.value()))) {
-                (None, ..) | (_, Some(_), None) => others.push(pair),
-                (_, Some(value), Some((key, is_current)))
-                    if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) =>
-                {
-                    let pair = if is_current { pair.to_owned() } else { self.encrypt(&key) };
-                    valid.push(ValidCookie { value: value.to_owned(), key, pair });
-                }
-                _ => {}
+/// Returns the valid session cookies among these headers, and all other cookies, separated by `; `.
+pub fn valid_in(config: &Config, headers: &HeaderMap) -> (Vec<ValidCookie>, String) {
+    let (mut valid, mut others) = (Vec::<ValidCookie>::new(), Vec::new());
+    let pairs = headers.get_all(COOKIE).flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    // A single byte that isn't UTF-8 would make actix-web drop all cookies.
+    let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == cookie_name(config));
+        // Browsers don't protect a name that is this name only when it is decoded or trimmed.
+        let value = pair.strip_prefix(cookie_name(config)).and_then(|rest| rest.strip_prefix('='));
+        match (&cookie, value, cookie.as_ref().and_then(|cookie| decrypt(config, cookie.value()))) {
+            (None, ..) | (_, Some(_), None) => others.push(pair),
+            (_, Some(value), Some((key, is_current)))
+                if valid.len() < MAX_CANDIDATES && valid.iter().all(|known| known.key != key) =>
+            {
+                let pair = if is_current { pair.to_owned() } else { encrypt(config, &key) };
+                valid.push(ValidCookie { value: value.to_owned(), key, pair });
             }
+            _ => {}
         }
-        (valid, others.join("; "))
     }
+    (valid, others.join("; "))
+}
 
-    // accounts, demo: begin
-    /// Returns the key in a cookie's value, if it is valid. Its session may have ended.
-    pub fn key_in(&self, value: &str) -> Option<String> {
-        let cookie = Cookie::parse_encoded(format!("{}={value}", self.name)).ok()?;
-        self.decrypt(cookie.value()).map(|(key, _)| key)
-    }
-    // accounts, demo: end
+// accounts, demo: begin
+/// Returns the key in a cookie's value, if it is valid. Its session may have ended.
+pub fn key_in(config: &Config, value: &str) -> Option<String> {
+    let cookie = Cookie::parse_encoded(format!("{}={value}", cookie_name(config))).ok()?;
+    decrypt(config, cookie.value()).map(|(key, _)| key)
+}
+// accounts, demo: end
 
-    /// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
-    fn decrypt(&self, value: &str) -> Option<(String, bool)> {
-        let with =
-            |key: &Key| CookieJar::new().private(key).decrypt(Cookie::new(self.name, value.to_owned()));
-        let mut keys = self.keys.all().iter().enumerate();
-        keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
-    }
+/// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
+fn decrypt(config: &Config, value: &str) -> Option<(String, bool)> {
+    let cookie = Cookie::new(cookie_name(config), value.to_owned());
+    let with = |key: &Key| CookieJar::new().private(key).decrypt(cookie.clone());
+    let mut keys = config.session_secret.all.iter().enumerate();
+    keys.find_map(|(secret, key)| Some((with(key)?.value().to_owned(), secret == 0)))
+}
 
-    /// Returns `name=value`, encrypted with the current secret.
-    fn encrypt(&self, key: &str) -> String {
-        let mut jar = CookieJar::new();
-        jar.private_mut(self.keys.current()).add(Cookie::new(self.name, key.to_owned()));
-        jar.get(self.name).map(|cookie| cookie.encoded().to_string()).unwrap_or_default()
-    }
+/// Returns `name=value`, encrypted with the current secret.
+fn encrypt(config: &Config, key: &str) -> String {
+    let mut jar = CookieJar::new();
+    jar.private_mut(config.session_secret.current()).add(Cookie::new(cookie_name(config), key.to_owned()));
+    jar.get(cookie_name(config)).map(|cookie| cookie.encoded().to_string()).unwrap_or_default()
 }
 
 /// A session cookie that one of the secrets decrypts. Its session may have ended.
-#[derive(Clone)]
 pub struct ValidCookie {
     /// The encrypted value.
     pub value: String,
@@ -173,28 +137,21 @@ pub struct ValidCookie {
 impl ValidCookie {
     /// Returns the cookie of this request, if it has one. Decrypts it each time.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
-        cookie.valid_in(request.headers()).0.pop()
-    }
-
-    /// Returns the ID of the session's row, or `None` if the store can't have created such a key.
-    pub fn session_id(&self) -> Option<SessionId> {
-        SessionId::of(&self.key)
+        let config = request.app_data::<Data<Config>>().expect("all apps have it");
+        valid_in(config, request.headers()).0.pop()
     }
 }
 
-/// Puts the chosen session cookie in front of the `others`, because actix-session takes the first one with its name.
+/// Puts the chosen session cookie, if any, in front of the `others`.
 pub fn put_first(chosen: Option<&ValidCookie>, others: &str, headers: &mut HeaderMap) {
-    let pairs = chosen.map(|cookie| &*cookie.pair).into_iter().chain([others]);
-    let line = pairs.filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("; ");
-    headers.remove(header::COOKIE);
-    let line = HeaderValue::from_bytes(line.as_bytes()).into_iter().filter(|line| !line.is_empty());
-    line.for_each(|line| headers.append(header::COOKIE, line));
+    let line = format!("{}; {others}", chosen.map_or("", |cookie| &*cookie.pair));
+    let line = HeaderValue::from_bytes(line.as_bytes()).expect("its parts were in headers");
+    headers.insert(COOKIE, line);
 }
 
 // demo: begin
 /// In the extensions of a request.
-struct LookupStart(Instant);
+struct LookupStart(std::time::Instant);
 
 /// Returns how long ago the lookup of this request's session began.
 pub fn since_lookup(request: &HttpRequest) -> std::time::Duration {
@@ -202,21 +159,18 @@ pub fn since_lookup(request: &HttpRequest) -> std::time::Duration {
 }
 // demo: end
 
-/// Chooses the request's session cookie. If several are valid, this is the first one whose session is live. No
-/// earlier layer may ask the request for its cookies, because actix-web parses them only once.
-///
-/// # Errors
-/// Returns [`Error::Unavailable`] if several are valid and the database can't say which one is live.
+/// Chooses the request's session cookie. If several are valid, asks the database which one is live, and fails with
+/// [`Error::Unavailable`] without an answer. No earlier layer may ask for the cookies: actix-web parses them only once.
 pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
-    if !request.headers().contains_key(header::COOKIE) {
+    if !request.headers().contains_key(COOKIE) {
         return Ok(());
     }
-    request.extensions_mut().insert(LookupStart(Instant::now())); // demo
-    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it");
-    if cookie.is_alone_in(request.headers()) {
+    request.extensions_mut().insert(LookupStart(std::time::Instant::now())); // demo
+    let config = request.app_data::<Data<Config>>().expect("all apps have it");
+    if is_alone_in(config, request.headers()) {
         return Ok(());
     }
-    let (mut valid, others) = cookie.valid_in(request.headers());
+    let (mut valid, others) = valid_in(config, request.headers());
     if valid.len() > 1 {
         let store = request.app_data::<Data<PgSessionStore>>().expect("all apps have it");
         let is_live = async |cookie: &ValidCookie| match SessionKey::try_from(cookie.key.clone()) {

@@ -29,27 +29,18 @@ pub async fn sweep_forever(config: &Config, pool: &PgPool) -> ! {
 }
 
 /// Deletes expired sessions, and shortens those that exceed the current settings. Returns how many it deleted.
-///
-/// # Errors
-/// Returns an error if the database can't be reached. Rows that were already deleted remain deleted.
 pub async fn sweep_sessions(config: &Config, pool: &PgPool) -> sqlx::Result<u64> {
     let store = session::store(config, pool);
     while store.shorten(2_000).await? > 0 {}
     let mut total = 0;
-    loop {
-        match store.sweep(1_000).await? {
-            0 => return Ok(total),
-            deleted => total += deleted,
-        }
+    while let deleted @ 1.. = store.sweep(1_000).await? {
+        total += deleted;
     }
+    Ok(total)
 }
 
 // demo: begin
-/// Deletes all visitors whose sessions can no longer be valid, and returns how many. Each row says how long it is
-/// kept, so a changed setting doesn't delete rows.
-///
-/// # Errors
-/// Returns an error if the database can't be reached. Rows that were already deleted remain deleted.
+/// Deletes all visitors whose sessions can no longer be valid, and returns how many.
 pub async fn sweep_visitors(pool: &PgPool) -> sqlx::Result<u64> {
     let mut total = 0;
     loop {

@@ -1,8 +1,6 @@
 //! The `visitors` table: how often each visitor has visited the welcome page. The session's row records the first
-//! visit, and the second visit creates the row in `visitors`.
-//!
-//! The count is not part of the session, because a session is read and written as a whole. If two tabs loaded at the
-//! same time, one would overwrite the other's visit. Here, one statement adds 1.
+//! visit, and the second one creates a row here. A count in the session would lose visits, because two tabs that load
+//! at the same time would overwrite each other's. Here, one statement adds 1.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,34 +9,26 @@ use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
 use sqlx_batcher::{Batcher, Statement};
 use uuid::Uuid;
 
-/// How long a visitor's row is kept once the session can no longer be valid, in case a request is still running.
-const MARGIN: Duration = Duration::from_secs(60 * 60);
-
-/// Counts visits. Concurrent visits share one statement and one commit. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Counts visits. Concurrent visits share one statement and one commit.
 pub struct VisitCounter(Batcher<CountVisits>);
 
 impl VisitCounter {
-    /// Creates a counter for the database of `pool`. A session lasts at most `max_age`, and its visitor is
-    /// kept at least that long.
+    /// Creates a counter for sessions that last at most `max_age`. Visitors are kept at least that long.
     pub fn new(pool: &PgPool, max_age: Duration) -> Self {
         Self(Batcher::new(&pool.connect_options(), CountVisits(max_age)))
     }
 
-    /// Counts another visit by a returning visitor. Returns the new count once it is committed.
-    ///
-    /// # Errors
-    /// Returns an error if the database can't be reached, or if another transaction locks the row. Unless PostgreSQL
-    /// refused the statement, the visit may have been counted anyway.
+    /// Counts another visit, and returns the new count once it is committed. If this fails, the visit may have been
+    /// counted anyway, unless PostgreSQL refused the statement.
     pub async fn count(&self, visitor: Uuid) -> Result<i64, sqlx_batcher::Error> {
         self.0.call(visitor).await
     }
 }
 
+struct CountVisits(Duration); // How long a session lasts at most.
+
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 pub const COUNT_SQL: &str = include_str!("visitors.sql");
-
-struct CountVisits(Duration); // How long a session lasts at most.
 
 impl Statement for CountVisits {
     type Item = Uuid;
@@ -50,18 +40,17 @@ impl Statement for CountVisits {
         for visitor in visitors {
             *added.entry(*visitor).or_default() += 1;
         }
-        let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.into_iter().unzip();
-        let kept = PgInterval::try_from(self.0 + MARGIN).map_err(sqlx::Error::Encode)?;
+        let (ids, counts): (Vec<Uuid>, Vec<i64>) = added.clone().into_iter().unzip();
+        // One hour more, in case a request is still running when the session ends.
+        let kept = PgInterval::try_from(self.0 + Duration::from_hours(1)).map_err(sqlx::Error::Encode)?;
         let rows = sqlx::query_file!("src/visitors.sql", &ids, &counts, kept).fetch_all(connection).await?;
+        let totals: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
         // For example, a visitor with 3 visits in this batch and 7 in total gets 5, 6 and 7.
-        let mut next: HashMap<Uuid, i64> = rows.into_iter().map(|row| (row.id, row.visits)).collect();
-        let mut counts = Vec::with_capacity(visitors.len());
-        for visitor in visitors.iter().rev() {
-            let next = next.get_mut(visitor).ok_or(sqlx::Error::RowNotFound)?;
-            counts.push(*next);
-            *next -= 1;
-        }
-        counts.reverse();
-        Ok(counts)
+        let counts = visitors.iter().map(|visitor| {
+            let left = added.get_mut(visitor)?;
+            *left -= 1;
+            Some(totals.get(visitor)? - *left)
+        });
+        counts.collect::<Option<_>>().ok_or(sqlx::Error::RowNotFound)
     }
 }

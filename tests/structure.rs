@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 const ORDER: &[&str] = &[
     "limits",
     "fetch_metadata",
+    "rate_limit", // accounts, demo
     "secret",
     "proxies",
     "database_url",

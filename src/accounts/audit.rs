@@ -1,5 +1,4 @@
-//! The log of logins, logouts, wrong passwords and changes. Each line has the account, the client and the
-//! first digits of the session's ID. It never contains anything that a visitor typed.
+//! The log of logins, logouts, wrong passwords and changes. It never contains anything that a visitor typed.
 
 use std::net::IpAddr;
 
@@ -9,36 +8,37 @@ use actix_web::{HttpRequest, cookie::Cookie, http::header::SET_COOKIE, web::Data
 use uuid::Uuid;
 
 use super::member::Login;
-use crate::http::{client::ClientAddress, request_log::log_after_success};
-use crate::session::{SessionCookie, ValidCookie};
+use crate::Config;
+use crate::http::{client::client_address, request_log::log_after_success};
+use crate::session::{ValidCookie, key_in};
 
 /// Logs an event that has happened, with the session whose cookie the browser sent.
 pub fn log(request: &HttpRequest, account: Option<Uuid>, what: &str) {
-    write(ClientAddress::of(request).0, account, session(request), what);
+    write(client_address(request), account, session(request), what);
 }
 
 /// Logs a login with the new session of this request, once it is saved.
 pub fn log_login(request: &HttpRequest, account: Uuid) {
-    let client = ClientAddress::of(request).0;
-    let cookie = request.app_data::<Data<SessionCookie>>().expect("all apps have it").clone();
+    let client = client_address(request);
+    let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();
     log_after_success(request, move |headers| {
-        let set = headers.get_all(SET_COOKIE).filter_map(|line| Cookie::parse(line.to_str().ok()?).ok());
-        let key = set.filter(|set| set.name() == cookie.name).find_map(|set| cookie.key_in(set.value()));
+        let mut set = headers.get_all(SET_COOKIE).filter_map(|line| Cookie::parse(line.to_str().ok()?).ok());
+        let key = set.find_map(|set| key_in(&config, set.value()));
         write(client, Some(account), key.and_then(|key| SessionId::of(&key)), "logged in");
     });
 }
 
 /// Logs a member's logout, once the session has ended. Call this before the session ends.
 pub fn log_logout(request: &HttpRequest) {
-    if let Some(Login { account_id, .. }) = Login::of(&request.get_session()) {
-        let (client, session) = (ClientAddress::of(request).0, session(request));
+    if let Some(Login { account_id, .. }) = Login::of(&request.get_session().entries()) {
+        let (client, session) = (client_address(request), session(request));
         log_after_success(request, move |_| write(client, Some(account_id), session, "logged out"));
     }
 }
 
 /// Returns the ID of the session whose cookie the browser sent.
 pub fn session(request: &HttpRequest) -> Option<SessionId> {
-    ValidCookie::of(request).and_then(|cookie| cookie.session_id())
+    ValidCookie::of(request).and_then(|cookie| SessionId::of(&cookie.key))
 }
 
 fn write(client: IpAddr, account: Option<Uuid>, session: Option<SessionId>, what: &str) {

@@ -1,12 +1,12 @@
 //! `/confirm`: asks for the password again before a sensitive action, because the session may have been stolen.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Form, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
 use super::login::{Next, check, path_after};
-use super::{Member, Refusal, Tools, audit, error, form, layout};
+use super::{Member, Refusal, audit, error, form, layout};
 use crate::Error;
 use crate::view::{Layout, redirect};
 
@@ -19,38 +19,32 @@ struct Confirm {
     refusal: Option<Refusal>,
 }
 
-/// The form. It doesn't implement `Debug`, so that passwords can't end up in a log.
 #[derive(Deserialize)]
 pub struct Password {
-    password: String,
+    pub password: String,
     #[serde(default)]
     next: String,
 }
 
-/// Shows the form.
-pub async fn get(
-    request: HttpRequest,
-    Member { account, .. }: Member,
-    Query(Next { next }): Query<Next>,
-) -> Result<HttpResponse, Error> {
-    let page = Confirm { layout: layout(&request), email: account.email, next, refusal: None };
-    form(&request, &page, &page.refusal)
+pub async fn get(member: Member, Query(Next { next }): Query<Next>) -> Result<HttpResponse, Error> {
+    show(member, next, None)
+}
+
+fn show(member: Member, next: String, refusal: Option<Refusal>) -> Result<HttpResponse, Error> {
+    let (request, ..) = &member.tools;
+    let page = Confirm { layout: layout(request), email: member.account.email, next, refusal };
+    form(request, &page, &page.refusal)
 }
 
 /// Checks the password, gives the session a new key, and redirects to `next`.
-pub async fn post(
-    request: HttpRequest,
-    member: Member,
-    (pool, _, accounts): Tools,
-    Form(Password { password, next }): Form<Password>,
-) -> Result<HttpResponse, Error> {
-    let (account, trier) = (&member.account, member.trier());
-    let refusal = check(&request, &pool, &accounts, trier, &account.email, Some(account), &password).await?;
-    if refusal.is_none() {
-        audit::log(&request, Some(account.id), "confirmed the password");
-        member.renew();
-        return Ok(redirect(path_after(&request, &next)).finish());
+pub async fn post(member: Member, Form(form): Form<Password>) -> Result<HttpResponse, Error> {
+    let (account, known) = (&member.account, Some(member.login.attempts));
+    let refusal = check(&member.tools, known, &account.email, Some(account), &form.password).await?;
+    if refusal.is_some() {
+        return show(member, form.next, refusal);
     }
-    let page = Confirm { layout: layout(&request), email: member.account.email, next, refusal };
-    form(&request, &page, &page.refusal)
+    let (request, ..) = &member.tools;
+    audit::log(request, Some(account.id), "confirmed the password");
+    member.renew();
+    Ok(redirect(path_after(request, &form.next)).finish())
 }

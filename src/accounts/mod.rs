@@ -1,7 +1,5 @@
-//! Accounts: registration, login, and a page to manage the account. `docs/accounts.md` explains the decisions.
-//!
-//! Everything about accounts is in this folder. `cargo dev without accounts` deletes it, and the few lines that refer
-//! to it.
+//! Registration, login, and a page to manage the account. `docs/accounts.md` explains the decisions. No form implements
+//! `Debug`, so that passwords can't end up in a log.
 
 mod account;
 pub mod attempts;
@@ -10,7 +8,7 @@ mod confirm;
 mod device;
 mod login;
 mod member;
-pub mod operator;
+pub(crate) mod operator;
 pub mod passwords;
 mod register;
 pub mod table;
@@ -22,6 +20,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, dev::HttpServiceFactory};
 use askama::Template;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use self::{attempts::Attempts, passwords::Passwords};
 use crate::view::{self, Layout};
@@ -36,20 +35,20 @@ pub struct Accounts {
     passwords: Passwords,
 }
 
-type Tools = (Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
+/// The request, and what its handler needs.
+type Tools = (HttpRequest, Data<PgPool>, Data<PgSessionStore>, Data<Accounts>);
 
 /// Adds the routes. `page` turns a route into a page with [`passwords::DEADLINE`].
 pub fn routes<P: HttpServiceFactory + 'static>(config: &mut ServiceConfig, page: impl Fn(Resource) -> P) {
-    let post = web::post;
     config
-        .service(page(get("/register", register::get).route(post().to(register::post))))
-        .service(page(get("/login", login::get).route(post().to(login::post))))
-        .service(page(get("/confirm", confirm::get).route(post().to(confirm::post))))
+        .service(page(get("/register", register::get).route(web::post().to(register::post))))
+        .service(page(get("/login", login::get).route(web::post().to(login::post))))
+        .service(page(get("/confirm", confirm::get).route(web::post().to(confirm::post))))
         .service(page(get("/account", account::get)))
         .service(page(get("/account/data", account::data)))
-        .service(page(web::resource("/account/sessions").route(post().to(account::end_sessions))))
-        .service(page(web::resource("/account/password").route(post().to(account::change_password))))
-        .service(page(web::resource("/account/delete").route(post().to(account::delete))));
+        .service(page(web::resource("/account/sessions").route(web::post().to(account::end_sessions))))
+        .service(page(web::resource("/account/password").route(web::post().to(account::change_password))))
+        .service(page(web::resource("/account/delete").route(web::post().to(account::delete))));
 }
 
 /// Why a form is shown again.
@@ -66,13 +65,10 @@ impl Refusal {
         Self { field, message: message.into(), wait: None }
     }
 
-    fn wait(field: &'static str, seconds: u64) -> Self {
-        let time = if seconds < 120 {
-            format!("{seconds} seconds")
-        } else {
-            format!("{} minutes", seconds.div_ceil(60))
-        };
-        let message = format!("There were too many attempts. Try again in {time}.");
+    fn wait(request: &HttpRequest, account: Option<Uuid>, field: &'static str, seconds: u64) -> Self {
+        audit::log(request, account, "refused an attempt: there were too many");
+        let (n, unit) = if seconds < 120 { (seconds, "seconds") } else { (seconds.div_ceil(60), "minutes") };
+        let message = format!("There were too many attempts. Try again in {n} {unit}.");
         Self { field, message, wait: Some(seconds) }
     }
 }
@@ -83,13 +79,9 @@ fn error<'a>(refusal: &'a Option<Refusal>, field: &str) -> Option<&'a str> {
 }
 
 /// Shows a form. With a refusal, the status is 422, or 429 with `Retry-After` if the visitor has to wait.
-fn form(
-    request: &HttpRequest,
-    form: &impl Template,
-    refusal: &Option<Refusal>,
-) -> Result<HttpResponse, Error> {
-    let mut response = view::page(request, form)?;
-    if let Some(refusal) = refusal {
+fn form(request: &HttpRequest, page: &impl Template, why: &Option<Refusal>) -> Result<HttpResponse, Error> {
+    let mut response = view::page(request, page)?;
+    if let Some(refusal) = why {
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         if let Some(seconds) = refusal.wait {
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

@@ -9,15 +9,8 @@ use sqlx::PgPool;
 use super::passwords::{self, Passwords};
 use super::table::{self, Account};
 
-/// The arguments of `accounts`.
-#[derive(clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(clap::Subcommand)]
-enum Command {
+pub enum Command {
     /// Lists all accounts
     List,
     /// Blocks an account and ends its sessions
@@ -32,59 +25,47 @@ enum Command {
     Delete { email: String },
 }
 
-impl Arguments {
-    /// Runs the command. The sessions that it ends are already invalid before their rows are deleted, because each
-    /// request reads the account.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such account, if it changes at the same time, or if the database can't be reached.
-    pub async fn run(self, pool: &PgPool) -> anyhow::Result<()> {
-        let (account, change) = match self.command {
-            Command::List => {
-                for account in table::list(pool).await? {
-                    let blocked = if account.disabled_at.is_some() { "blocked" } else { "" };
-                    writeln!(io::stdout(), "{}  {}  {blocked}", account.id, account.email)?;
-                }
-                return Ok(());
+/// Runs a command. Sessions are invalid before their rows are deleted, because each request reads the account.
+pub async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
+    let is_disabled = matches!(command, Command::Disable { .. });
+    let (id, change) = match command {
+        Command::List => {
+            let list = sqlx::query!("select id, email, disabled_at from accounts order by id");
+            for account in list.fetch_all(pool).await? {
+                let blocked = if account.disabled_at.is_some() { "blocked" } else { "" };
+                writeln!(io::stdout(), "{}  {}  {blocked}", account.id, account.email)?;
             }
-            Command::Disable { email } => {
-                let account = find(pool, &email).await?;
-                table::set_disabled(pool, account.id, true).await?;
-                (account, "blocked the account")
+            return Ok(());
+        }
+        Command::Disable { email } | Command::Enable { email } => {
+            let id = find(pool, &email).await?.id;
+            table::set_disabled(pool, id, is_disabled).await?;
+            (id, if is_disabled { "blocked the account" } else { "unblocked the account" })
+        }
+        Command::SetPassword { email } => {
+            let mut account = find(pool, &email).await?;
+            let password = read_password().context("can't read the password")?;
+            if let Some(problem) = passwords::problem(&password, &account.email) {
+                bail!("{problem}");
             }
-            Command::Enable { email } => {
-                let account = find(pool, &email).await?;
-                table::set_disabled(pool, account.id, false).await?;
-                tracing::info!(target: "accounts", account = %account.id, "unblocked the account");
-                return Ok(());
-            }
-            Command::SetPassword { email } => {
-                let account = find(pool, &email).await?;
-                let password = read_password().context("can't read the password")?;
-                if let Some(problem) = passwords::problem(&password, &account.email) {
-                    bail!("{problem}");
-                }
-                let hash = Passwords::default().hash(0, &password).await?;
-                let changed = table::raise_epoch(pool, &account, Some(&hash)).await?;
-                changed.context("the account has just changed")?;
-                (account, "set the password")
-            }
-            Command::EndSessions { email } => {
-                let account = find(pool, &email).await?;
-                let ended = table::raise_epoch(pool, &account, None).await?;
-                ended.context("the account has just changed")?;
-                (account, "ended all sessions")
-            }
-            Command::Delete { email } => {
-                let account = find(pool, &email).await?;
-                table::delete(pool, account.id).await?;
-                (account, "deleted the account")
-            }
-        };
-        tracing::info!(target: "accounts", account = %account.id, "{change}");
-        PgSessionStore::new(pool.clone()).end_all_of(&account.id, None).await?;
-        Ok(())
-    }
+            let hash = Passwords::default().hash(0, &password).await?;
+            table::raise_epoch(pool, &mut account, Some(&hash)).await?;
+            (account.id, "set the password")
+        }
+        Command::EndSessions { email } => {
+            let mut account = find(pool, &email).await?;
+            table::raise_epoch(pool, &mut account, None).await?;
+            (account.id, "ended all sessions")
+        }
+        Command::Delete { email } => {
+            let id = find(pool, &email).await?.id;
+            table::delete(pool, id).await?;
+            (id, "deleted the account")
+        }
+    };
+    tracing::info!(target: "accounts", account = %id, "{change}");
+    PgSessionStore::new(pool.clone()).end_all_of(&id, None).await?;
+    Ok(())
 }
 
 async fn find(pool: &PgPool, email: &str) -> anyhow::Result<Account> {
@@ -92,12 +73,10 @@ async fn find(pool: &PgPool, email: &str) -> anyhow::Result<Account> {
     table::find(pool, None, Some(&email)).await?.context("there is no account with this address")
 }
 
-/// Reads a password. It isn't an argument, because other users of the machine could see it there.
+/// Reads a password. Other users of the machine could see it in an argument.
 fn read_password() -> io::Result<String> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password("New password: ");
     }
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    io::stdin().lines().next().unwrap_or_else(|| Ok(String::new()))
 }

@@ -1,13 +1,10 @@
-//! Which passwords are accepted, and how they are hashed. The app uses Argon2id with the parameters that
-//! [OWASP][owasp] recommends.
-//!
-//! [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+//! Which passwords are accepted, and how they are hashed. `docs/accounts.md` gives the sources.
 
 use std::{sync::Arc, thread, time::Duration};
 
 use actix_web::web;
 use anyhow::{Context, anyhow};
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use unicode_normalization::UnicodeNormalization;
@@ -21,15 +18,8 @@ pub const LENGTH: (usize, usize) = (8, 1_000);
 /// Time limit for pages that hash a password, including the wait for other hashes.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Maximum time that a request waits for other hashes. After that, it fails with 503.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Maximum number of waiting requests per rank. More couldn't be served in time anyway.
-const WAITING: usize = 64;
-
-/// Number of ranks. The request with the lowest rank gets the next hash. Rank 0 is for members and for
-/// browsers that have logged in to the account before. The other ranks depend on how often the client's
-/// network has recently tried a password.
+/// Number of ranks. The request with the lowest rank gets the next hash. Rank 0 is for members and for the account's
+/// known browsers. The other ranks depend on how often the client's network has recently tried a password.
 pub const RANKS: usize = 5;
 
 /// Maximum number of concurrent hashes, and the memory that each one uses.
@@ -41,14 +31,13 @@ const _: () = {
     assert!(PEAK_BYTES + MAX_HASHES * HASH_BYTES <= MEMORY_BYTES);
 };
 
-/// The parameters at the start of each hash: 19 MiB of memory, two passes, one lane.
-const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+/// The default of `argon2`, which is at the start of each hash: 19 MiB of memory, two passes, one lane.
+pub(super) const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
-/// The most common passwords of eight characters or more, sorted. `common_passwords.md` names the source.
+/// The most common passwords of eight characters or more. `common_passwords.md` names the source.
 const COMMON: &str = include_str!("common_passwords.txt");
 
 /// Returns why the account with this address can't have this password, or `None` if it can.
-/// The address can be any text.
 pub fn problem(password: &str, email: &str) -> Option<String> {
     let length = password.nfc().count();
     let lower = password.nfc().collect::<String>().to_lowercase();
@@ -74,11 +63,6 @@ pub fn problem(password: &str, email: &str) -> Option<String> {
     })
 }
 
-/// Returns whether a hash has outdated parameters.
-pub(super) fn is_outdated(hash: &str) -> bool {
-    !hash.starts_with(PARAMETERS)
-}
-
 /// Returns how many hashes can run at a time. Each one needs a core and 19 MiB, and pages also need cores.
 pub fn slots(cores: usize) -> usize {
     (cores / 2).clamp(1, MAX_HASHES)
@@ -98,46 +82,34 @@ pub struct Passwords {
 impl Default for Passwords {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
-        Self::new(slots(cores), WAITING, PATIENCE)
+        // More than 64 requests of a rank couldn't be served in time anyway.
+        Self::new(slots(cores), 64, Duration::from_secs(2))
     }
 }
 
 impl Passwords {
-    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank can wait, each
-    /// for up to `patience`.
+    /// Hashes up to `slots` passwords at a time. Up to `waiting` more requests of each rank wait for up to `patience`.
     pub fn new(slots: usize, waiting: usize, patience: Duration) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(slots)),
-            places: [waiting; RANKS].map(Semaphore::new),
-            turns: [slots; RANKS - 1].map(Semaphore::new),
-            waiting,
-            patience,
-        }
+        let places = [waiting; RANKS].map(Semaphore::new);
+        let turns = [slots; RANKS - 1].map(Semaphore::new);
+        Self { slots: Arc::new(Semaphore::new(slots)), places, turns, waiting, patience }
     }
 
-    /// Hashes a new password with a random salt.
-    ///
-    /// # Errors
-    /// Returns [`Error::Timeout`] if too many other requests are waiting.
+    /// Hashes a new password with a random salt. Returns [`Error::Timeout`] if too many other requests are waiting.
     pub async fn hash(&self, rank: usize, password: &str) -> Result<String, Error> {
         let password: String = password.nfc().collect();
-        let hash = move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string());
+        let hash = move || Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string());
         Ok(self.in_a_slot(rank, hash).await?.map_err(|error| anyhow!("can't hash a password: {error}"))?)
     }
 
-    /// Returns whether the password matches the hash.
-    ///
-    /// If there is no hash, it does the same work and returns `false`, so that the time doesn't reveal which
-    /// addresses have an account.
-    ///
-    /// # Errors
-    /// Returns [`Error::Timeout`] if too many other requests are waiting.
+    /// Returns whether the password matches the hash, or [`Error::Timeout`] if too many other requests are waiting.
+    /// Without a hash, does the same work, so that the time doesn't reveal which addresses have an account.
     pub async fn verify(&self, rank: usize, password: &str, hash: Option<&str>) -> Result<bool, Error> {
         let password: String = password.nfc().take(LENGTH.1 + 1).collect();
         let hash = hash.map(str::to_owned);
         let verify = move || match hash {
-            Some(hash) => argon2().verify_password(password.as_bytes(), hash.as_str()).is_ok(),
-            None => argon2().hash_password(password.as_bytes()).is_err(),
+            Some(hash) => Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok(),
+            None => Argon2::default().hash_password(password.as_bytes()).is_err(),
         };
         self.in_a_slot(rank, verify).await
     }
@@ -149,8 +121,7 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let busy = || Error::Timeout(self.patience);
-        // The fewer places are left, the more likely a request is to be refused. Otherwise, the client with the
-        // most requests would get almost every free place.
+        // Refuses requests at random when few places are left, so that the busiest client doesn't get all free places.
         let places = &self.places[rank];
         let is_lucky = rand::random_range(0..=self.waiting / 2) < places.available_permits();
         let place = places.try_acquire().ok().filter(|_| is_lucky).ok_or_else(busy)?;
@@ -175,9 +146,4 @@ impl Passwords {
         drop(turn);
         slot.expect("the semaphore is never closed")
     }
-}
-
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(19_456, 2, 1, None).expect("valid parameters");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }

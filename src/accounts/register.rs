@@ -2,13 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Form};
 use askama::Template;
-use serde::Deserialize;
-use sqlx::PgPool;
 
-use super::table::{self, Account};
-use super::{Accounts, Refusal, Tools, audit, device, error, form, layout, log_in, passwords};
+use super::login::Credentials;
+use super::{Refusal, Tools, audit, device, error, form, layout, log_in, passwords, table};
 use crate::view::{Layout, redirect};
-use crate::{Error, http::client::ClientAddress};
+use crate::{Error, http::client::client_address};
 
 #[derive(Template)]
 #[template(path = "accounts/register.html")]
@@ -18,68 +16,39 @@ struct Register {
     refusal: Option<Refusal>,
 }
 
-/// The form. It doesn't implement `Debug`, so that passwords can't end up in a log.
-#[derive(Deserialize)]
-pub struct NewAccount {
-    email: String,
-    password: String,
-}
-
-/// Shows the form, or the account if the visitor is already logged in.
 pub async fn get(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let layout = layout(&request);
-    if layout.is_member {
+    if layout(&request).is_member {
         return Ok(redirect("/account").finish());
     }
-    let page = Register { layout, email: String::new(), refusal: None };
-    form(&request, &page, &page.refusal)
+    show(&request, String::new(), None)
 }
 
-/// Creates the account, logs in, and redirects to `/account`.
-///
-/// The response reveals whether an address already has an account. To prevent that, show the same page in
-/// both cases, and send an email with a link that completes the registration.
-pub async fn post(
-    request: HttpRequest,
-    (pool, _, accounts): Tools,
-    Form(NewAccount { email, password }): Form<NewAccount>,
-) -> Result<HttpResponse, Error> {
-    match create(&request, &pool, &accounts, &email, &password).await? {
-        Ok(account) => {
-            audit::log(&request, Some(account.id), "registered");
-            log_in(&request, &account, false);
-            Ok(redirect("/account").cookie(device::cookie(&request, account.id)).finish())
-        }
-        Err(refusal) => {
-            let page = Register { layout: layout(&request), email, refusal: Some(refusal) };
-            form(&request, &page, &page.refusal)
-        }
-    }
+fn show(request: &HttpRequest, email: String, refusal: Option<Refusal>) -> Result<HttpResponse, Error> {
+    let page = Register { layout: layout(request), email, refusal };
+    form(request, &page, &page.refusal)
 }
 
-async fn create(
-    request: &HttpRequest,
-    pool: &PgPool,
-    accounts: &Accounts,
-    email: &str,
-    password: &str,
-) -> Result<Result<Account, Refusal>, Error> {
-    let Some(address) = table::email(email) else {
-        return Ok(Err(Refusal::new("email", "Enter an email address, such as ada@example.org.")));
+/// Creates the account, logs in, and redirects to `/account`. Reveals whether an address already has an account.
+pub async fn post(tools: Tools, Form(form): Form<Credentials>) -> Result<HttpResponse, Error> {
+    let (request, pool, _, accounts) = &tools;
+    let refuse = |refusal| show(request, form.email.clone(), Some(refusal));
+    let Some(address) = table::email(&form.email) else {
+        return refuse(Refusal::new("email", "Enter an email address, such as ada@example.org."));
     };
-    if let Some(problem) = passwords::problem(password, &address) {
-        return Ok(Err(Refusal::new("password", problem)));
+    if let Some(problem) = passwords::problem(&form.password, &address) {
+        return refuse(Refusal::new("password", problem));
     }
-    let rank = match accounts.attempts.check_client(ClientAddress::of(request).0) {
+    let rank = match accounts.attempts.check_client(client_address(request)) {
         Ok(rank) => rank,
-        Err(seconds) => {
-            audit::log(request, None, "refused a registration: there were too many attempts");
-            return Ok(Err(Refusal::wait("email", seconds)));
-        }
+        Err(seconds) => return refuse(Refusal::wait(request, None, "email", seconds)),
     };
-    let hash = accounts.passwords.hash(rank, password).await?;
-    match table::create(pool, &address, &hash).await {
-        Err(Error::Conflict(_)) => Ok(Err(Refusal::new("email", "This address already has an account."))),
-        created => created.map(Ok),
+    let hash = accounts.passwords.hash(rank, &form.password).await?;
+    let created = table::create(pool, &address, &hash).await;
+    if let Err(Error::Conflict(_)) = created {
+        return refuse(Refusal::new("email", "This address already has an account."));
     }
+    let account = created?;
+    audit::log(request, Some(account.id), "registered");
+    log_in(request, &account, false);
+    Ok(redirect("/account").cookie(device::cookie(request, account.id)).finish())
 }

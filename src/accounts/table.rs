@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
-use crate::{Error, error::OnConstraint};
+use crate::{Error, error::on_constraint};
 
 /// An account. It doesn't implement `Debug`, so that its hash can't end up in a log.
 pub struct Account {
@@ -28,11 +28,8 @@ pub struct Account {
     pub now: OffsetDateTime,
 }
 
-/// Returns an email address as the table stores it, or `None` if it is invalid.
-///
-/// Only sending an email can prove that an address exists, so this doesn't check much. The address must
-/// contain one `@`. It can't contain invisible or ambiguous characters, so that no two accounts look the
-/// same. For example, U+212A (the kelvin sign) becomes `k` in lowercase.
+/// Returns an email address as the table stores it, or `None` if it doesn't have one `@`, or has invisible or ambiguous
+/// characters. No two accounts may look the same, but U+212A (the kelvin sign) becomes `k` in lowercase.
 pub fn email(input: &str) -> Option<String> {
     let input = input.trim();
     let is_plain = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
@@ -42,10 +39,7 @@ pub fn email(input: &str) -> Option<String> {
     (is_clean && has_parts && input.len() <= 254).then(|| input.to_lowercase())
 }
 
-/// Creates an account.
-///
-/// # Errors
-/// Returns [`Error::Conflict`] if the address already has an account.
+/// Creates an account, or returns [`Error::Conflict`] if the address already has one.
 pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<Account, Error> {
     let create = sqlx::query_as!(
         Account,
@@ -60,14 +54,11 @@ pub async fn create(pool: &PgPool, email: &str, password_hash: &str) -> Result<A
     );
     // A query before the insert isn't enough, because two concurrent registrations could both pass it.
     let created = create.fetch_one(&mut *acquire(pool).await?).await;
-    created.on_constraint("accounts_email_key", Error::Conflict("this address already has an account"))
+    created.map_err(on_constraint("accounts_email_key", Error::Conflict("this address is taken")))
 }
 
 /// Finds the account with this ID, or with this address in the form that [`email()`] returns.
-///
-/// # Errors
-/// Returns an error if the database can't be reached.
-pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> sqlx::Result<Option<Account>> {
+pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> Result<Option<Account>, Error> {
     let find = sqlx::query_as!(
         Account,
         r#"
@@ -79,24 +70,10 @@ pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> sqlx:
         id,
         email,
     );
-    find.fetch_optional(&mut *acquire(pool).await?).await
+    Ok(find.fetch_optional(&mut *acquire(pool).await?).await?)
 }
 
-/// Returns all accounts, oldest first.
-pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<Account>> {
-    let list = sqlx::query_as!(
-        Account,
-        r#"
-        select id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
-        from accounts
-        order by id
-        "#
-    );
-    list.fetch_all(&mut *acquire(pool).await?).await
-}
-
-/// Counts a wrong password for this address, if it has an account. Doesn't wait for the disk, because the
-/// delay would reveal whether an account exists.
+/// Counts a wrong password, if there is an account. Doesn't wait for the disk, because the delay would reveal it.
 pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()> {
     let count = sqlx::query!(
         "
@@ -110,8 +87,7 @@ pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()
     count.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 
-/// Records that the password was correct: resets the failures, and stores a new hash of the same password if there is
-/// one. Changes nothing if the password has changed in the meantime.
+/// Resets the failures, and replaces the hash if there is a new one, unless the password has changed in the meantime.
 pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&str>) -> sqlx::Result<()> {
     let succeed = sqlx::query!(
         "
@@ -127,14 +103,9 @@ pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&
     succeed.execute(&mut *acquire(pool).await?).await.map(drop)
 }
 
-/// Raises the epoch, which logs out all sessions, and replaces the hash if there is a new one. Returns the new epoch, or
-/// `None` if the account is gone or its epoch has changed. So only one of two concurrent changes takes effect, and a
-/// stolen session can't survive a password change.
-pub(super) async fn raise_epoch(
-    pool: &PgPool,
-    account: &Account,
-    new_hash: Option<&str>,
-) -> sqlx::Result<Option<i32>> {
+/// Logs out all sessions, and replaces the hash if there is a new one. Returns [`Error::Conflict`] if the account is
+/// gone or its epoch has changed, so that a stolen session can't survive a password change.
+pub async fn raise_epoch(pool: &PgPool, account: &mut Account, new_hash: Option<&str>) -> Result<(), Error> {
     let raise = sqlx::query_scalar!(
         "
         update accounts
@@ -149,7 +120,9 @@ pub(super) async fn raise_epoch(
         account.epoch,
         new_hash,
     );
-    raise.fetch_optional(&mut *acquire(pool).await?).await
+    let epoch = raise.fetch_optional(&mut *acquire(pool).await?).await?;
+    account.epoch = epoch.ok_or(Error::Conflict("another change came first"))?;
+    Ok(())
 }
 
 /// Blocks or unblocks an account. Blocking it also raises the epoch, so that no session is valid after it is unblocked.

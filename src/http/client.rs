@@ -3,33 +3,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Once;
 
-use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::header,
-    middleware::Next,
-    web::Data,
-};
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, http::header, middleware::Next, web::Data};
 
 use crate::Config;
 
 /// The address of the client, in the extensions of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-impl ClientAddress {
-    /// Returns the address of the client that sent `request`.
-    pub fn of(request: &HttpRequest) -> Self {
-        *request.extensions().get().expect("the layer has run")
-    }
+/// Returns the address of the client that sent `request`.
+pub fn client_address(request: &HttpRequest) -> IpAddr {
+    request.extensions().get().map(|ClientAddress(address)| *address).expect("the layer has run")
 }
 
 /// Finds the client. Afterward, `connection_info` can be trusted, because forged headers are gone.
-pub async fn client(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub async fn client(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     // All connections without an address, such as those over a Unix socket, count as one client.
     let peer = request.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
     let config = request.app_data::<Data<Config>>().expect("all apps have it").clone();

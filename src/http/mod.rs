@@ -9,10 +9,6 @@ pub mod responses;
 use actix_web::{FromRequest, Handler, Resource, Responder, web};
 
 /// Returns a route for GET and HEAD.
-pub fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args, Output: Responder + 'static>,
-    Args: FromRequest + 'static,
-{
+pub fn get<A: FromRequest + 'static>(path: &str, handler: impl Handler<A, Output: Responder>) -> Resource {
     web::resource(path).route(web::head().to(handler.clone())).route(web::get().to(handler))
 }

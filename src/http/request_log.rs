@@ -23,19 +23,14 @@ impl RootSpanBuilder for RequestLog {
         let id = request.extensions().get::<RequestId>().copied();
         let config = request.app_data::<Data<Config>>().expect("all apps have it");
         let trace_id = config.trusted_proxies.trace_id(request.headers(), request.peer_addr());
-        tracing::info_span!(
-            "request",
-            id = id.map(tracing::field::display),
-            trace_id,
-            method = truncated(request.method().as_str(), 16),
-            path = truncated(request.path(), 256),
-        )
+        let (method, path) = (truncated(request.method().as_str(), 16), truncated(request.path(), 256));
+        tracing::info_span!("request", id = id.map(tracing::field::display), trace_id, method, path)
     }
 
     fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
+        let (status, path) = match outcome {
+            Ok(response) => (response.status(), response.request().path()),
+            Err(error) => (error.as_response_error().status_code(), ""),
         };
         if let Ok(response) = outcome
             && (status.is_success() || status.is_redirection())
@@ -45,9 +40,7 @@ impl RootSpanBuilder for RequestLog {
         }
         // Successful requests for health checks and static files would flood the log.
         let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
-        let is_routine =
-            |path: &str| is_fine && (path.starts_with("/health/") || path.starts_with("/static/"));
-        if outcome.as_ref().is_ok_and(|response| is_routine(response.request().path())) {
+        if is_fine && (path.starts_with("/health/") || path.starts_with("/static/")) {
             tracing::debug!(status = status.as_u16(), "answered");
         } else {
             tracing::info!(status = status.as_u16(), "answered");

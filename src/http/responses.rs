@@ -2,7 +2,7 @@
 //!
 //! The headers follow [OWASP's cheat sheet](https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html).
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::atomic::Ordering};
 
 use actix_session_postgres::StoreFailure;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -14,7 +14,7 @@ use anyhow::anyhow;
 use futures_util::FutureExt;
 use tracing_actix_web::RequestId;
 
-use crate::view::{CONTENT_TYPE, error_page::ErrorPage};
+use crate::view::{CONTENT_TYPE, error_page::error_page};
 use crate::{Config, error, readiness::Readiness};
 
 /// Pages load styles, scripts and images only from this app, and forms post only to it. Inline code is forbidden, so
@@ -29,31 +29,25 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin")),
     (header::CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
-    (
-        header::PERMISSIONS_POLICY,
-        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    ),
+    (header::PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS_POLICY)),
 ];
 
-/// Two years, as recommended by hstspreload.org. Subdomains are left out, because they may belong to other apps.
-const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 /// Logs each failure and turns it into a page: errors of handlers and extractors, failures of the session store, and
 /// panics. An error response that a handler builds itself keeps its body.
-pub async fn responses(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+pub async fn responses(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let request_id = request.extensions().get::<RequestId>().copied();
     let secure = request.app_data::<Data<Config>>().expect("all apps have it").cookie_secure;
     let readiness = request.app_data::<Data<Readiness>>().expect("all apps have it").clone();
+    let finish = move |response| with_headers(response, secure, &readiness);
     // Without `catch_unwind`, a panic would close the connection.
     let mut error = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
-            let (request, response) = response.map_into_boxed_body().into_parts();
+            let (request, response) = response.into_parts();
             response.error().inspect(|error| log(response.status(), error));
             let response = if needs_page(&response) { with_page(response, request_id) } else { response };
-            return Ok(ServiceResponse::new(request, with_headers(response, secure, &readiness)));
+            return Ok(ServiceResponse::new(request, finish(response)));
         }
         Ok(Err(error)) => {
             log(error.as_response_error().status_code(), &error);
@@ -63,14 +57,11 @@ pub async fn responses(
         Err(_panic) => error::Error::Internal(anyhow!("a panic")).into(),
     };
     // An error only becomes a response after it has passed through all layers.
-    error.add_response_mapper(move |response| {
-        with_headers(with_page(response, request_id), secure, &readiness)
-    });
+    error.add_response_mapper(move |response| finish(with_page(response, request_id)));
     Err(error)
 }
 
-/// Returns whether a response needs an error page. For invalid forms, queries and JSON, actix-web's extractors only
-/// return plain text.
+/// Not only if it is empty: actix-web's extractors return plain text for invalid forms, queries and JSON.
 fn needs_page(response: &HttpResponse) -> bool {
     let is_failure = response.status().is_client_error() || response.status().is_server_error();
     let is_empty = matches!(response.body().size(), BodySize::None | BodySize::Sized(0));
@@ -79,24 +70,24 @@ fn needs_page(response: &HttpResponse) -> bool {
 
 fn with_page(mut response: HttpResponse, request_id: Option<RequestId>) -> HttpResponse {
     response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
-    let page = ErrorPage::new(response.status(), request_id);
-    response.set_body(BoxBody::new(page.to_html()))
+    let page = error_page(response.status(), request_id);
+    response.set_body(BoxBody::new(page))
 }
 
-/// Adds the headers. A response without a `Cache-Control` header must not be cached. While the app is stopping, the
-/// response also closes its connection.
+/// Adds the headers. While the app is stopping, the response also closes its connection.
 fn with_headers(mut response: HttpResponse, secure: bool, readiness: &Readiness) -> HttpResponse {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
     if secure {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+        // Two years, as recommended by hstspreload.org. Subdomains are left out, because they may belong to other apps.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if readiness.is_stopping() {
+    if readiness.stopping.load(Ordering::Relaxed) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response

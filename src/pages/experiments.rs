@@ -1,10 +1,9 @@
-//! `/experiments`: shows what happens to a session under load, after a rotation and after its end. This page
-//! requires `EXPERIMENTS`.
+//! `/experiments`: a session under load, after a rotation and after its end. Requires `EXPERIMENTS`.
 
 use std::collections::HashMap;
 
 use actix_session::storage::{SessionKey, SessionStore};
-use actix_session_postgres::PgSessionStore;
+use actix_session_postgres::{PgSessionStore, SessionId};
 use actix_web::web::{Data, Form, Path};
 use actix_web::{HttpRequest, HttpResponse, cookie::time::Duration};
 use anyhow::Context;
@@ -14,14 +13,12 @@ use sqlx::PgPool;
 use sqlx_batcher::acquire;
 use uuid::Uuid;
 
-use crate::session::{Session, SessionCookie, ValidCookie};
+use crate::session::{Session, ValidCookie, cookie_name, key_in};
 use crate::view::{Layout, page};
-use crate::{Error, session_limit::SessionLimit, visitors::VisitCounter};
+use crate::{Config, Error, session_limit::SessionLimit, visitors::VisitCounter};
 
 /// Number of visits that are counted at the same time.
 const VISITS: usize = 20;
-
-const STORE_FAILED: &str = "the session store failed";
 
 #[derive(Template)]
 #[template(path = "experiments.html")]
@@ -37,13 +34,11 @@ enum Outcome {
     Expired,
 }
 
-type Tools =
-    (Data<SessionCookie>, Data<PgSessionStore>, Data<VisitCounter>, Data<PgPool>, Data<SessionLimit>);
+type Tools = (Data<Config>, Data<PgSessionStore>, Data<VisitCounter>, Data<PgPool>, Data<SessionLimit>);
 
 /// Shows the experiments.
 pub async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
-    let layout = Layout::new(&request, !session.is_empty());
-    page(&request, &Experiments { layout, outcome: None })
+    page(&request, &Experiments { layout: Layout::new(&request, !session.is_empty()), outcome: None })
 }
 
 /// Waits until no other experiment is running, runs this one, and shows its result.
@@ -52,10 +47,9 @@ pub async fn post(
     session: Session,
     name: Path<String>,
     fields: Form<HashMap<String, String>>,
-    (cookie, store, counter, pool, limit): Tools,
+    (config, store, counter, pool, limit): Tools,
 ) -> Result<HttpResponse, Error> {
-    let presented = ValidCookie::of(&request);
-    let (false, Some(presented)) = (session.is_empty(), presented) else {
+    let (false, Some(presented)) = (session.is_empty(), ValidCookie::of(&request)) else {
         return get(request, session).await;
     };
     let _alone = limit.experiment(&request).await?;
@@ -67,23 +61,24 @@ pub async fn post(
             let sql = counts.into_iter().max().unwrap_or_default() - 1;
             let delete = sqlx::query!("delete from visitors where id = $1", nobody);
             delete.execute(&mut *acquire(&pool).await?).await?;
-            Outcome::Counted { sql, naive: count_in_session(&store).await.context(STORE_FAILED)? }
+            let naive = count_in_session(&store).await.context("the session store failed")?;
+            Outcome::Counted { sql, naive }
         }
         "rotate" => {
             session.rotate();
-            let header = format!("{}={}", cookie.name, presented.value);
+            let header = format!("{}={}", cookie_name(&config), presented.value);
             let address = request.connection_info().host().to_owned();
             Outcome::Rotated { header, address, old: presented.value }
         }
         "replay" => {
-            let key = fields.get("cookie").and_then(|value| cookie.key_in(value));
+            let key = fields.get("cookie").and_then(|value| key_in(&config, value));
             // An empty key is invalid, too.
             let key = SessionKey::try_from(key.unwrap_or_default()).expect("the key is short");
-            let session = store.load(&key).await.context(STORE_FAILED)?;
+            let session = store.load(&key).await.context("the session store failed")?;
             Outcome::Replayed { is_valid: session.is_some() }
         }
         "expire" => {
-            let id = presented.session_id().map(|id| id.0).unwrap_or_default();
+            let id = SessionId::of(&presented.key).map(|id| id.0).unwrap_or_default();
             sqlx::query!("update sessions set expires_at = now() - interval '1 second' where id = $1", &id)
                 .execute(&mut *acquire(&pool).await?)
                 .await?;
@@ -94,8 +89,7 @@ pub async fn post(
     page(&request, &Experiments { layout: Layout::new(&request, true), outcome: Some(outcome) })
 }
 
-/// Counts visits in a separate session, as many tutorials do. Each visit reads the session, adds 1, and
-/// writes it back. Returns the count, or `None` if the store fails. The store logs the cause.
+/// Counts visits as many tutorials do: each one reads a session, adds 1, and writes it back.
 async fn count_in_session(store: &PgSessionStore) -> Option<i64> {
     let ttl = Duration::minutes(1);
     let state = |count: i64| HashMap::from([("count".to_owned(), count.to_string())]);

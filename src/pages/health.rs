@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use actix_web::{HttpResponse, http::header::ContentType, web::Data};
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use crate::{limits::READY_TIMEOUT, readiness::Readiness};
 
@@ -20,21 +20,16 @@ pub async fn ready(readiness: Data<Readiness>) -> HttpResponse {
     response.content_type(ContentType::plaintext()).body(if is_ready { "ready\n" } else { "not ready\n" })
 }
 
-/// Asks the app that listens on `address` whether it is ready. This is for containers without curl.
-///
-/// # Errors
-/// Returns an error if the app isn't ready or doesn't respond.
+/// Fails unless the app that listens on `address` is ready. This is for containers without curl.
 pub fn check(mut address: SocketAddr) -> anyhow::Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&address, 2 * READY_TIMEOUT)?;
-        stream.set_read_timeout(Some(2 * READY_TIMEOUT))?;
-        stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).map(|()| head)
-    };
-    ensure!(&ask().context("not ready")? == b"HTTP/1.1 200", "not ready: the status is not 200");
+    let mut stream = TcpStream::connect_timeout(&address, 2 * READY_TIMEOUT)?;
+    stream.set_read_timeout(Some(2 * READY_TIMEOUT))?;
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    ensure!(head == *b"HTTP/1.1 200", "the status is not 200");
     Ok(())
 }

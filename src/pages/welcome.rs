@@ -10,9 +10,8 @@ use super::visits::{milliseconds, short};
 use crate::fetch_metadata::{is_for_document, is_prefetch};
 use crate::session::{Session, since_lookup};
 use crate::view::{Layout, page};
-use crate::{
-    Error, http::request_log::log_after_success, session_limit::SessionLimit, visitors::VisitCounter,
-};
+use crate::{Error, http::request_log::log_after_success};
+use crate::{session_limit::SessionLimit, visitors::VisitCounter};
 
 #[derive(Template)]
 #[template(path = "welcome.html")]
@@ -28,12 +27,8 @@ struct Visitor {
     times: Option<[Duration; 2]>,
 }
 
-/// Counts one visit and shows the count. HEAD requests aren't counted, and only a request for a document starts a
-/// session.
-///
-/// # Errors
-/// Returns 400 for a prefetch. The browser would show that page later, when its count is out of date. After
-/// an error, the browser sends a new request instead.
+/// Counts one visit, except for HEAD, and shows the count. Returns 400 for a prefetch: the browser would show that
+/// page later, when its count is out of date. After an error, it sends a new request instead.
 pub async fn get(
     request: HttpRequest,
     session: Session,

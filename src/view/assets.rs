@@ -1,12 +1,10 @@
-//! `GET /static/…`: the files in `static/`, compiled into the program.
-//!
-//! Pages add a hash to each address (`/static/app.css?v=…`), so browsers can keep a file for a year and still
-//! fetch a new version immediately. If an address has no hash, browsers revalidate the file with its ETag.
+//! `GET /static/…`: the files in `static/`, compiled into the program. Pages add a hash to each address (`?v=…`), so
+//! browsers can keep a file for a year and still fetch a new version immediately.
 
 use std::{env, sync::LazyLock};
 
-use actix_web::http::header::{self, ETag, EntityTag, Header, IfNoneMatch};
-use actix_web::{HttpRequest, HttpResponse, Resource, middleware::Compress, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, middleware::Compress, web};
 use sha2::{Digest, Sha256};
 
 /// Returns the address of a file, including its hash. Templates call this.
@@ -26,14 +24,9 @@ struct File {
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Returns the address of a script that reloads the page after a restart. Only `cargo dev --watch` sets `DEV_RELOAD`,
-/// and a release build ignores it.
+/// Returns the address of a script that reloads the page after a restart, if this is `cargo dev --watch`.
 pub fn reload() -> Option<&'static str> {
-    is_watched().then(|| url("/static/reload.js"))
-}
-
-fn is_watched() -> bool {
-    cfg!(debug_assertions) && env::var_os("DEV_RELOAD").is_some()
+    FILES.iter().find(|file| file.path == "/static/reload.js").map(|file| &*file.url)
 }
 
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
@@ -44,7 +37,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("/static/visits.js", SCRIPT, include_bytes!("../../static/visits.js")),     // demo
         File::new("/static/favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
     ];
-    if is_watched() {
+    if cfg!(debug_assertions) && env::var_os("DEV_RELOAD").is_some() {
         // The process ID makes the script's hash change at each start.
         let script = format!("{}// {}\n", include_str!("../../static/reload.js"), std::process::id());
         files.push(File::new("/static/reload.js", SCRIPT, script.leak().as_bytes()));
@@ -61,27 +54,23 @@ impl File {
     /// Returns the file, or 304 if the browser already has it.
     fn respond(&self, request: &HttpRequest) -> HttpResponse {
         // The tag is weak, because the compressed file has the same tag.
-        let etag = EntityTag::new_weak(self.hash.clone());
-        let is_current = match IfNoneMatch::parse(request) {
-            Ok(IfNoneMatch::Any) => true,
-            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&etag)),
-            Err(_) => false,
-        };
+        let etag = format!("W/\"{}\"", self.hash);
+        let known = request.headers().get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+        let is_current = known.is_some_and(|known| known == "*" || known.contains(&self.hash));
         let mut response = if is_current { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         let has_hash = request.query_string().strip_prefix("v=") == Some(&self.hash);
         let cache = if has_hash { "public, max-age=31536000, immutable" } else { "public, no-cache" };
-        response.insert_header(ETag(etag)).insert_header((header::CACHE_CONTROL, cache));
-        response.insert_header((header::CONTENT_TYPE, self.content_type));
+        response.insert_header((header::ETAG, etag)).insert_header((header::CACHE_CONTROL, cache));
+        response.content_type(self.content_type);
         if is_current { response.finish() } else { response.body(self.body) }
     }
 }
 
-/// Adds a route for each file, because actix-web matches a pattern such as `/static/{file}` with a regular expression.
+/// Adds a route for each file. actix-web would match a pattern such as `/static/{file}` with a regular expression.
 pub fn routes(config: &mut web::ServiceConfig) {
     for file in FILES.iter() {
         let respond = async move |request: HttpRequest| file.respond(&request);
-        let resource: Resource =
-            web::resource(file.path).route(web::head().to(respond)).route(web::get().to(respond));
+        let resource = web::resource(file.path).route(web::head().to(respond)).route(web::get().to(respond));
         config.service(resource.wrap(Compress::default()));
     }
 }

@@ -6,44 +6,20 @@ use tracing_actix_web::RequestId;
 
 use super::Layout;
 
-/// An explanation of an error for the visitor.
 #[derive(Template)]
 #[template(path = "error.html")]
-pub struct ErrorPage {
+struct ErrorPage {
     layout: Layout,
     status: u16,
-    title: String,
+    title: &'static str,
     what: &'static str,
     advice: &'static str,
     request_id: String,
 }
 
-impl ErrorPage {
-    /// Creates the page for `status`.
-    pub fn new(status: StatusCode, request_id: Option<RequestId>) -> Self {
-        let (what, advice) = explain(status);
-        Self {
-            // The page may be for a request whose session was never read.
-            layout: Layout::default(),
-            status: status.as_u16(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            what,
-            advice,
-            request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
-        }
-    }
-
-    /// Renders the page. If that fails, returns the status as text.
-    pub fn to_html(&self) -> String {
-        self.render().unwrap_or_else(|error| {
-            tracing::error!(%error, "the error page can't be rendered");
-            format!("{} {}", self.status, self.title)
-        })
-    }
-}
-
-fn explain(status: StatusCode) -> (&'static str, &'static str) {
-    match status.as_u16() {
+/// Renders the page for `status`.
+pub fn error_page(status: StatusCode, request_id: Option<RequestId>) -> String {
+    let (what, advice) = match status.as_u16() {
         403 => (
             "This request didn't come from one of our pages, so nothing was changed.",
             "If you meant to do this, use the button on our page.",
@@ -65,9 +41,12 @@ fn explain(status: StatusCode) -> (&'static str, &'static str) {
             "Wait a few seconds and try again. The last action may or may not have been carried out.",
         ),
         400..=499 => ("The request is invalid.", "Check what you entered, or start at the welcome page."),
-        _ => (
-            "Something went wrong on our side.",
-            "Try again. If it happens again, send us the request ID below.",
-        ),
-    }
+        _ => ("Something went wrong on our side.", "Try again. If that doesn't help, send us the ID below."),
+    };
+    // The page may be for a request whose session was never read.
+    let layout = Layout::default();
+    let title = status.canonical_reason().unwrap_or("Error");
+    let request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+    let page = ErrorPage { layout, status: status.as_u16(), title, what, advice, request_id };
+    page.render().unwrap_or_else(|_| status.to_string())
 }

@@ -1,32 +1,28 @@
 //! What all pages need: the layout, messages, static files and error pages.
 
-pub mod assets;
+pub(crate) mod assets;
 pub mod error_page;
-pub mod flash;
+pub(crate) mod flash;
 
 use actix_session::SessionExt; // accounts
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use anyhow::Context;
 use askama::Template;
 
 use crate::Error;
 use crate::session; // accounts
 use flash::Flash;
 
-/// The content type of pages.
-pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// What `base.html` needs. Every template struct has a `layout` field.
 #[derive(Default)]
 pub struct Layout {
-    /// The path of the page, without the query.
-    pub path: String,
-    /// Whether the visitor has a session. If so, the page has a link to log out.
-    pub has_session: bool,
-    /// A message that the page shows once.
-    pub flash: Option<&'static Flash>,
-    /// Whether somebody is logged in. If so, the page links to the account instead of the login.
-    pub is_member: bool, // accounts
+    pub(crate) path: String,
+    pub(crate) has_session: bool,
+    pub(crate) flash: Option<&'static Flash>,
+    pub(crate) is_member: bool, // accounts
 }
 
 impl Layout {
@@ -41,17 +37,15 @@ impl Layout {
     }
 }
 
-/// Renders a page.
-///
-/// Pages are not compressed. Compression would save two kilobytes, but take as much time as a visit. It could also make
-/// new pages vulnerable to [BREACH](https://www.breachattack.com/).
+/// Renders a page. It is not compressed. That would save two kilobytes, but take as much time as a visit, and could
+/// make new pages vulnerable to [BREACH](https://www.breachattack.com/).
 pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpResponse, Error> {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
     if Flash::of(request).is_some() {
         response.cookie(Flash::forget(request));
     }
-    Ok(response.body(template.render()?))
+    Ok(response.body(template.render().context("render a page")?))
 }
 
 /// Redirects the browser to another page with GET (303), after a form has been processed.

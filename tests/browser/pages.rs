@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use std::{fs, path::Path, process::Command};
 
 use actix_web::http::StatusCode;
-use app::view::error_page::ErrorPage;
+use app::view::error_page::error_page;
 use thirtyfour::BrowserLogEntry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -135,7 +135,7 @@ async fn every_page_in_every_state_is_valid_html() {
     }
     for status in STATUSES {
         let status = StatusCode::from_u16(status).expect("a status");
-        let page = ErrorPage::new(status, None).to_html();
+        let page = error_page(status, None);
         fs::write(folder.join(format!("error-{status}.html")), page).expect("a file");
     }
 

@@ -1,7 +1,7 @@
 //! Every page in every state.
 
 use actix_web::http::StatusCode;
-use app::view::error_page::ErrorPage;
+use app::view::error_page::error_page;
 use serde_json::json;
 
 use crate::Browser;
@@ -147,7 +147,7 @@ async fn post(browser: &Browser, path: &str) {
 /// still applies.
 async fn write_error(browser: &Browser, status: StatusCode) {
     browser.go("/nothing/here").await;
-    let html = ErrorPage::new(status, None).to_html();
+    let html = error_page(status, None);
     let html = serde_json::to_string(&html).expect("a string");
     // Waits for the style sheet.
     let script = format!(

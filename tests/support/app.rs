@@ -200,7 +200,7 @@ impl Drop for TestApp {
 
 /// Returns the session cookie that the app would create for this key with `secret`, as `name=value`.
 pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
-    let keys: SecretKeys = secret.parse().expect("a secret");
+    let keys = SecretKeys::parse(secret).expect("a secret");
     let mut jar = CookieJar::new();
     jar.private_mut(keys.current()).add(Cookie::new(name.to_owned(), key.to_owned()));
     jar.get(name).expect("it was just added").encoded().to_string()
@@ -208,7 +208,7 @@ pub fn encrypt(secret: &str, name: &str, key: &str) -> String {
 
 /// Returns the key in a session cookie, if the cookie was encrypted with `secret`.
 pub fn decrypt(secret: &str, cookie: &str) -> Option<String> {
-    let keys: SecretKeys = secret.parse().expect("a secret");
+    let keys = SecretKeys::parse(secret).expect("a secret");
     let cookie = Cookie::parse_encoded(cookie.to_owned()).expect("a cookie");
     let name = cookie.name().to_owned();
     let mut jar = CookieJar::new();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
-use app::session::{SessionCookie, put_first};
+use app::session::{put_first, valid_in};
 use proptest::prelude::*;
 use reqwest::Method;
 use uuid::Uuid;
@@ -185,7 +185,7 @@ proptest! {
         let values = lines.iter().map(|line| HeaderValue::from_bytes(line.as_bytes()).expect("a header value"));
         let mut headers: HeaderMap = values.map(|value| (COOKIE, value)).collect();
 
-        let (valid, others) = SessionCookie::new(&TestApp::config(&[])).valid_in(&headers);
+        let (valid, others) = valid_in(&TestApp::config(&[]), &headers);
         put_first(valid.last(), &others, &mut headers);
 
         prop_assert_eq!(valid.iter().map(|cookie| cookie.key.clone()).collect::<HashSet<_>>(), keys);

@@ -125,7 +125,7 @@ async fn experiments_require_a_form_on_this_site_and_each_client_can_run_ten_per
 
 #[test]
 fn an_experiment_waits_until_the_previous_one_has_ended() {
-    let (limit, request) = (SessionLimit::new(None), TestRequest::default().to_http_request());
+    let (limit, request) = (SessionLimit::new(0), TestRequest::default().to_http_request());
     request.extensions_mut().insert(ClientAddress(Ipv4Addr::LOCALHOST.into()));
 
     let first = limit.experiment(&request).now_or_never().expect("nobody to wait for");

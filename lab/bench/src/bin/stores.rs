@@ -7,7 +7,7 @@ use actix_session::storage::{CookieSessionStore, RedisSessionStore, SessionStore
 use actix_web::{middleware::from_fn, web::ServiceConfig};
 use app::{
     Config, Dependencies, Pages, database, get, http::page::page, limits::PAGE_DEADLINE, log, pages::welcome,
-    server, session::SessionCookie,
+    server, session,
 };
 use session_store_suite::MemorySessionStore;
 
@@ -37,10 +37,9 @@ async fn serve<S: SessionStore + 'static>(
     database::migrate(&config).await?;
     let dependencies = Dependencies::new(config.clone(), database::pool(&config));
     dependencies.readiness.migrated.store(true, Ordering::Relaxed);
-    let cookie = SessionCookie::new(&config);
     let routes = move |services: &mut ServiceConfig, _: &Pages| {
         let page = from_fn(|request, next| page(PAGE_DEADLINE, request, next));
-        services.service(get("/", welcome::get).wrap(cookie.middleware(store())).wrap(page));
+        services.service(get("/", welcome::get).wrap(session::middleware(&config, store())).wrap(page));
     };
     Ok(server::start(&dependencies, routes, pending())?.0.await?)
 }
