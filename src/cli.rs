@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, ensure};
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
@@ -44,12 +44,12 @@ enum Sessions {
         owner: Option<Uuid>,
     },
     /// Ends one session, all sessions of an account, or all sessions
+    #[command(group = ArgGroup::new("which").required(true).args(["id", "owner", "all"]))]
     End {
         /// The first 12 or more digits of a session's ID
-        #[arg(required_unless_present_any = ["owner", "all"], conflicts_with_all = ["owner", "all"])]
         id: Option<String>,
         /// All sessions of this account
-        #[arg(long, conflicts_with = "all")]
+        #[arg(long)]
         owner: Option<Uuid>,
         /// All sessions
         #[arg(long)]
@@ -68,7 +68,7 @@ pub async fn run() -> anyhow::Result<()> {
     if let Command::Serve = command {
         return crate::server::run(config).await;
     }
-    // Without a time limit for statements, because ending all sessions may take a while.
+    // Sets no time limit for statements, because ending all sessions may take a while.
     let connect = PgPoolOptions::new().max_connections(2).acquire_timeout(STATEMENT_TIMEOUT);
     let pool = connect.connect_with(database::options(&config.database_url)).await;
     let pool = pool.context("can't connect to the database")?;
@@ -97,8 +97,7 @@ async fn list(pool: &PgPool, owner: Option<Uuid>) -> anyhow::Result<()> {
         r#"
         select encode(id, 'hex') as "id!", owner, created_at::timestamptz(0)::text as "since!", expires_at::timestamptz(0)::text as "until!"
         from sessions
-        where expires_at > now()
-        and ($1::uuid is null or owner = $1)
+        where expires_at > now() and ($1::uuid is null or owner = $1)
         order by created_at desc
         "#,
         owner,

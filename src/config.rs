@@ -15,7 +15,7 @@ pub struct Config {
     pub database_url: DatabaseUrl,
     /// `MIGRATION_DATABASE_URL` (none): a direct connection for the migrations, if `DATABASE_URL` points to a pooler.
     pub migration_database_url: Option<DatabaseUrl>,
-    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the pool. Each worker also opens up to four, `/health/ready` one.
+    /// `DATABASE_MAX_CONNECTIONS` (`10`): size of the pool. Each worker adds up to four, and `/health/ready` one.
     pub database_max_connections: u32,
     /// `WORKERS` (half the processors, 1 to 4): number of threads that serve requests, 1 to 64.
     pub workers: u32,
@@ -31,7 +31,7 @@ pub struct Config {
     pub remember_idle_timeout: Duration, // accounts
     /// `REMEMBER_MAX_AGE` (`180d`): like `SESSION_MAX_AGE`, but for logins with "Keep me logged in".
     pub remember_max_age: Duration, // accounts
-    /// `COOKIE_SECURE` (`true`): whether browsers send the cookie, `__Host-id`, only over HTTPS. Otherwise, it is `id`.
+    /// `COOKIE_SECURE` (`true`): whether the cookie is sent only over HTTPS, with the name `__Host-id` and not `id`.
     pub cookie_secure: bool,
     /// `NEW_SESSIONS_PER_MINUTE` (`6000`): sessions that an address (for IPv6, a /64) can start. `0` means no limit.
     pub new_sessions_per_minute: u32, // demo

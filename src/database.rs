@@ -21,7 +21,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Creates the pool. It connects on first use, so the app can start before its database.
 pub fn pool(config: &Config) -> PgPool {
-    // Cancels what abandoned requests have left behind. Poolers ignore it, so `/health/ready` checks it.
+    // Cancels statements of abandoned requests. Poolers ignore the setting, so `/health/ready` checks it.
     let timeout = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
     // With a stricter isolation level, a visit would fail if a concurrent visit changed the same row.
     let isolation = ("default_transaction_isolation", "read committed".to_owned());
@@ -72,7 +72,7 @@ pub async fn migrate_when_reachable(config: &Config) -> Result<(), MigrateError>
     Ok(())
 }
 
-/// Another attempt can't succeed if the migrations differ, or if PostgreSQL rejects the SQL itself (SQLSTATE class 42).
+/// Returns `false` if the migrations differ, or if PostgreSQL rejects the SQL itself (SQLSTATE class 42).
 fn is_temporary(error: &MigrateError) -> bool {
     use MigrateError::{Execute, ExecuteMigration};
     let (Execute(error) | ExecuteMigration(error, _)) = error else { return false };

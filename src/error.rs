@@ -19,9 +19,12 @@ pub enum Error {
     /// The client has sent too many requests of this kind: 429. The next one is allowed after this many seconds.
     #[error("too many requests")]
     TooManyRequests(u64),
-    /// The database can't be reached, didn't respond in time, or has an old schema: 503.
+    /// The database can't be reached or didn't respond in time: 503.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database schema isn't up to date yet: 503.
+    #[error("the app is starting")]
+    Starting,
     /// The page took longer than its deadline: 503.
     #[error("no response within {0:?}")]
     Timeout(Duration),
@@ -62,7 +65,7 @@ impl ResponseError for Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) | Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Starting | Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -70,7 +73,7 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         let retry_after = match self {
             Self::TooManyRequests(seconds) => *seconds,
-            Self::Unavailable(_) | Self::Timeout(_) => 5,
+            Self::Unavailable(_) | Self::Starting | Self::Timeout(_) => 5,
             _ => return HttpResponse::new(self.status_code()),
         };
         HttpResponse::build(self.status_code()).insert_header((header::RETRY_AFTER, retry_after)).finish()

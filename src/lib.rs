@@ -23,7 +23,7 @@ pub mod log;
 mod metrics;
 pub mod pages;
 pub mod proxies;
-pub mod rate_limit; // accounts, demo
+mod rate_limit; // accounts, demo
 pub mod readiness;
 pub mod secret;
 pub mod server;

@@ -29,8 +29,7 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Time limit for the readiness check. Many load balancers wait for only one second.
 pub const READY_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Time after which an idle connection is closed. Load balancers must close it first, usually after 60 seconds, so that
-/// no request arrives just as it is closed.
+/// Time after which an idle connection is closed. Load balancers must do that first, usually after 60 seconds.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long the app still accepts connections after SIGTERM, so that load balancers see that `/health/ready` fails.

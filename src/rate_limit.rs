@@ -6,22 +6,22 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, middleware::StateInformationMiddleware};
 
-/// Counts in memory. The key is a 16-bit hash, so an attack fills at most 65,536 entries. Clients may share one. The
-/// seed is random, so an attacker can't choose whose, but an IPv6 /48 has enough networks to reach most entries.
+/// Counts in memory. The key is a 16-bit hash, so an attack fills at most 65,536 entries. Clients may share an entry.
+/// A random seed hides who shares one, but an IPv6 /48 has enough networks to reach most entries.
 pub struct Limit {
     limiter: DefaultKeyedRateLimiter<u16, StateInformationMiddleware>,
     seed: RandomState,
 }
 
 impl Limit {
-    /// Allows `burst` at once, and then one every `seconds` seconds.
+    /// Allows `burst` events, and then one every `seconds` seconds.
     pub fn new(burst: u32, seconds: f64) -> Self {
         let quota = Quota::with_period(Duration::from_secs_f64(seconds)).expect("not zero");
         let quota = quota.allow_burst(NonZeroU32::new(burst).expect("not zero"));
         Self { limiter: RateLimiter::keyed(quota).with_middleware(), seed: RandomState::new() }
     }
 
-    /// Counts one more for this key. Returns how many are left, or after too many, the seconds to wait.
+    /// Counts an event for this key. Returns how many more are allowed, or else the seconds to wait.
     pub fn count(&self, key: impl Hash) -> Result<u32, u64> {
         match self.limiter.check_key(&(self.seed.hash_one(key) as u16)) {
             Ok(state) => Ok(state.remaining_burst_capacity()),

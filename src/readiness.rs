@@ -20,7 +20,7 @@ pub struct Readiness {
     pub migrated: AtomicBool,
     /// Whether the process has received a signal to stop.
     pub stopping: AtomicBool,
-    /// Not a worker's, so that no busy worker delays the others' checks.
+    /// Runs the checks. A busy worker's runtime would delay them.
     runtime: Handle,
     database: Arc<Mutex<Database>>,
 }
@@ -95,7 +95,7 @@ impl Database {
     }
 }
 
-/// Also fails if a table or a column is missing, if a table is locked, or if a pooler drops the app's settings.
+/// Fails if a table is missing, locked, outdated or read-only, or if a pooler drops the app's settings.
 async fn check_database(connection: &mut PgConnection) -> sqlx::Result<()> {
     let check = sqlx::query!(
         r#"

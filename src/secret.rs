@@ -65,8 +65,8 @@ impl fmt::Debug for SecretKeys {
     }
 }
 
-/// Creates the file, and returns whether no other process was faster. If two start at the same time, each one tries to
-/// link its own file into place, but only the first one succeeds. So both use the same secret.
+/// Creates the file, or returns `false` if another process was faster. If two start at the same time, each one tries to
+/// link its own file into place, but only the first succeeds. So both use the same secret.
 fn create(path: &Path) -> io::Result<bool> {
     let draft = path.with_added_extension(uuid::Uuid::new_v4().to_string());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

@@ -20,7 +20,7 @@ pub fn start(
 ) -> io::Result<(Server, SocketAddr)> {
     let (config, dependencies) = (dependencies.config.clone(), dependencies.clone());
     // Every connection inherits this small receive buffer. actix-http keeps the requests of a client that reads no
-    // responses in memory. With the kernel's default buffer, that is 14 MiB per connection.
+    // responses in memory. With the kernel's default buffer, they use 14 MiB per connection.
     let socket = Socket::new(Domain::for_address(config.bind_address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;

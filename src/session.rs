@@ -1,13 +1,14 @@
 //! What the sessions of this app contain, and their cookie. No other file knows the names of these values.
 //!
-//! actix-session takes the first cookie with its name, and knows only one secret. [`choose_cookie`] runs first, because
-//! browsers may send several such cookies, or one that was encrypted with an old secret.
+//! actix-session uses the first session cookie, and only one secret. [`choose_cookie`] runs before it, because browsers
+//! may send several session cookies, or one that was encrypted with an old secret.
 
+use actix_session::SessionMiddleware;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{SessionKey, SessionStore};
-use actix_session::{SessionMiddleware, config::BrowserSession};
 use actix_session_postgres::{PgSessionStore, Typed};
 use actix_web::HttpMessage; // demo
-use actix_web::cookie::{Cookie, CookieJar, Key, time::Duration};
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time::Duration};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use futures_util::future::try_join_all;
@@ -26,8 +27,8 @@ pub const LOGIN: &str = "login"; // accounts
 /// The session of a request. Without a valid cookie, it is empty. Empty sessions are not stored.
 pub type Session = Typed<SessionData>;
 
-/// The contents of a session. To store something else, add a field. It is stored in the `state` column, such as
-/// `{"theme":"dark"}`, unless it is `None`.
+/// The contents of a session. To store another value, add a field. The `state` column contains the fields that aren't
+/// `None`, such as `{"theme":"dark"}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionData {
@@ -49,14 +50,18 @@ pub fn cookie_name(config: &Config) -> &'static str {
     if config.cookie_secure { "__Host-id" } else { "id" }
 }
 
-/// Returns the layer that loads the session from any store, and saves it when the handler is done. Closing the browser
+/// Returns the layer that loads the session from `store`, and saves it when the handler is done. Closing the browser
 /// deletes the cookie, except after a remembered login.
 pub fn middleware<S: SessionStore>(config: &Config, store: S) -> SessionMiddleware<S> {
     let idle_timeout = config.session_idle_timeout.try_into().unwrap_or(Duration::MAX);
     SessionMiddleware::builder(store, config.session_secret.current().clone())
         .cookie_name(cookie_name(config).to_owned())
         .cookie_secure(config.cookie_secure)
-        // actix-session's defaults: encrypted, HttpOnly, SameSite=Lax and Path=/. The store resets the idle timer.
+        .cookie_http_only(true)
+        .cookie_same_site(SameSite::Lax)
+        .cookie_path("/".to_owned())
+        .cookie_content_security(CookieContentSecurity::Private)
+        // The store resets the idle timer itself, so no `update_ttl` is needed.
         .session_lifecycle(BrowserSession::default().state_ttl(idle_timeout))
         .build()
 }
@@ -65,16 +70,18 @@ pub fn middleware<S: SessionStore>(config: &Config, store: S) -> SessionMiddlewa
 pub fn removal(request: &HttpRequest) -> Cookie<'static> {
     let config = request.app_data::<Data<Config>>().expect("all apps have it");
     let cookie = Cookie::build(cookie_name(config), "").path("/").secure(config.cookie_secure);
-    cookie.max_age(Duration::ZERO).finish()
+    cookie.http_only(true).same_site(SameSite::Lax).max_age(Duration::ZERO).finish()
 }
 
-/// Returns whether nothing has to be chosen, because there is only one cookie, and only one secret.
+/// Returns whether there is nothing to choose, because there is only one cookie with this name, and one secret.
 fn is_alone_in(config: &Config, headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(COOKIE);
-    let line = lines.next().and_then(|line| line.to_str().ok()).unwrap_or_default();
-    let value = line.strip_prefix(cookie_name(config)).and_then(|rest| rest.strip_prefix('='));
-    let is_alone = value.is_some_and(|value| !value.contains(';')) && lines.next().is_none();
-    is_alone && config.session_secret.all.len() == 1
+    let mut lines = headers.get_all(COOKIE).map(|line| str::from_utf8(line.as_bytes()).unwrap_or("%"));
+    let line = lines.next().unwrap_or_default();
+    let names = line.split(';').map(|pair| pair.trim_ascii().split('=').next().unwrap_or_default());
+    // actix-web decodes names and trims Unicode white space, so `__%48ost-id` would have this name, too.
+    let is_plain = names.clone().all(|name| name.bytes().all(|b| b.is_ascii_graphic() && b != b'%'));
+    let is_alone = names.filter(|name| *name == cookie_name(config)).count() == 1 && lines.next().is_none();
+    is_plain && is_alone && config.session_secret.all.len() == 1
 }
 
 /// Returns the valid session cookies among these headers, and all other cookies, separated by `; `.
@@ -85,7 +92,7 @@ pub fn valid_in(config: &Config, headers: &HeaderMap) -> (Vec<ValidCookie>, Stri
     let pairs = pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok());
     for pair in pairs.filter(|pair| !pair.is_empty()) {
         let cookie = Cookie::parse_encoded(pair).ok().filter(|cookie| cookie.name() == cookie_name(config));
-        // Browsers don't protect a name that is this name only when it is decoded or trimmed.
+        // Browsers don't protect a name that matches only after it is decoded or trimmed.
         let value = pair.strip_prefix(cookie_name(config)).and_then(|rest| rest.strip_prefix('='));
         match (&cookie, value, cookie.as_ref().and_then(|cookie| decrypt(config, cookie.value()))) {
             (None, ..) | (_, Some(_), None) => others.push(pair),
@@ -109,7 +116,7 @@ pub fn key_in(config: &Config, value: &str) -> Option<String> {
 }
 // accounts, demo: end
 
-/// Decrypts a cookie's value, and returns whether the value was encrypted with the current secret.
+/// Returns a cookie's decrypted value, and whether it was encrypted with the current secret.
 fn decrypt(config: &Config, value: &str) -> Option<(String, bool)> {
     let cookie = Cookie::new(cookie_name(config), value.to_owned());
     let with = |key: &Key| CookieJar::new().private(key).decrypt(cookie.clone());
@@ -159,8 +166,8 @@ pub fn since_lookup(request: &HttpRequest) -> std::time::Duration {
 }
 // demo: end
 
-/// Chooses the request's session cookie. If several are valid, asks the database which one is live, and fails with
-/// [`Error::Unavailable`] without an answer. No earlier layer may ask for the cookies: actix-web parses them only once.
+/// Chooses the request's session cookie. If several are valid, asks the database which one is live, and returns
+/// [`Error::Unavailable`] if that fails. No earlier layer may ask for the cookies: actix-web parses them only once.
 pub async fn choose_cookie(request: &mut ServiceRequest) -> Result<(), Error> {
     if !request.headers().contains_key(COOKIE) {
         return Ok(());

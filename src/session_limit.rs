@@ -14,7 +14,7 @@ pub struct SessionLimit {
 }
 
 impl SessionLimit {
-    /// Allows each client `per_minute` new sessions per minute, or any number with 0.
+    /// Allows each client `per_minute` new sessions per minute. `0` means no limit.
     pub fn new(per_minute: u32) -> Self {
         let limit = |n| Limit::new(n, 60.0 / f64::from(n));
         let sessions = (per_minute > 0).then(|| limit(per_minute));

@@ -1,6 +1,6 @@
 //! The `visitors` table: how often each visitor has visited the welcome page. The session's row records the first
 //! visit, and the second one creates a row here. A count in the session would lose visits, because two tabs that load
-//! at the same time would overwrite each other's. Here, one statement adds 1.
+//! at the same time would write the same count. Here, one statement adds 1.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl VisitCounter {
     }
 }
 
-struct CountVisits(Duration); // How long a session lasts at most.
+struct CountVisits(Duration); // Maximum lifetime of a session.
 
 /// Adds each visitor's new visits. A new row also counts the first visit, which had no row.
 pub const COUNT_SQL: &str = include_str!("visitors.sql");

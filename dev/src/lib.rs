@@ -6,7 +6,7 @@ pub mod postgres;
 pub mod process;
 
 use std::path::{Path, PathBuf};
-use std::{env, ffi::OsStr, process::Command, sync::LazyLock};
+use std::{env, ffi::OsStr, process::Command, sync::OnceLock};
 
 use anyhow::{Context, Result};
 
@@ -30,14 +30,17 @@ impl TestServer {
     }
 }
 
-/// The server of this test process: the one in `DATABASE_URL`, or a temporary one. Panics if there is none.
-pub static TEST_SERVER: LazyLock<TestServer> = LazyLock::new(|| {
-    if let Some(admin_url) = env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
-        return TestServer { admin_url, temporary: None };
-    }
-    let postgres = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
-    TestServer { admin_url: postgres.url("postgres"), temporary: Some(postgres) }
-});
+/// Returns the server of this test process: the one in `DATABASE_URL`, or a temporary one. Panics if there is none.
+pub fn test_server() -> &'static TestServer {
+    static SERVER: OnceLock<TestServer> = OnceLock::new();
+    SERVER.get_or_init(|| match env::var("DATABASE_URL") {
+        Ok(admin_url) if !admin_url.is_empty() => TestServer { admin_url, temporary: None },
+        _ => {
+            let postgres = Postgres::temporary(&[]).unwrap_or_else(|error| panic!("{error:#}"));
+            TestServer { admin_url: postgres.url("postgres"), temporary: Some(postgres) }
+        }
+    })
+}
 
 /// Finds the project around the current directory, because several checkouts may share this program.
 pub fn project() -> Result<PathBuf> {

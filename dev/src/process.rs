@@ -7,15 +7,15 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 /// A program that stops when this value is dropped, or when this process exits for any reason, even SIGKILL.
-/// It and its children get a signal first, and SIGKILL 30 seconds later. Ctrl-C in the terminal doesn't reach them.
+/// The program and its children get a signal, and SIGKILL 30 seconds later. Ctrl-C doesn't reach them.
 #[derive(Debug)]
 pub struct Kept {
-    /// The shell that is the program's parent. When its standard input closes, as in `wait`, the program stops.
+    /// The shell that is the program's parent. Closing its standard input, as `wait` does, stops the program.
     pub script: Child,
 }
 
 impl Kept {
-    /// Starts the program with an empty standard input, and its output in `output`. `signal`, such as `INT`, stops it.
+    /// Starts the program with empty standard input. Its output goes to `output`. `signal`, such as `INT`, stops it.
     pub fn spawn(program: &Command, signal: &str, output: Stdio) -> Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", include_str!("kept.sh"), "kept", signal]);

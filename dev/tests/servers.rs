@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, net::TcpListener, net::TcpStream, path::Path, path::PathBuf, thread};
 
 use dev::postgres::running;
-use dev::{Kept, Postgres, TEST_SERVER, TestServer, process::is_running};
+use dev::{Kept, Postgres, TestServer, process::is_running, test_server};
 
 #[test]
 fn connecting_requires_the_password() {
@@ -113,7 +113,7 @@ fn owner() {
     let program = "sleep 60 & echo; echo owns $$ $!; wait";
     let _kept = Kept::spawn(Command::new("sh").args(["-c", program]), "TERM", Stdio::inherit()).unwrap();
     let postgres = Postgres::temporary(&[]).unwrap();
-    let shared = &TEST_SERVER.admin_url;
+    let shared = &test_server().admin_url;
     println!("\nowns {} {} {shared}", postgres.pid, postgres.home.path.display());
     match env::var("OWNER").unwrap().as_str() {
         "return" => {}

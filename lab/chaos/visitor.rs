@@ -141,7 +141,7 @@ pub struct Visitor<'a> {
     cookie: Option<String>,
     user: Option<String>,
     seen: Seen,
-    /// When the last request failed that may still end the session or change its key.
+    /// When the last request that may still end the session or change its key failed.
     may_end: Option<Instant>,
     ended: Vec<String>,
     former: Vec<(String, Seen)>,
@@ -239,7 +239,8 @@ impl<'a> Visitor<'a> {
                     if path.ends_with("/log-in") {
                         self.leave();
                     }
-                    self.cookie = Some(new);
+                    // A late request with the old key can't end the new session.
+                    (self.cookie, self.may_end) = (Some(new), None);
                 } else {
                     self.may_end = Some(Instant::now());
                 }

@@ -122,7 +122,7 @@ fn a_pool_that_cannot_grow_serves_with_its_existing_connections() {
     // This page reads the count through the pool.
     visitor.get("/visits");
 
-    // Takes every free connection, even one that is only now being closed or opened.
+    // Takes every free connection, even one that is just being closed or opened.
     let (mut others, mut refused) = (Vec::new(), 0);
     while refused < 10 {
         match stage.try_holding("select 1") {
@@ -131,6 +131,8 @@ fn a_pool_that_cannot_grow_serves_with_its_existing_connections() {
         }
         thread::sleep(Duration::from_millis(50));
     }
+
+    assert!(others.len() > 5, "{} other connections", others.len());
 
     for answer in at_once(&app, 10, "/visits", &visitor) {
         assert_eq!((answer.status, answer.visits()), (200, 2), "{answer:#?}");

@@ -64,7 +64,7 @@ impl Stage {
         self.try_holding(statements).unwrap_or_else(|| panic!("{statements}"))
     }
 
-    /// Like [`Stage::holding`], or returns `None` if psql fails.
+    /// Like [`Stage::holding`], but returns `None` if psql fails.
     pub fn try_holding(&self, statements: &str) -> Option<Held> {
         let mut psql = self
             .psql()

@@ -24,7 +24,7 @@ struct AccountPage {
 }
 
 struct SessionLine {
-    /// The start of the row's ID, which is a hash, and not the key in the cookie.
+    /// The start of the row's ID, which is a hash, not the key in the cookie.
     name: String,
     label: String,
     last_used: String,

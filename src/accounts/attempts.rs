@@ -33,7 +33,7 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Counts a registration. Returns the rank of its hash, or after too many attempts, the seconds to wait.
+    /// Counts an attempt that needs a hash, such as a registration. Returns the hash's rank, or the seconds to wait.
     pub fn check_client(&self, client: IpAddr) -> Result<usize, u64> {
         let networks = networks(client);
         self.clients.iter().zip(networks).try_for_each(|(limit, network)| limit.count(network).map(drop))?;
@@ -41,7 +41,7 @@ impl Attempts {
         Ok(lately.map_or(RANKS - 1, |left| RANKS - 2 - left as usize))
     }
 
-    /// Like [`Attempts::check_client`], for a login after `wrong` passwords in a row. `known` identifies a member's
+    /// The same for the password of an account, after `wrong` ones in a row. `known` identifies a member's
     /// session, or a browser that has logged in to this account before.
     pub fn check(&self, client: IpAddr, known: Option<Uuid>, email: &str, wrong: i32) -> Result<usize, u64> {
         if let Some(browser) = known {

@@ -37,7 +37,8 @@ fn name(config: &Config) -> &'static str {
 /// Returns the browser and the system, such as "Firefox on Linux". The label never contains text from the header.
 pub fn label(request: &HttpRequest) -> String {
     // More specific names first, because browsers also send the names of other browsers.
-    const BROWSERS: &str = "Edg=Edge OPR=Opera Firefox FxiOS=Firefox Chrom=Chrome CriOS=Chrome Safari";
+    const BROWSERS: &str =
+        "Edg=Edge OPR/=Opera Firefox/=Firefox FxiOS/=Firefox Chrom=Chrome CriOS/=Chrome Safari/=Safari";
     const SYSTEMS: &str = "Android iPhone iPad CrOS=ChromeOS Windows Macintosh=macOS Linux";
     let agent = request.headers().get(USER_AGENT).map_or("", |agent| agent.to_str().unwrap_or_default());
     let find = |names: &'static str| {

@@ -77,7 +77,7 @@ pub async fn post(tools: Tools, Form(credentials): Form<Credentials>) -> Result<
     form(request, &page, &page.refusal)
 }
 
-/// Checks the password of an account, and returns why it is refused. Hashes it even if there is no account.
+/// Returns why the password is refused, or `None`. Hashes the password even if there is no account.
 pub async fn check(
     tools: &Tools,
     known: Option<Uuid>,
@@ -90,7 +90,10 @@ pub async fn check(
     let (client, wrong) = (client_address(request), account.map_or(0, |account| account.failures));
     let rank = match accounts.attempts.check(client, known, email, wrong) {
         Ok(rank) => rank,
-        Err(seconds) => return Ok(Some(Refusal::wait(request, id, "password", seconds))),
+        Err(seconds) => {
+            audit::log(request, id, "refused an attempt: there were too many");
+            return Ok(Some(Refusal::wait("password", seconds)));
+        }
     };
     let hash = account.map(|account| account.password_hash.as_str());
     if !accounts.passwords.verify(rank, password, hash).await? {

@@ -20,7 +20,6 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, dev::HttpServiceFactory};
 use askama::Template;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use self::{attempts::Attempts, passwords::Passwords};
 use crate::view::{self, Layout};
@@ -65,8 +64,7 @@ impl Refusal {
         Self { field, message: message.into(), wait: None }
     }
 
-    fn wait(request: &HttpRequest, account: Option<Uuid>, field: &'static str, seconds: u64) -> Self {
-        audit::log(request, account, "refused an attempt: there were too many");
+    fn wait(field: &'static str, seconds: u64) -> Self {
         let (n, unit) = if seconds < 120 { (seconds, "seconds") } else { (seconds.div_ceil(60), "minutes") };
         let message = format!("There were too many attempts. Try again in {n} {unit}.");
         Self { field, message, wait: Some(seconds) }

@@ -28,6 +28,7 @@ pub enum Command {
 /// Runs a command. Sessions are invalid before their rows are deleted, because each request reads the account.
 pub async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     let is_disabled = matches!(command, Command::Disable { .. });
+    let ends_sessions = !matches!(command, Command::Enable { .. });
     let (id, change) = match command {
         Command::List => {
             let list = sqlx::query!("select id, email, disabled_at from accounts order by id");
@@ -49,12 +50,12 @@ pub async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
                 bail!("{problem}");
             }
             let hash = Passwords::default().hash(0, &password).await?;
-            table::raise_epoch(pool, &mut account, Some(&hash)).await?;
+            table::raise_epoch(pool, &mut account, Some(&hash)).await.context("can't change the account")?;
             (account.id, "set the password")
         }
         Command::EndSessions { email } => {
             let mut account = find(pool, &email).await?;
-            table::raise_epoch(pool, &mut account, None).await?;
+            table::raise_epoch(pool, &mut account, None).await.context("can't change the account")?;
             (account.id, "ended all sessions")
         }
         Command::Delete { email } => {
@@ -64,7 +65,9 @@ pub async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
         }
     };
     tracing::info!(target: "accounts", account = %id, "{change}");
-    PgSessionStore::new(pool.clone()).end_all_of(&id, None).await?;
+    if ends_sessions {
+        PgSessionStore::new(pool.clone()).end_all_of(&id, None).await?;
+    }
     Ok(())
 }
 

@@ -40,7 +40,10 @@ pub async fn post(tools: Tools, Form(form): Form<Credentials>) -> Result<HttpRes
     }
     let rank = match accounts.attempts.check_client(client_address(request)) {
         Ok(rank) => rank,
-        Err(seconds) => return refuse(Refusal::wait(request, None, "email", seconds)),
+        Err(seconds) => {
+            audit::log(request, None, "refused a registration: there were too many attempts");
+            return refuse(Refusal::wait("email", seconds));
+        }
     };
     let hash = accounts.passwords.hash(rank, &form.password).await?;
     let created = table::create(pool, &address, &hash).await;

@@ -28,8 +28,8 @@ pub struct Account {
     pub now: OffsetDateTime,
 }
 
-/// Returns an email address as the table stores it, or `None` if it doesn't have one `@`, or has invisible or ambiguous
-/// characters. No two accounts may look the same, but U+212A (the kelvin sign) becomes `k` in lowercase.
+/// Returns an email address as the table stores it, or `None` if it doesn't have exactly one `@`, or has invisible or
+/// ambiguous characters. For example, U+212A (the kelvin sign) looks like `K`, but is `k` in lowercase.
 pub fn email(input: &str) -> Option<String> {
     let input = input.trim();
     let is_plain = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
@@ -64,8 +64,7 @@ pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> Resul
         r#"
         select id, email, password_hash, epoch, failures, created_at, disabled_at, now() as "now!"
         from accounts
-        where id = $1
-        or email = $2
+        where id = $1 or email = $2
         "#,
         id,
         email,
@@ -73,7 +72,7 @@ pub async fn find(pool: &PgPool, id: Option<Uuid>, email: Option<&str>) -> Resul
     Ok(find.fetch_optional(&mut *acquire(pool).await?).await?)
 }
 
-/// Counts a wrong password, if there is an account. Doesn't wait for the disk, because the delay would reveal it.
+/// Counts a wrong password, if the account exists. Doesn't wait for the disk: the delay would reveal the account.
 pub(super) async fn count_failure(pool: &PgPool, email: &str) -> sqlx::Result<()> {
     let count = sqlx::query!(
         "
@@ -93,8 +92,7 @@ pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&
         "
         update accounts
         set failures = 0, password_hash = coalesce($3, password_hash)
-        where id = $1
-        and password_hash = $2
+        where id = $1 and password_hash = $2
         ",
         account.id,
         account.password_hash,
@@ -105,20 +103,19 @@ pub(super) async fn succeed(pool: &PgPool, account: &Account, rehashed: Option<&
 
 /// Logs out all sessions, and replaces the hash if there is a new one. Returns [`Error::Conflict`] if the account is
 /// gone or its epoch has changed, so that a stolen session can't survive a password change.
-pub async fn raise_epoch(pool: &PgPool, account: &mut Account, new_hash: Option<&str>) -> Result<(), Error> {
+pub async fn raise_epoch(pool: &PgPool, account: &mut Account, hash: Option<&str>) -> Result<(), Error> {
     let raise = sqlx::query_scalar!(
         "
         update accounts
         set epoch = epoch + 1,
             password_hash = coalesce($3, password_hash),
             failures = case when $3::text is null then failures else 0 end
-        where id = $1
-        and epoch = $2
+        where id = $1 and epoch = $2
         returning epoch
         ",
         account.id,
         account.epoch,
-        new_hash,
+        hash,
     );
     let epoch = raise.fetch_optional(&mut *acquire(pool).await?).await?;
     account.epoch = epoch.ok_or(Error::Conflict("another change came first"))?;

@@ -29,7 +29,7 @@ pub async fn page(
         return Ok(request.into_response(HttpResponse::Forbidden().finish()));
     }
     if !request.app_data::<Data<Readiness>>().expect("all apps have it").migrated.load(Ordering::Relaxed) {
-        return Err(error::Error::Unavailable("its schema isn't up to date yet".into()).into());
+        return Err(error::Error::Starting.into());
     }
     warn_of_plain_http(request.request());
     let answer = async {

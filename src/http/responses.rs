@@ -61,7 +61,7 @@ pub async fn responses(request: ServiceRequest, next: Next<BoxBody>) -> Result<S
     Err(error)
 }
 
-/// Not only if it is empty: actix-web's extractors return plain text for invalid forms, queries and JSON.
+/// Returns whether the body must be an error page. actix-web's extractors return errors as plain text.
 fn needs_page(response: &HttpResponse) -> bool {
     let is_failure = response.status().is_client_error() || response.status().is_server_error();
     let is_empty = matches!(response.body().size(), BodySize::None | BodySize::Sized(0));

@@ -27,7 +27,7 @@ struct Visits {
 struct SessionView {
     visitor_id: Uuid,
     presented: ValidCookie,
-    /// How long it took to decrypt the cookie's value again, and to decrypt the cookie and find the session.
+    /// How long it took to decrypt the cookie, and to find the session, including decryption.
     times: [Duration; 2],
     id: SessionId,
     row: Row,
@@ -81,7 +81,7 @@ async fn find(pool: &PgPool, id: SessionId) -> sqlx::Result<Option<Row>> {
         Row,
         r#"
         select state::text as "state!", created_at, expires_at, ends_at, idle_seconds as idle,
-            floor(extract(epoch from expires_at - now()))::int as "seconds_left!",
+            greatest(0, floor(extract(epoch from expires_at - now())))::int as "seconds_left!",
             floor(extract(epoch from ends_at - created_at))::int as "max_age!"
         from sessions
         where id = $1

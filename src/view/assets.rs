@@ -24,7 +24,7 @@ struct File {
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Returns the address of a script that reloads the page after a restart, if this is `cargo dev --watch`.
+/// Under `cargo dev --watch`, returns the address of a script that reloads the page after a restart.
 pub fn reload() -> Option<&'static str> {
     FILES.iter().find(|file| file.path == "/static/reload.js").map(|file| &*file.url)
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web::Data};
 
 use crate::{Config, fetch_metadata::is_seen};
 
-/// To add a message, add a static and list it in `ALL`.
+/// A message. To add one, list a new static in `ALL`.
 pub struct Flash {
     name: &'static str,
     pub message: &'static str,

@@ -37,8 +37,8 @@ impl Layout {
     }
 }
 
-/// Renders a page. It is not compressed. That would save two kilobytes, but take as much time as a visit, and could
-/// make new pages vulnerable to [BREACH](https://www.breachattack.com/).
+/// Renders a page. Compression would save two kilobytes, but take as much time as a visit, and could make new pages
+/// vulnerable to [BREACH](https://www.breachattack.com/).
 pub fn page(request: &HttpRequest, template: &impl Template) -> Result<HttpResponse, Error> {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));

@@ -112,12 +112,14 @@ async fn accounts_can_be_listed_blocked_unblocked_and_deleted_and_each_change_is
     let is_member_while_blocked = browser.is_member().await;
     let (_, list_while_blocked, _) = app.run(&["accounts", "list"], "");
     let (_, _, unblocked) = app.run(&["accounts", "enable", "ADA@example.org"], "");
-    let login = app.browser().log_in(ADA, PASSWORD).await;
+    let login = browser.log_in(ADA, PASSWORD).await;
+    app.run(&["accounts", "enable", ADA], "");
+    let is_member_when_unblocked_again = browser.is_member().await;
     let (_, _, deleted) = app.run(&["accounts", "delete", ADA], "");
 
     assert!(list.contains(&id) && list.contains(ADA) && !list.contains("blocked"), "{list}");
     assert!(!is_member_while_blocked && list_while_blocked.contains("blocked"), "{list_while_blocked}");
-    assert_eq!(login.status, 303, "{login:#?}");
+    assert_eq!((login.status.as_u16(), is_member_when_unblocked_again), (303, true), "{login:#?}");
     for (log, what) in
         [(blocked, "blocked the account"), (unblocked, "unblocked"), (deleted, "deleted the account")]
     {

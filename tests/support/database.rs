@@ -1,7 +1,7 @@
 use std::{any::Any, str::FromStr, thread};
 
 use app::database::MIGRATIONS;
-use dev::{TEST_SERVER, TestServer};
+use dev::{TestServer, test_server};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
@@ -21,7 +21,7 @@ impl TestDatabase {
     }
 
     pub async fn without_schema() -> Self {
-        let server = &*TEST_SERVER;
+        let server = test_server();
         let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         Self::at(server.url(&name), Dropped { name, server })

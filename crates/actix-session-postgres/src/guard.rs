@@ -1,8 +1,8 @@
 //! Removes outdated session cookies from responses, and corrects the `Max-Age` of new ones.
 //!
 //! After each change to a session, actix-session sends the cookie again, with the same key. If another request has
-//! rotated the key and its response arrived first, that would replace the browser's valid key with an invalid one. A
-//! store can't prevent it, because it must return a key. So the store records what it did, and [`Guard`] reads that.
+//! rotated the key and its response arrived first, the old cookie would replace the browser's new one. A store can't
+//! prevent that, because it must return a key. So the store records what it did, and [`Guard`] reads the record.
 
 use std::cell::Cell;
 
@@ -21,7 +21,7 @@ tokio::task_local! {
     static REQUEST: Cell<(usize, Option<Outcome>)>;
 }
 
-/// What the store did with a session. `SameKey` also means a key without a session.
+/// What the store did with a session. `SameKey` also covers keys without a session.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
     SameKey,

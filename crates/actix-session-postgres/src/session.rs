@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{owner::Owner, state::State, statements::Lifetime};
 
-/// The name of the requested change, which isn't part of the contents. It is random, so no value has the same name.
+/// The name of the requested change in the state. It is random, so no value of the session has the same name.
 pub(crate) static RESERVED: LazyLock<String> = LazyLock::new(|| generate_session_key().as_ref().to_owned());
 
 /// A change that replaces a session's key.
@@ -36,8 +36,8 @@ impl Change {
 
 /// Methods of a session in PostgreSQL, in addition to actix-session's own.
 ///
-/// The store makes these changes when the response is ready, together with all other changes to the session.
-/// Until then, `entries()` also contains the requested change, under a random name.
+/// The store makes the requested change when the response is ready, together with all other changes to the session.
+/// Until then, `entries()` also contains the request, under a random name.
 pub trait PgSession {
     /// Gives the session a new key. The old key becomes invalid before the response is sent. If another request has
     /// ended the session, this doesn't bring it back.
@@ -69,7 +69,7 @@ pub struct LogIn<'a> {
 
 impl LogIn<'_> {
     /// Keeps this session when the browser is closed ("keep me logged in"). It expires after `idle` without requests,
-    /// and after `max_age` at the latest. With [`guard`](crate::guard()), that is also the cookie's `Max-Age`.
+    /// and after `max_age` at the latest, which is also the cookie's `Max-Age` with [`guard`](crate::guard()).
     pub fn remember(self, idle: Duration, max_age: Duration) {
         let remember = Some(Lifetime { idle, max_age });
         Change::LogIn { owner: self.owner, remember }.request(self.session);

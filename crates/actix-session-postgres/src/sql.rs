@@ -121,10 +121,10 @@ order by created_at desc, id",
     // Deletes only live sessions. The sweep deletes expired ones, and deleting them here as well could deadlock.
     end_all_of: "delete from {table} where owner = $1 and expires_at > now() and id is distinct from $2",
 
-    // PostgreSQL releases the lock and resets both timeouts at the end of the transaction.
+    // PostgreSQL releases the lock and resets the timeout at the end of the transaction.
     sweep_lock: "
 select pg_try_advisory_xact_lock(hashtextextended('actix-session-postgres sweep {table}', 0))
-and set_config('statement_timeout', '60s', true) || set_config('lock_timeout', '50ms', true) is not null",
+and set_config('statement_timeout', '60s', true) is not null",
 
     expired: "
 select id from {table}
@@ -158,7 +158,7 @@ pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
 
 #[cfg(test)]
 mod tests {
-    use dev::TEST_SERVER;
+    use dev::test_server;
     use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 
     use super::*;
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_statement_can_be_prepared() {
-        let mut connection = PgConnection::connect(&TEST_SERVER.admin_url).await.expect("connected");
+        let mut connection = PgConnection::connect(&test_server().admin_url).await.expect("connected");
         for (name, owner) in [("sessions", "UUID"), ("user", "INT8"), ("order_1", "TEXT")] {
             let table = table::parse(&format!("pg_temp.{name}")).expect("a name");
             table::create(&table, owner, &mut connection).await.expect("created");

@@ -41,7 +41,13 @@ impl Statement for Touch {
     const DELAY: Duration = Duration::from_millis(10);
 
     async fn run(&self, connection: &mut PgConnection, ids: &[SessionId]) -> sqlx::Result<Vec<()>> {
-        sqlx::query(replanned(&self.0.touch)).bind(ids).execute(connection).await?;
+        match sqlx::query(replanned(&self.0.touch)).bind(ids).execute(connection).await {
+            // The session's row is locked. A later request will try again.
+            Err(sqlx::Error::Database(error))
+                if error.code().as_deref() == Some("55P03") && ids.iter().all(|id| *id == ids[0]) => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
         Ok(vec![(); ids.len()])
     }
 }

@@ -1,6 +1,6 @@
 //! The store and its settings.
 
-use std::{io, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, Postgres, TypeInfo, pool::PoolConnection, postgres::PgArguments, query::Query};
 use sqlx_batcher::{Batcher, DEADLINE, acquire};
@@ -125,6 +125,12 @@ impl<O: Owner> PgSessionStore<O> {
     /// Runs a statement that isn't shared, and returns how many rows it changed.
     pub(crate) async fn execute(&self, query: Query<'_, Postgres, PgArguments>) -> sqlx::Result<u64> {
         Ok(self.run(async |mut connection| query.execute(&mut *connection).await).await?.rows_affected())
+    }
+}
+
+impl<O: Owner> fmt::Debug for PgSessionStore<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgSessionStore").field("table", &self.table).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Deletes expired sessions, which only keeps the table from growing, and shortens those that exceed the settings.
+//! Deletes expired sessions, so that the table doesn't grow, and shortens sessions that exceed the settings.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{PgSessionStore, SessionId, TARGET, count, owner::Owner, sql::replann
 /// Maximum number of sessions that [`PgSessionStore::sweep_every`] deletes per statement.
 const BATCH: u32 = 200;
 
-/// The same for shortening. It is larger, because each search reads the table from the start.
+/// The maximum for shortening. It is larger, as each search reads the table from the start.
 const SHORTEN_BATCH: u32 = 2_000;
 
 /// Time limit for each batch.
@@ -42,7 +42,7 @@ impl<O: Owner> PgSessionStore<O> {
         self.change(find, delete).await.inspect(|deleted| count("sessions_swept_total", *deleted))
     }
 
-    /// Shortens up to `limit` sessions that exceed [`limits`](Self::limits), and as many that exceed
+    /// Shortens up to `limit` sessions that exceed [`limits`](Self::limits), and up to `limit` that exceed
     /// [`remembered_limits`](Self::remembered_limits). Returns how many it shortened. Reads the whole table, unless
     /// no limits are set or another replica is sweeping.
     ///
@@ -75,6 +75,7 @@ impl<O: Owner> PgSessionStore<O> {
             return Ok(0);
         }
         let found = find.fetch_all(&mut *transaction).await?;
+        sqlx::query("set local lock_timeout = '50ms'").execute(&mut *transaction).await?;
         let (mut parts, mut changed) = (vec![&found[..]], 0);
         while let Some(ids) = parts.pop() {
             let mut attempt = transaction.begin().await?;
@@ -97,7 +98,7 @@ impl<O: Owner> PgSessionStore<O> {
         Ok(changed)
     }
 
-    /// Sweeps and shortens sessions immediately, and again after random pauses from 0.5 to 1.5 times `interval`, until
+    /// Sweeps and shortens sessions immediately, and again after random pauses of 0.5 to 1.5 times `interval`, until
     /// the returned value is dropped. Any number of replicas can do this at the same time.
     ///
     /// # Panics
@@ -111,7 +112,7 @@ impl<O: Owner> PgSessionStore<O> {
                 if next <= Instant::now() {
                     let search = || store.shorten(SHORTEN_BATCH);
                     let took = repeat(SHORTEN_BATCH, "shortened sessions", search).await;
-                    // The search reads the whole table, so it takes at most 1% of the time.
+                    // The search reads the whole table, so it may take only 1% of the time.
                     next = Instant::now() + took * 100;
                 }
                 // The seed of a hash map is random.

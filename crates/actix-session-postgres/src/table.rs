@@ -17,7 +17,7 @@ const MAX_NAME: usize = 63 - "_expires_hour_idx".len();
 )]
 pub struct InvalidTable(String);
 
-/// Returns the table's name in SQL. Both parts are plain identifiers, so they are safe there.
+/// Returns the table's name in SQL. Both parts are plain identifiers and can't inject SQL.
 pub(crate) fn parse(name: &str) -> Result<String, InvalidTable> {
     let table = name.split_once('.').map_or(name, |(_, table)| table);
     if table.contains('.') || table.len() > MAX_NAME || !name.split('.').all(is_identifier) {

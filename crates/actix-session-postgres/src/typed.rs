@@ -14,15 +14,15 @@ use crate::{PgSession, TARGET, owner::Owner};
 /// An extractor for the request's session, whose contents are the struct `T`.
 ///
 /// Each field of `T` is a value in the session, under the field's name. Fields that are `None` are left out. Values for
-/// which `T` has no field remain in the session. If `T` isn't a struct with named fields, `data` and `update` panic.
+/// which `T` has no field remain in the session. `data` and `update` panic if `T` isn't serialized as a map, like a struct.
 pub struct Typed<T> {
     session: Session,
     contents: PhantomData<fn() -> T>,
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Typed<T> {
-    /// Returns the contents of the session. For a missing value, you get the default from `T::default()`. The same
-    /// applies to a value that doesn't match its field's type. It remains in the session, and its name is logged.
+    /// Returns the contents of the session, with values from `T::default()` in place of missing values and those of the
+    /// wrong type. A value of the wrong type remains in the session, and its name is logged.
     pub fn data(&self) -> T {
         let entries = self.session.entries();
         let json = entries.iter().filter(|(name, _)| **name != *RESERVED);

@@ -27,7 +27,7 @@ impl MemorySessionStore {
 
     /// Returns all keys and states, for tests.
     pub fn dump(&self) -> String {
-        format!("{:?}", self.0)
+        format!("{:?}", self.0.lock().expect("no panic"))
     }
 }
 

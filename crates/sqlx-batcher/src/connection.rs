@@ -1,16 +1,15 @@
 //! A batcher's connection, and [`acquire`] for statements that aren't shared.
 
-use std::{io, time::Duration};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, io, pin::pin, time::Duration};
 
+use futures_util::future::{Either, select};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Row, postgres::PgConnectOptions, raw_sql};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-/// How long a connection is used. It is then replaced, because the host name may resolve to a different server.
+/// How long a connection is used, and up to a minute more, so that not all are replaced at the same time. The host name
+/// may resolve to a different server by then.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-
-/// Time limit for connecting. With TLS, connecting takes nine round trips.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time limit for [`check`]. It leaves two thirds of a call's time for a new connection.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -30,10 +29,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects to a server that accepts writes. A host name may resolve to a standby or a demoted server.
     pub async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
-        let connecting = PgConnection::connect_with(options);
-        let mut inner = timeout(CONNECT_TIMEOUT, connecting).await.map_err(io::Error::from)??;
-        check(&mut inner).await?;
-        Ok(Self { inner, last_used: Instant::now(), expires: Instant::now() + LIFETIME })
+        let mut inner = PgConnection::connect_with(options).await?;
+        ensure_writable(&mut inner).await?;
+        let jitter = Duration::from_secs(RandomState::new().hash_one(()) % 60);
+        Ok(Self { inner, last_used: Instant::now(), expires: Instant::now() + LIFETIME + jitter })
     }
 }
 
@@ -44,9 +43,12 @@ impl Connection {
 /// # Errors
 /// Returns an error if the server is read-only, or doesn't respond within half a second.
 pub async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
+    timeout(CHECK_TIMEOUT, ensure_writable(connection)).await.map_err(io::Error::from)?
+}
+
+async fn ensure_writable(connection: &mut PgConnection) -> sqlx::Result<()> {
     // This takes one round trip. A prepared statement would take two.
-    let shown = raw_sql("show transaction_read_only").fetch_one(connection);
-    let row = timeout(CHECK_TIMEOUT, shown).await.map_err(io::Error::from)??;
+    let row = raw_sql("show transaction_read_only").fetch_one(connection).await?;
     match row.try_get::<&str, _>(0)? {
         "off" => Ok(()),
         _ => Err(sqlx::Error::Protocol("the server is read-only (transaction_read_only is on)".into())),
@@ -55,7 +57,7 @@ pub async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
 
 /// Returns an idle connection of the pool, or a new one, whichever comes first.
 ///
-/// [`PgPool::acquire`] makes this choice only once, so it may keep trying to connect although a connection became idle.
+/// [`PgPool::acquire`] makes this choice only once, so it may keep trying to connect even if a connection becomes idle.
 /// It also stops if the caller gives up, so it might never reach a distant server. After a few milliseconds, this
 /// function connects in the background. If the caller gives up, a later call gets the connection.
 ///
@@ -67,19 +69,21 @@ pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
     if let Ok(result) = timeout(CHECK_INTERVAL, &mut acquiring).await {
         return result;
     }
-    let mut acquiring = tokio::spawn(acquiring);
-    let either = async {
+    let acquiring = tokio::spawn(acquiring);
+    let idle = async {
         loop {
             if let Some(mut idle) = pool.try_acquire() {
                 if check(&mut idle).await.is_ok() {
-                    return Ok(idle);
+                    return idle;
                 }
                 idle.close_on_drop();
             }
-            if let Ok(acquired) = timeout(CHECK_INTERVAL, &mut acquiring).await {
-                return acquired.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-            }
+            sleep(CHECK_INTERVAL).await;
         }
     };
-    timeout(ACQUIRE_TIMEOUT - CHECK_INTERVAL, either).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    match timeout(ACQUIRE_TIMEOUT - CHECK_INTERVAL, select(acquiring, pin!(idle))).await {
+        Ok(Either::Left((acquired, _))) => acquired.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+        Ok(Either::Right((idle, _))) => Ok(idle),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
 }

@@ -78,7 +78,7 @@ pub struct Batcher<S: Statement> {
 }
 
 impl<S: Statement> Batcher<S> {
-    /// Creates a batcher, also outside a Tokio runtime. The first call starts its task and opens its connection.
+    /// Creates a batcher, even outside a Tokio runtime. The first call starts its task and opens its connection.
     pub fn new(options: &PgConnectOptions, statement: S) -> Self {
         let config = Config { options: options.clone(), statement, is_down: Default::default() };
         Self { config: Arc::new(config), queue: Arc::default() }

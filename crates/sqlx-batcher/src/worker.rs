@@ -29,6 +29,9 @@ const OTHERS: u32 = 4;
 /// How many items are remembered after their calls failed because of a conflict.
 const REMEMBERED: usize = 16;
 
+/// Time limit for connecting when no call waits for it. With TLS, connecting takes nine round trips.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the worker shares with its batcher.
 pub(crate) struct Config<S> {
     pub options: PgConnectOptions,
@@ -41,8 +44,8 @@ pub(crate) struct Worker<S: Statement> {
     config: Arc<Config<S>>,
     queue: mpsc::Receiver<Job<S>>,
     connection: Option<Connection>,
-    /// A connection that will replace an old or a silent one. Opening it can take longer than a call waits.
-    newer: Option<JoinHandle<sqlx::Result<Connection>>>,
+    /// A connection that will replace an old one. Opening it can take longer than a call waits.
+    newer: Option<JoinHandle<Option<Connection>>>,
     /// Calls whose item had a conflict, such as a locked row. Each item is sent separately, so that others don't fail.
     conflicts: Vec<Job<S>>,
     /// Items whose calls failed because of a conflict. Further calls with these items are also sent separately.
@@ -106,9 +109,11 @@ impl<S: Statement> Worker<S> {
             parts.into_iter().for_each(|part| part.fail(&Error::TimedOut));
             // The network may be dropping packets. If so, new calls would only fill the queue.
             self.config.is_down.store(true, Ordering::Relaxed);
-            while self.connection.is_none() && !self.queue.is_closed() {
-                sleep(5 * PAUSE).await;
-                self.connection = self.newer();
+            while !self.queue.is_closed() {
+                if let Ok(opened) = timeout(CONNECT_TIMEOUT, Connection::open(&self.config.options)).await {
+                    self.connection = opened.ok();
+                    break;
+                }
             }
             self.config.is_down.store(false, Ordering::Relaxed);
         }
@@ -120,21 +125,22 @@ impl<S: Statement> Worker<S> {
             let result = self.attempt(&part.items).await;
             let part = parts.pop_front().expect("it is the front");
             let is_uniform = part.items.windows(2).all(|pair| pair[0] == pair[1]);
-            self.known.retain(|item| Some(item) != part.items.first());
             match result {
-                Ok(outputs) => {
-                    assert_eq!(outputs.len(), part.items.len(), "a statement returns one output per item");
+                Ok(outputs) if outputs.len() == part.items.len() => {
+                    self.known.retain(|item| Some(item) != part.items.first());
                     part.answer(outputs.into_iter().map(Ok));
                 }
+                Ok(_) => part.fail(&Error::Panicked),
                 Err(error) if is_refusal(&error) && !is_uniform => parts.extend(part.split()),
                 Err(error) if is_conflict(&error) => {
                     let is_patient = |(_, caller): &Job<S>| caller.arrival.elapsed() < PATIENCE;
                     let (retried, failed): (Vec<_>, Vec<_>) = part.into_jobs().partition(is_patient);
                     self.conflicts.extend(retried);
-                    let mut failed = Batch::new(failed);
-                    self.known.extend(failed.items.pop());
+                    let (mut items, callers): (Vec<_>, Vec<_>) = failed.into_iter().unzip();
+                    let failed = items.pop().filter(|item| !self.known.contains(item));
+                    self.known.extend(failed);
                     self.known.drain(..self.known.len().saturating_sub(REMEMBERED));
-                    failed.fail(&Error::Database(Arc::new(error)));
+                    Batch { items, callers }.fail(&Error::Database(Arc::new(error)));
                 }
                 Err(error) => part.fail(&Error::Database(Arc::new(error))),
             }
@@ -171,10 +177,12 @@ impl<S: Statement> Worker<S> {
     fn newer(&mut self) -> Option<Connection> {
         let newer = self.newer.get_or_insert_with(|| {
             let config = Arc::clone(&self.config);
-            tokio::spawn(async move { Connection::open(&config.options).await })
+            tokio::spawn(async move {
+                timeout(CONNECT_TIMEOUT, Connection::open(&config.options)).await.ok()?.ok()
+            })
         });
         let opened = newer.now_or_never()?;
         self.newer = None;
-        opened.ok()?.ok()
+        opened.ok()?
     }
 }

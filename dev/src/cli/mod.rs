@@ -23,7 +23,7 @@ pub fn browser(arguments: &[&str]) -> Result<()> {
     succeed(cargo().args(["test", "--workspace", "--test", "browser"]).args(arguments), NO_BROWSER)
 }
 
-/// Replaces this process with psql, connected to the database of `cargo dev`. It runs in `directory`.
+/// Replaces this process with psql in `directory`, connected to the database of `cargo dev`.
 pub fn psql(arguments: &[&str], directory: &Path) -> Result<()> {
     let home = Path::new(".postgres");
     let (_, port) = running(home).context("start `cargo dev` first")?;
@@ -31,7 +31,7 @@ pub fn psql(arguments: &[&str], directory: &Path) -> Result<()> {
     Err(psql.args(arguments).current_dir(directory).exec()).context("can't run psql: is it installed?")
 }
 
-/// Updates `.sqlx`, as `cargo sqlx prepare` would. With `check`, only fails if that would change anything.
+/// Updates `.sqlx` like `cargo sqlx prepare`. With `check`, changes nothing, and fails if it is outdated.
 pub fn prepare(check: bool) -> Result<()> {
     let fresh = "target/sqlx-prepare";
     let postgres = Postgres::temporary(&[])?;

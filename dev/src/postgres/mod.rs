@@ -23,7 +23,7 @@ const TEMPORARY: &str = "--fsync=off --full_page_writes=off --wal_level=minimal 
 pub struct Postgres {
     /// `None` while the server is stopped. Dropped before its directory.
     server: Option<Kept>,
-    /// The server's process ID, also after it has stopped.
+    /// The server's process ID, even after it has stopped.
     pub pid: u32,
     pub port: u16,
     pub home: Home,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{str::FromStr, thread};
 
 use actix_session_postgres::PgSessionStore;
-use dev::{Postgres, TEST_SERVER, TestServer};
+use dev::{Postgres, TestServer, test_server};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
@@ -44,7 +44,7 @@ impl TestDatabase {
     }
 
     pub async fn without_table() -> Self {
-        let server = &*TEST_SERVER;
+        let server = test_server();
         let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         Self::at(&server.url(&name), Place::Shared { name, server })

@@ -43,7 +43,7 @@ pub async fn logout_race(subject: &impl Subject) -> Result<()> {
     Ok(())
 }
 
-/// Returns the number of rounds in which a session survives its logout, because of an update at the same time.
+/// Returns the number of rounds in which a session survives its logout because of a concurrent update.
 ///
 /// # Errors
 /// Returns an error if a call to the store fails.

@@ -1,4 +1,4 @@
-//! The guarantees. Each one has a sentence and a function that checks it, and has the function's name.
+//! The guarantees. Each one has a sentence, and a function of the same name that checks it.
 
 pub mod ends;
 mod server;

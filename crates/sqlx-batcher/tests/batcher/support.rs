@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{str::FromStr, thread};
 
-use dev::{TEST_SERVER, TestServer};
+use dev::{TestServer, test_server};
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
@@ -25,7 +25,7 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub async fn new() -> Self {
-        let server = &*TEST_SERVER;
+        let server = test_server();
         let name = format!("test_{}", dev::random());
         admin(server, format!("create database {name}")).await;
         let options = PgConnectOptions::from_str(&server.url(&name)).expect("a URL");
