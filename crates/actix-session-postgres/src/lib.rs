@@ -14,6 +14,8 @@ mod statements;
 mod store;
 mod sweep;
 mod table;
+#[cfg(test)]
+mod tests;
 mod typed;
 
 pub use failure::StoreFailure;

@@ -41,7 +41,7 @@ macro_rules! statements {
             }
 
             #[cfg(test)]
-            fn all(&self) -> Vec<&str> {
+            pub fn all(&self) -> Vec<&str> {
                 vec![$(&self.$name,)*]
             }
         }
@@ -154,25 +154,4 @@ where id = any($1) and expires_at > now() and {OUTLASTS}",
 pub(crate) fn replanned(sql: &str) -> AssertSqlSafe<String> {
     let period = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 10);
     AssertSqlSafe([sql, " -- ", &period.to_string()].concat())
-}
-
-#[cfg(test)]
-mod tests {
-    use dev::test_server;
-    use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
-
-    use super::*;
-    use crate::table;
-
-    #[tokio::test]
-    async fn every_statement_can_be_prepared() {
-        let mut connection = PgConnection::connect(&test_server().admin_url).await.expect("connected");
-        for (name, owner) in [("sessions", "UUID"), ("user", "INT8"), ("order_1", "TEXT")] {
-            let table = table::parse(&format!("pg_temp.{name}")).expect("a name");
-            table::create(&table, owner, &mut connection).await.expect("created");
-            for text in Sql::new(&table, owner).all() {
-                connection.prepare(replanned(text).into_sql_str()).await.expect(text);
-            }
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 pub mod rename;
 pub mod run;
+#[cfg(test)] // accounts, demo
+mod tests; // accounts, demo
 pub mod without; // accounts, demo
 
 use std::os::unix::process::CommandExt;

@@ -37,7 +37,7 @@ pub fn take_out(part: &str) -> Result<()> {
 }
 
 /// Returns the text without the lines of this part.
-fn without(part: &str, text: &str) -> Result<String> {
+pub(super) fn without(part: &str, text: &str) -> Result<String> {
     let mut kept = Vec::<String>::new();
     let mut depth = 0;
     let mut was_cut = false;
@@ -67,21 +67,4 @@ fn label(line: &str) -> &str {
     let line = line.trim_end_matches(|char: char| !char.is_alphanumeric());
     let comments = COMMENTS.iter().filter_map(|begin| Some(line.rsplit_once(begin)?.1));
     comments.min_by_key(|comment| comment.len()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without;
-
-    #[test]
-    fn a_part_is_removed_with_its_doc_comments_and_shared_lines_with_the_last_part() {
-        let text =
-            "a\n///\nb // one\n\n# one: begin\nc\n# one: end\n\n| <!-- two --> |\ne /* one, two */\none\n";
-
-        let without_one = without("one", text).expect("complete blocks");
-
-        assert_eq!(without_one, "a\n\n| <!-- two --> |\ne /* two */\none\n");
-        assert_eq!(without("two", &without_one).expect("complete blocks"), "a\n\none\n");
-        assert!(without("one", "# one: begin\n").is_err() && without("one", "# one: end\n").is_err());
-    }
 }
