@@ -107,6 +107,8 @@ impl<T: 'static> FromRequest for Typed<T> {
 }
 
 fn to_fields(data: &impl Serialize) -> Map<String, Value> {
-    let fields = serde_json::to_value(data).and_then(serde_json::from_value);
-    fields.expect("a session's contents must be a struct with named fields")
+    match serde_json::to_value(data) {
+        Ok(Value::Object(fields)) => fields,
+        _ => panic!("a session's contents must be a struct with named fields"),
+    }
 }

@@ -81,7 +81,8 @@ impl<S: Statement> Worker<S> {
     async fn next_batch(&mut self) -> Option<Batch<S>> {
         let wait = if self.conflicts.is_empty() { Duration::MAX } else { PAUSE };
         let Ok(first) = timeout(wait, self.queue.recv()).await else { return Some(Batch::new([])) };
-        let mut jobs = vec![first?];
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
+        jobs.push(first?);
         if !S::DELAY.is_zero() && self.queue.len() < MAX_BATCH {
             sleep(S::DELAY).await;
         }
