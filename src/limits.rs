@@ -41,8 +41,7 @@ pub const GRACE: Duration = Duration::from_secs(11);
 /// Maximum number of open connections. Further clients wait.
 pub const MAX_CONNECTIONS: usize = 2_048;
 
-/// How many bytes the kernel receives on a connection before the app reads them. The kernel doubles this value. Raise
-/// it for large uploads over slow connections without a proxy.
+/// Size of the kernel's receive buffer in bytes, which the kernel doubles. Raise it for slow uploads without a proxy.
 pub const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// Maximum memory for one connection: actix-http's buffers for the head and the body, a page, and the body itself.

@@ -88,7 +88,7 @@ fn a_large_body_returns_a_413_page() {
     assert!(refused.took < BODY_TIME, "the app doesn't wait for the body: {refused:#?}");
     assert_is_refused(&app, 413, &in_chunks);
 
-    // A small body is accepted. The response is a 404, because the path doesn't exist.
+    // The app reads a small body. No page is at this path, so it returns 404.
     let small = answer(&app, &request(POST, "Content-Length: 3\r\n", "a=b"));
     assert_eq!((small.status, small.closes_connection()), (404, false), "{small:#?}");
 }

@@ -31,8 +31,7 @@ const _: () = {
     assert!(PEAK_BYTES + MAX_HASHES * HASH_BYTES <= MEMORY_BYTES);
 };
 
-/// The start of each hash: 19 MiB of memory, two passes, one lane. These are the defaults of `argon2`, so to use others,
-/// replace `Argon2::default()`, too.
+/// The start of each hash: 19 MiB, two passes, one lane. To change these defaults, also replace `Argon2::default()`.
 pub(super) const PARAMETERS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
 /// The most common passwords of eight characters or more. `common_passwords.md` names the source.

@@ -14,8 +14,6 @@ mod statements;
 mod store;
 mod sweep;
 mod table;
-#[cfg(test)]
-mod tests;
 mod typed;
 
 pub use failure::StoreFailure;

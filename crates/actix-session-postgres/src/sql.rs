@@ -39,11 +39,6 @@ macro_rules! statements {
             pub fn new($table: &str, $owner: &str) -> Self {
                 Self { $($name: format!($sql),)* }
             }
-
-            #[cfg(test)]
-            pub fn all(&self) -> Vec<&str> {
-                vec![$(&self.$name,)*]
-            }
         }
     };
 }

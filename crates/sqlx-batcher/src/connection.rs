@@ -7,8 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Row, postgres::PgConnectOptions, raw_sql};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a connection is used, and up to a minute more, so that not all are replaced at the same time. The host name
-/// may resolve to a different server by then.
+/// How long a connection is used, plus up to a minute at random. By then, the host may have a different address.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// Time limit for [`check`]. It leaves two thirds of a call's time for a new connection.

@@ -2,6 +2,7 @@
 
 use actix_session::storage::{SessionKey, SessionStore};
 use actix_session_postgres::{PgSession, PgSessionStore, SessionId};
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use crate::{HALF_AN_HOUR, Store, changed, state};
@@ -178,8 +179,10 @@ async fn use_owner<O: actix_session_postgres::Owner + std::fmt::Debug>(owner: O,
     let key = store.update(anonymous, login(&owner), &HALF_AN_HOUR).await.expect("logged in");
     let rotation = changed(state(&[]), |session| session.rotate());
     let key = store.update(key, rotation, &HALF_AN_HOUR).await.expect("rotated");
-    store.save(login(&owner), &HALF_AN_HOUR).await.expect("logged in");
-    store.save(login(&another), &HALF_AN_HOUR).await.expect("logged in");
+    // Both share a statement.
+    for saved in join_all([&owner, &another].map(|owner| store.save(login(owner), &HALF_AN_HOUR))).await {
+        saved.expect("logged in");
+    }
 
     assert_eq!(store.sessions_of(&owner).await.expect("sessions").len(), 2, "{owner:?}");
     assert_eq!(store.end_all_of(&owner, Some(id(&key))).await.expect("ended"), 1);

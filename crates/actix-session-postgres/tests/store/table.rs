@@ -72,7 +72,12 @@ async fn use_table(database: &TestDatabase, name: &str) {
     store.update(copy(&key), state(&[("n", "1")]), &HALF_AN_HOUR).await.expect("updated");
     store.update_ttl(&key, &HALF_AN_HOUR).await.expect("extended");
     assert!(store.load(&key).await.expect("no error").is_some());
+    for loaded in join_all([store.load(&key), store.load(&key)]).await {
+        assert!(loaded.expect("no error").is_some(), "by a shared statement");
+    }
     assert_eq!(store.sweep(10).await.expect("swept"), 0);
+    let hour = std::time::Duration::from_hours(1);
+    assert_eq!(store.clone().limits(hour, hour).shorten(10).await.expect("shortened"), 1);
     let sessions = store.sessions_of(&Uuid::nil()).await.expect("sessions");
     assert_eq!(sessions[0].id, SessionId::of(key.as_ref()).expect("an id"));
     assert_eq!(store.end_all_of(&Uuid::nil(), None).await.expect("ended"), 1);
